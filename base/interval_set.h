@@ -1,0 +1,71 @@
+#pragma once
+
+// interval_set.h - a set of numbers, held as few intervals.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+namespace leat {
+
+// first..last, both included.
+struct Interval {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+
+  std::uint64_t size() const { return last - first + 1; }
+  friend bool operator==(const Interval&, const Interval&) = default;
+};
+
+// Sorted, disjoint, non-adjacent intervals. All operations are O(log n) in the number of
+// intervals plus the number of intervals they touch.
+class IntervalSet {
+ public:
+  IntervalSet() = default;
+  IntervalSet(std::uint64_t first, std::uint64_t last) { insert(Interval{first, last}); }
+
+  bool empty() const { return intervals_.empty(); }
+  std::uint64_t size() const { return size_; }
+  std::size_t interval_count() const { return intervals_.size(); }
+
+  void insert(Interval interval);
+  void erase(Interval interval);
+  void insert_all(const IntervalSet& other);
+  void erase_all(const IntervalSet& other);
+  void clear();
+
+  bool contains(std::uint64_t value) const;
+  // Every number of `interval` is in the set.
+  bool contains(Interval interval) const;
+  // At least one is.
+  bool intersects(Interval interval) const;
+
+  // The part of the set within `interval`.
+  IntervalSet within(Interval interval) const;
+  IntervalSet intersection(const IntervalSet& other) const;
+
+  // The lowest `count` numbers, or all if there are fewer.
+  IntervalSet lowest(std::uint64_t count) const;
+
+  // The interval with the lowest numbers. Precondition: not empty.
+  Interval front() const;
+
+  // Ascending.
+  std::vector<Interval> intervals() const;
+
+  template <typename Visit>
+  void for_each(Visit visit) const {
+    for (const auto& [first, last] : intervals_) visit(Interval{first, last});
+  }
+
+  friend bool operator==(const IntervalSet& a, const IntervalSet& b) {
+    return a.intervals_ == b.intervals_;
+  }
+
+ private:
+  std::map<std::uint64_t, std::uint64_t> intervals_;  // first -> last
+  std::uint64_t size_ = 0;
+};
+
+}  // namespace leat

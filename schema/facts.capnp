@@ -1,0 +1,141 @@
+@0xc5b81e6f03d7a294;
+# facts.capnp - what the store keeps: one struct per fact.
+#
+# A turn of the engine is one row of table `fact`. Facts are added, never changed
+# (docs/store.md).
+
+using Cxx = import "/capnp/c++.capnp";
+using Types = import "types.capnp";
+$Cxx.namespace("leat::schema");
+
+struct Turn {
+  timeUs @0 :Int64;          # microseconds since the store was created
+  headEpoch @1 :UInt64;
+  facts @2 :List(Fact);
+}
+
+struct Fact {
+  union {
+    headStarted @0 :HeadStarted;
+    poolSet @1 :PoolSet;
+    nodeRequested @2 :NodeRequested;
+    nodeEnrolled @3 :Types.NodeRef;
+    nodeJoined @4 :NodeJoined;
+    nodeLost @5 :Types.NodeRef;
+    nodeGone @6 :NodeGone;
+    jobAccepted @7 :JobAccepted;
+    runsPlaced @8 :RunsPlaced;
+    runsEnded @9 :RunsEnded;
+    runsRequeued @10 :RunsEnded;    # `state` is then waiting
+    tasksSetAside @11 :TasksSetAside;
+    outputsLost @12 :OutputsLost;
+    cancelRequested @13 :CancelRequested;
+    jobEnded @14 :JobEnded;
+    jobForgotten @15 :UInt64;
+    keyForgotten @16 :Text;
+    poolRemoved @17 :UInt32;
+  }
+}
+
+struct HeadStarted {
+  epoch @0 :UInt64;
+  wallUs @1 :Int64;          # ties timeUs of this turn to the wall clock
+  version @2 :Text;
+}
+
+struct PoolSet {
+  id @0 :UInt32;
+  spec @1 :Types.PoolSpec;
+  actor @2 :Types.Principal;
+  key @3 :Text;
+}
+
+struct NodeRequested {
+  node @0 :Types.NodeRef;
+  pool @1 :UInt32;
+  tokenHash @2 :Data;        # SHA-256 of the join token's secret
+  tokenExpiresUs @3 :Int64;  # Time
+}
+
+struct NodeJoined {
+  node @0 :Types.NodeRef;
+  session @1 :UInt64;
+  capacity @2 :Types.Resources;
+  hostName @3 :Text;
+  dataAddress @4 :Text;
+  agentPid @5 :UInt32;
+  wardenPid @6 :UInt32;
+  topologyHash @7 :Data;
+  labels @8 :List(Text);
+}
+
+struct NodeGone {
+  node @0 :Types.NodeRef;
+  proof @1 :Text;            # why it cannot come back
+}
+
+struct JobAccepted {
+  job @0 :UInt64;
+  key @1 :Text;
+  owner @2 :Types.Principal;
+  spec @3 :Types.JobSpec;
+}
+
+struct RunsPlaced {
+  runs @0 :Types.RunSet;
+  node @1 :Types.NodeRef;
+  claims @2 :UInt32;         # of the stage on the node, from now on
+  shares @3 :List(Share);    # the other members of a placement on several nodes
+
+  struct Share {
+    member @0 :UInt32;
+    node @1 :Types.NodeRef;
+  }
+}
+
+enum TaskState {
+  blocked @0;
+  waiting @1;
+  placed @2;
+  ending @3;
+  held @4;
+  succeeded @5;
+  failed @6;
+  cancelled @7;
+  quarantined @8;
+  skipped @9;
+}
+
+struct RunsEnded {
+  runs @0 :Types.RunSet;
+  node @1 :Types.NodeRef;
+  state @2 :TaskState;
+  columns @3 :Types.RunColumns;
+  result @4 :Types.BlobRef;
+}
+
+struct TasksSetAside {
+  # Tasks that end without a run.
+  job @0 :UInt64;
+  stage @1 :UInt16;
+  indices @2 :List(Types.Stride);
+  state @3 :TaskState;
+}
+
+struct OutputsLost {
+  job @0 :UInt64;
+  stage @1 :UInt16;
+  indices @2 :List(Types.Stride);
+}
+
+struct CancelRequested {
+  job @0 :UInt64;
+  stage @1 :UInt16;
+  indices @2 :List(Types.Stride);  # none: the whole job
+  actor @3 :Types.Principal;
+}
+
+struct JobEnded {
+  job @0 :UInt64;
+  state @1 :UInt16;                # schema JobState
+}
