@@ -32,8 +32,7 @@ struct Fact {
     cancelRequested @13 :CancelRequested;
     jobEnded @14 :JobEnded;
     jobForgotten @15 :UInt64;
-    keyForgotten @16 :Text;
-    poolRemoved @17 :UInt32;
+    poolRemoved @16 :UInt32;
   }
 }
 

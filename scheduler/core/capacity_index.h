@@ -1,0 +1,47 @@
+#pragma once
+
+// capacity_index.h - nodes by what they have free, so that the tightest fit is found without
+// looking at all of them.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "base/ids.h"
+#include "scheduler/core/spec.h"
+
+namespace leat::core {
+
+// Per pool, the nodes that are up, ordered by free millicores, then free memory, then id.
+class CapacityIndex {
+ public:
+  // How many nodes with cores enough are tried for memory before the search gives up.
+  static constexpr std::size_t kCandidatesMax = 64;
+
+  void insert(PoolId pool, NodeId node, const Resources& free);
+  void erase(PoolId pool, NodeId node, const Resources& free);
+
+  // The node of `pool` that holds `need` with the least left over; nothing if none does, or if
+  // kCandidatesMax nodes were tried in vain. Nodes in `except` do not count.
+  std::optional<NodeId> tightest(PoolId pool, const Resources& need,
+                                 const std::set<NodeId>& except) const;
+
+  // Nodes of `pool`, those with the most free cores first, at most `limit`.
+  std::vector<NodeId> freest(PoolId pool, std::size_t limit) const;
+
+ private:
+  struct Entry {
+    std::uint32_t millicores = 0;
+    std::uint64_t memory_bytes = 0;
+    std::uint32_t gpus = 0;
+    NodeId node;
+
+    friend constexpr auto operator<=>(const Entry&, const Entry&) = default;
+  };
+
+  std::map<PoolId, std::set<Entry>> nodes_;
+};
+
+}  // namespace leat::core

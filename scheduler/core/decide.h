@@ -1,0 +1,72 @@
+#pragma once
+
+// decide.h - from a wish and what is known to what now holds.
+
+#include <set>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "scheduler/core/messages.h"
+#include "scheduler/core/state.h"
+
+namespace leat::core {
+
+// How long a key is remembered.
+inline constexpr Duration kKeyLife = std::chrono::hours(24 * 7);
+// Summaries of ended jobs in memory; beyond that the oldest go (history keeps them).
+inline constexpr std::size_t kEndedJobsKept = 20'000;
+// What one Tick may requeue or forget.
+inline constexpr std::size_t kFactsPerTick = 256;
+// Runs placed by one fact at most.
+inline constexpr std::uint64_t kRunsPerPlacement = 4096;
+
+// Turns one command into facts, appended to `out`, and an answer. Reads `state`, changes nothing:
+// the caller applies the facts. Same state, same command, same time: same facts, always.
+Result<Answer> decide(const State& state, const Command& command, Time now, Facts& out);
+
+// Places waiting tasks, one fact at a time. One Placer serves one turn; it remembers which nodes
+// wait for a stage that is ahead in the queue.
+//
+// Strict order within reason: a stage that does not fit now, but would on an emptier node, keeps
+// nodes enough for its waiting tasks free of work that is behind it.
+class Placer {
+ public:
+  // The next placement, appended to `out`; false if there is none. The caller applies the fact
+  // before it asks again.
+  bool next(const State& state, Facts& out);
+
+ private:
+  // Stages that were blocked in this turn; when more are, the rest waits for the next turn.
+  static constexpr std::size_t kBlockedMax = 16;
+
+  bool place_stage(const State& state, StageRef ref, Facts& out);
+  void reserve(const State& state, const Job& job, const Stage& stage);
+
+  std::optional<ReadyQueue::Entry> at_;
+  std::size_t blocked_ = 0;
+  std::set<NodeId> reserved_;
+};
+
+// What a shell has to do for a fact that is on disk. `state` has the fact applied, and no later
+// turn's.
+void effects_of(const State& state, const Fact& fact, Effects& out);
+
+// Runs queued at busy nodes while others idle: whom to ask for how many. Bounded.
+std::vector<Withdrawal> rebalance(const State& state);
+
+// Whether a Tick could do something: leases, tokens or keys may end.
+bool wants_tick(const State& state, Time now);
+
+// A reason why something waits, for people.
+struct Cause {
+  const char* reason = "";  // resources, nodes, priority, dependency, node-lost, pool
+  std::string message;
+  std::string remedy;
+  std::uint64_t tasks = 0;
+};
+
+// Every blocking cause of a stage's waiting tasks, or of one of them.
+std::vector<Cause> why(const State& state, StageRef ref, std::optional<Index> index, Time now);
+
+}  // namespace leat::core

@@ -1,0 +1,165 @@
+#pragma once
+
+// lifecycles.h - the lives of task, job, node and pool, as tables. docs/states.md is printed
+// from them.
+
+#include <array>
+#include <cstdint>
+
+#include "scheduler/core/state_table.h"
+
+namespace leat::core {
+
+// ---- task ---------------------------------------------------------------------------------
+// The numbers are on disk (schema/facts.capnp).
+
+enum class TaskState : std::uint8_t {
+  kBlocked,      // waits for outputs that it reduces
+  kWaiting,      // could run; waits for room
+  kPlaced,       // a node has it, queued there or running
+  kEnding,       // a node has it and has been told to end it
+  kHeld,         // succeeded; a reduce still needs its output
+  kSucceeded,    // terminal
+  kFailed,       // terminal
+  kCancelled,    // terminal
+  kQuarantined,  // terminal: set aside after kLossesMax lost nodes
+  kSkipped,      // terminal: what it depends on failed
+};
+inline constexpr unsigned kTaskStateCount = 10;
+
+enum class TaskStep : std::uint8_t {
+  kUnblock,  // all its inputs are there
+  kBlock,    // an input went with its node
+  kPlace,
+  kEnd,   // cancelled while placed
+  kHold,  // succeeded, output needed
+  kSucceed,
+  kFail,
+  kRequeue,  // the run is over, the task is not
+  kLoseOutput,
+  kRelease,  // nobody needs the output any more
+  kCancel,
+  kQuarantine,
+  kSkip,
+};
+
+constexpr bool is_terminal(TaskState s) {
+  return s >= TaskState::kSucceeded;
+}
+
+inline constexpr auto kTaskTransitions = std::to_array<Transition<TaskState, TaskStep>>({
+    {TaskState::kBlocked, TaskStep::kUnblock, TaskState::kWaiting},
+    {TaskState::kBlocked, TaskStep::kSkip, TaskState::kSkipped},
+    {TaskState::kBlocked, TaskStep::kCancel, TaskState::kCancelled},
+    {TaskState::kWaiting, TaskStep::kBlock, TaskState::kBlocked},
+    {TaskState::kWaiting, TaskStep::kPlace, TaskState::kPlaced},
+    {TaskState::kWaiting, TaskStep::kCancel, TaskState::kCancelled},
+    {TaskState::kPlaced, TaskStep::kHold, TaskState::kHeld},
+    {TaskState::kPlaced, TaskStep::kSucceed, TaskState::kSucceeded},
+    {TaskState::kPlaced, TaskStep::kFail, TaskState::kFailed},
+    {TaskState::kPlaced, TaskStep::kQuarantine, TaskState::kQuarantined},
+    {TaskState::kPlaced, TaskStep::kRequeue, TaskState::kWaiting},
+    {TaskState::kPlaced, TaskStep::kEnd, TaskState::kEnding},
+    {TaskState::kEnding, TaskStep::kCancel, TaskState::kCancelled},
+    {TaskState::kEnding, TaskStep::kSucceed, TaskState::kSucceeded},
+    {TaskState::kHeld, TaskStep::kLoseOutput, TaskState::kWaiting},
+    {TaskState::kHeld, TaskStep::kRelease, TaskState::kSucceeded},
+});
+static_assert(is_sound(kTaskTransitions, TaskState::kBlocked, kTaskStateCount,
+                       [](TaskState s) { return is_terminal(s); }));
+
+// ---- job ----------------------------------------------------------------------------------
+
+enum class JobState : std::uint8_t {
+  kWaiting,  // nothing placed yet
+  kRunning,
+  kCancelling,  // no task starts any more
+  kSucceeded,   // terminal
+  kFailed,      // terminal
+  kCancelled,   // terminal
+};
+inline constexpr unsigned kJobStateCount = 6;
+
+enum class JobStep : std::uint8_t { kStart, kCancel, kSucceed, kFail, kEndCancelled };
+
+constexpr bool is_terminal(JobState s) {
+  return s >= JobState::kSucceeded;
+}
+
+inline constexpr auto kJobTransitions = std::to_array<Transition<JobState, JobStep>>({
+    {JobState::kWaiting, JobStep::kStart, JobState::kRunning},
+    {JobState::kWaiting, JobStep::kCancel, JobState::kCancelling},
+    {JobState::kWaiting, JobStep::kEndCancelled, JobState::kCancelled},
+    {JobState::kRunning, JobStep::kCancel, JobState::kCancelling},
+    {JobState::kRunning, JobStep::kSucceed, JobState::kSucceeded},
+    {JobState::kRunning, JobStep::kFail, JobState::kFailed},
+    {JobState::kRunning, JobStep::kEndCancelled, JobState::kCancelled},
+    {JobState::kCancelling, JobStep::kEndCancelled, JobState::kCancelled},
+    {JobState::kCancelling, JobStep::kSucceed, JobState::kSucceeded},
+    {JobState::kCancelling, JobStep::kFail, JobState::kFailed},
+});
+static_assert(is_sound(kJobTransitions, JobState::kWaiting, kJobStateCount,
+                       [](JobState s) { return is_terminal(s); }));
+
+// ---- node ---------------------------------------------------------------------------------
+
+enum class NodeState : std::uint8_t {
+  kRequested,  // the provider has been, or will be, asked for it
+  kEnrolled,   // its token has been used
+  kUp,
+  kLost,  // nothing heard from it; its runs keep their lease
+  kGone,  // terminal: it cannot come back
+};
+inline constexpr unsigned kNodeStateCount = 5;
+
+enum class NodeStep : std::uint8_t { kEnrol, kJoin, kLose, kProveGone };
+
+constexpr bool is_terminal(NodeState s) {
+  return s == NodeState::kGone;
+}
+
+inline constexpr auto kNodeTransitions = std::to_array<Transition<NodeState, NodeStep>>({
+    {NodeState::kRequested, NodeStep::kEnrol, NodeState::kEnrolled},
+    {NodeState::kRequested, NodeStep::kProveGone, NodeState::kGone},
+    {NodeState::kEnrolled, NodeStep::kJoin, NodeState::kUp},
+    {NodeState::kEnrolled, NodeStep::kProveGone, NodeState::kGone},
+    {NodeState::kUp, NodeStep::kJoin, NodeState::kUp},
+    {NodeState::kUp, NodeStep::kLose, NodeState::kLost},
+    {NodeState::kUp, NodeStep::kProveGone, NodeState::kGone},
+    {NodeState::kLost, NodeStep::kJoin, NodeState::kUp},
+    {NodeState::kLost, NodeStep::kProveGone, NodeState::kGone},
+});
+static_assert(is_sound(kNodeTransitions, NodeState::kRequested, kNodeStateCount,
+                       [](NodeState s) { return is_terminal(s); }));
+
+// ---- pool ---------------------------------------------------------------------------------
+
+enum class PoolState : std::uint8_t {
+  kOpen,
+  kRemoved,  // terminal
+};
+inline constexpr unsigned kPoolStateCount = 2;
+
+enum class PoolStep : std::uint8_t { kRemove };
+
+constexpr bool is_terminal(PoolState s) {
+  return s == PoolState::kRemoved;
+}
+
+inline constexpr auto kPoolTransitions = std::to_array<Transition<PoolState, PoolStep>>({
+    {PoolState::kOpen, PoolStep::kRemove, PoolState::kRemoved},
+});
+static_assert(is_sound(kPoolTransitions, PoolState::kOpen, kPoolStateCount,
+                       [](PoolState s) { return is_terminal(s); }));
+
+// The names users see; stable.
+const char* name_of(TaskState state);
+const char* name_of(JobState state);
+const char* name_of(NodeState state);
+const char* name_of(PoolState state);
+const char* name_of(TaskStep step);
+const char* name_of(JobStep step);
+const char* name_of(NodeStep step);
+const char* name_of(PoolStep step);
+
+}  // namespace leat::core

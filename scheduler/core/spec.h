@@ -1,0 +1,100 @@
+#pragma once
+
+// spec.h - what users may ask for, and what of it is invalid.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/index_list.h"
+#include "base/result.h"
+#include "base/time.h"
+
+namespace leat::core {
+
+// Limits on everything that comes from outside.
+inline constexpr std::size_t kStagesPerJobMax = 64;
+inline constexpr std::size_t kNameBytesMax = 256;
+inline constexpr std::size_t kKeyBytesMax = 128;
+inline constexpr std::size_t kSpecBytesMax = 4u << 20;
+inline constexpr std::uint32_t kRetriesMax = 1000;
+inline constexpr std::uint32_t kNodesPerPoolMax = 100'000;
+
+// A node loss this often at one task sets it aside: it may be what kills the nodes.
+inline constexpr std::uint16_t kLossesMax = 3;
+
+// Who asked. `certificate` is empty for users of the unix socket.
+struct Principal {
+  std::uint32_t uid = 0;
+  std::string host;
+  std::string certificate;
+
+  friend bool operator==(const Principal&, const Principal&) = default;
+};
+
+// Counts, never fractions: what a member needs or a node has.
+struct Resources {
+  std::uint32_t millicores = 1000;
+  std::uint64_t memory_bytes = 0;
+  std::uint32_t gpus = 0;
+
+  bool holds(const Resources& need) const {
+    return millicores >= need.millicores && memory_bytes >= need.memory_bytes && gpus >= need.gpus;
+  }
+  friend bool operator==(const Resources&, const Resources&) = default;
+};
+
+enum class OnNodeLoss : std::uint8_t { kRequeue, kFail, kWait };
+
+// A reduce stage: task p reads the outputs of tasks p*width .. (p+1)*width-1 of `stage`.
+struct ReduceInput {
+  StageId stage = 0;
+  std::uint64_t width = 0;
+
+  friend bool operator==(const ReduceInput&, const ReduceInput&) = default;
+};
+
+struct StageSpec {
+  IndexList indices;
+  Resources resources;  // of the only member; gangs are not in this version
+  std::uint32_t retries = 0;
+  Duration time_limit{0};
+  Duration grace{5'000'000};
+  Duration lease{300'000'000};
+  OnNodeLoss on_node_loss = OnNodeLoss::kRequeue;
+  std::optional<ReduceInput> reduces;
+
+  friend bool operator==(const StageSpec&, const StageSpec&) = default;
+};
+
+// What the core needs of a job. `encoded` is the whole schema JobSpec as a Cap'n Proto message,
+// which the core stores and hands on without looking inside.
+struct JobSpec {
+  std::string name;
+  std::int32_t priority = 0;
+  std::vector<std::string> pools;
+  std::vector<StageSpec> stages;
+  std::int32_t result_stage = -1;
+  std::shared_ptr<const std::string> encoded;
+
+  friend bool operator==(const JobSpec&, const JobSpec&) = default;
+};
+
+struct PoolSpec {
+  std::string name;
+  std::string provider;
+  std::uint32_t nodes = 0;
+  std::optional<Resources> shape;  // what every node has, where declared
+  std::vector<std::string> labels;
+
+  friend bool operator==(const PoolSpec&, const PoolSpec&) = default;
+};
+
+// Refuses what can never be right, whatever the state: nothing for a good spec.
+std::optional<Refusal> check(const JobSpec& spec);
+std::optional<Refusal> check(const PoolSpec& spec);
+
+}  // namespace leat::core

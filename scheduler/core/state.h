@@ -1,0 +1,228 @@
+#pragma once
+
+// state.h - the scheduler's memory, and the one function that changes it.
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/interval_map.h"
+#include "base/interval_set.h"
+#include "scheduler/core/capacity_index.h"
+#include "scheduler/core/messages.h"
+#include "scheduler/core/ready_queue.h"
+
+namespace leat::core {
+
+// Everything that is known of one task; equal neighbours are one entry.
+struct TaskCell {
+  TaskState state = TaskState::kWaiting;
+  Attempt attempt = 0;         // of the newest run; 0 before the first
+  std::uint16_t failures = 0;  // runs that used a retry
+  std::uint16_t losses = 0;    // runs lost with a node
+  NodeRef node;                // placed, ending: where it is; held: where its output is
+
+  friend bool operator==(const TaskCell&, const TaskCell&) = default;
+};
+
+using StateCounts = std::array<std::uint64_t, kTaskStateCount>;
+
+// One stage of an active job. Numbers inside are positions in spec->indices, not indices.
+struct Stage {
+  const StageSpec* spec = nullptr;  // in the job's spec
+  IntervalMap<TaskCell> cells;
+  std::uint64_t ended_runs = 0;  // whose durations are known,
+  std::uint64_t ended_us = 0;    // and their sum
+
+  // Derived from cells and specs.
+  IntervalSet waiting;
+  IntervalSet done;  // held or succeeded
+  StateCounts counts{};
+  std::optional<StageId> reduced_by;
+};
+
+struct Failure {
+  StageId stage = 0;
+  Index index = 0;
+  Outcome outcome = Outcome::kExit;
+  std::int32_t code = 0;
+  NodeRef node;
+
+  friend bool operator==(const Failure&, const Failure&) = default;
+};
+
+// An active job has its spec and its stages; an ended one only the summary.
+struct Job {
+  static constexpr std::size_t kFailuresKept = 8;
+
+  JobId id;
+  std::string key;
+  std::string name;
+  Principal owner;
+  std::int32_t priority = 0;
+  JobState state = JobState::kWaiting;
+  bool cancel_requested = false;  // of the whole job, by a person
+  Time submitted;
+  Time started = kNever;
+  Time ended = kNever;
+  std::uint64_t retried = 0;
+  std::uint64_t lost = 0;
+  std::vector<Failure> failures;  // the first few
+  std::optional<Blob> result;
+  std::vector<StateCounts> final_counts;  // per stage, once ended
+
+  std::shared_ptr<const JobSpec> spec;
+  std::vector<Stage> stages;
+
+  bool active() const { return !is_terminal(state); }
+};
+
+// What one node has of one stage: `claims` runs at once, the rest queued there.
+struct Allotment {
+  std::uint32_t claims = 0;
+  IntervalSet runs;  // positions; placed or ending
+
+  friend bool operator==(const Allotment&, const Allotment&) = default;
+};
+
+// Invariant: free + sum over allotments of claims * resources = report.capacity.
+struct Node {
+  NodeRef ref;
+  PoolId pool;
+  NodeState state = NodeState::kRequested;
+  Time since;  // when it came into this state
+  Hash token_hash{};
+  Time token_expires;
+  std::uint64_t session = 0;
+  NodeReport report;
+  Resources free;
+  std::map<StageRef, Allotment> allotments;
+};
+
+struct Pool {
+  PoolId id;
+  PoolState state = PoolState::kOpen;
+  PoolSpec spec;
+  std::string key;
+};
+
+// The numbers that are in nobody's row.
+struct Meta {
+  HeadEpoch epoch;
+  std::uint64_t next_job = 1;
+  std::uint32_t next_node = 1;
+  std::uint64_t next_node_epoch = 1;
+  std::uint32_t next_pool = 1;
+  // The newest tie of Time to the wall clock.
+  Time mapped;
+  std::int64_t mapped_wall_us = 0;
+
+  friend bool operator==(const Meta&, const Meta&) = default;
+};
+
+// Holds no clock, no lock, no handle. Rebuilt from facts, or from snapshot rows and later facts.
+//
+// Thread: one at a time. Invariants: see Node, Stage; checked whole by check_invariants().
+class State {
+ public:
+  State() = default;
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  // Folds one fact in. Live traffic, recovery and simulation all come through here, so a fact
+  // that does not fit the state is a bug or a damaged store: CHECK.
+  void apply(const Fact& fact, Time at);
+
+  const Meta& meta() const { return meta_; }
+  const std::map<JobId, Job>& jobs() const { return jobs_; }
+  const std::map<NodeId, Node>& nodes() const { return nodes_; }
+  const std::map<PoolId, Pool>& pools() const { return pools_; }
+  const ReadyQueue& ready() const { return ready_; }
+  const CapacityIndex& capacity() const { return capacity_; }
+
+  // Nothing if there is no such thing (any more).
+  const Job* job(JobId id) const;
+  const Node* node(NodeId id) const;
+  const Node* node(NodeRef ref) const;  // of this very life
+  const Pool* pool(PoolId id) const;
+  const Pool* pool_named(const std::string& name) const;
+  const Job* job_by_key(const std::string& key) const;
+  const Node* node_by_token(const Hash& hash) const;
+  const Stage* stage(StageRef ref) const;
+  JobId newest_job() const { return JobId{meta_.next_job - 1}; }
+  // Active jobs, in order of submission; and ended ones whose summary is kept.
+  const std::map<JobId, Time>& ended_jobs() const { return ended_; }
+
+  // Wall-clock microseconds since 1970 of an instant; 0 for kNever.
+  std::int64_t wall_us(Time time) const;
+
+  // Equal states have equal digests; the replay tests lean on it.
+  std::uint64_t digest() const;
+  // Dies if a derived structure and its source have parted. For tests and the simulation.
+  void check_invariants() const;
+
+  // Recovery from snapshot rows: any order, then finish_restore() once, then later facts.
+  void restore(const Meta& meta) { meta_ = meta; }
+  void restore(Job job);
+  void restore(Node node);
+  void restore(Pool pool);
+  void finish_restore();
+
+ private:
+  void on(const HeadStarted& f, Time at);
+  void on(const PoolSet& f, Time at);
+  void on(const NodeRequested& f, Time at);
+  void on(const NodeEnrolled& f, Time at);
+  void on(const NodeJoined& f, Time at);
+  void on(const NodeLost& f, Time at);
+  void on(const NodeGone& f, Time at);
+  void on(const JobAccepted& f, Time at);
+  void on(const RunsPlaced& f, Time at);
+  void on(const RunsEnded& f, Time at);
+  void on(const RunsRequeued& f, Time at);
+  void on(const TasksSetAside& f, Time at);
+  void on(const OutputsLost& f, Time at);
+  void on(const CancelRequested& f, Time at);
+  void on(const JobEnded& f, Time at);
+  void on(const JobForgotten& f, Time at);
+
+  Job& job_of(JobId id);
+  Node& node_of(NodeRef ref);
+  Stage& stage_of(StageRef ref);
+
+  void step_node(Node& node, NodeStep step, Time at);
+  void step_job(Job& job, JobStep step);
+  // The one place where tasks change state. `change` adjusts the rest of the cell.
+  template <typename Change>
+  void step_tasks(Job& job, StageId id, Interval where, TaskStep step, Change change);
+  void refresh_ready(const Job& job, StageId id);
+  // After positions of a stage became done, or stopped being so: its reduce steps (un)block.
+  void unblock_reducers(Job& job, StageId id, Interval done);
+  void block_reducers(Job& job, StageId id, Interval lost);
+  // Takes runs off a node and gives back the claims that are over.
+  void leave_node(const RunSet& runs, NodeRef ref, const IntervalSet& positions);
+  void note_runs(Job& job, Stage& stage, const RunColumns& columns, std::size_t count);
+  void set_free(Node& node, Resources free);
+  void reindex(const Node& node);
+
+  Meta meta_;
+  std::map<JobId, Job> jobs_;
+  std::map<NodeId, Node> nodes_;
+  std::map<PoolId, Pool> pools_;
+
+  // Derived.
+  std::map<std::string, JobId> keys_;
+  std::map<Hash, NodeId> tokens_;
+  std::map<JobId, Time> ended_;
+  ReadyQueue ready_;
+  CapacityIndex capacity_;
+};
+
+// A job's stage as it is when the job is accepted; used by apply and by recovery.
+std::vector<Stage> make_stages(const JobSpec& spec);
+
+}  // namespace leat::core
