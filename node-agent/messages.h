@@ -1,0 +1,181 @@
+#pragma once
+
+// messages.h - what passes between head and agent, as plain values.
+//
+// The same things as schema/agent.capnp, decoded and checked once (agent_codec.h), so that the
+// agent's core and the simulation know nothing of Cap'n Proto.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/index_list.h"
+#include "base/time.h"
+
+namespace leat::agent {
+
+// Attempts with the same number at several tasks of one stage (schema RunSet).
+struct RunSet {
+  StageRef stage;
+  Attempt attempt = 1;
+  IndexList indices;
+  std::uint32_t member = 0;  // of the placement; this version starts member 0 only
+
+  friend bool operator==(const RunSet&, const RunSet&) = default;
+};
+
+// How a run ended. Same numbers as schema Outcome, which stays open: others are kept as they are.
+enum class Outcome : std::uint16_t {
+  kExit,
+  kSignal,
+  kOutOfMemory,
+  kTimeLimit,
+  kNodeLost,
+  kWithdrawn,
+  kCancelled,
+  kCouldNotStart,
+  kQuarantined,
+  kDependencyFailed,
+  kInputLost,
+  kSpoolFull,
+  kOutputLost,
+};
+
+inline constexpr std::uint32_t kOutputWasCut = 1;
+inline constexpr std::uint32_t kErrorWasCut = 2;
+
+// Bytes in leat-store, by content.
+struct BlobRef {
+  std::array<std::byte, 32> hash{};
+  std::uint64_t length = 0;
+
+  friend bool operator==(const BlobRef&, const BlobRef&) = default;
+};
+
+// What is known of one ended run.
+struct RunResult {
+  Outcome outcome = Outcome::kExit;
+  std::int32_t code = 0;
+  std::int64_t start_us = 0;  // on the head's time line; 0: never started
+  std::int64_t duration_us = 0;
+  std::int64_t cpu_us = 0;
+  std::int64_t peak_kib = 0;  // negative: "at most"
+  std::int64_t output_bytes = 0;
+  std::uint32_t flags = 0;  // kOutputWasCut, kErrorWasCut
+
+  friend bool operator==(const RunResult&, const RunResult&) = default;
+};
+
+// The same of many runs, in the order of their set. A column has one element per run, or a single
+// one that holds for all, or none, which means all zero.
+struct RunColumns {
+  std::vector<Outcome> outcome;
+  std::vector<std::int32_t> code;
+  std::vector<std::int64_t> start_us;
+  std::vector<std::int64_t> duration_us;
+  std::vector<std::int64_t> cpu_us;
+  std::vector<std::int64_t> peak_kib;
+  std::vector<std::int64_t> output_bytes;
+  std::vector<std::uint32_t> flags;
+
+  // The row of the run at `position` of the set.
+  RunResult at(std::size_t position) const;
+
+  friend bool operator==(const RunColumns&, const RunColumns&) = default;
+};
+
+struct Program {
+  std::vector<std::string> argv;
+  std::vector<std::pair<std::string, std::string>> environment;
+  std::string directory;
+  bool bind_cores = false;
+  std::uint64_t output_limit_bytes = std::uint64_t{1} << 30;
+  bool task_directory = false;
+
+  friend bool operator==(const Program&, const Program&) = default;
+};
+
+// What a task reads on standard input.
+struct Inputs {
+  enum class Kind : std::uint8_t { kNone, kLines, kOutputs };
+
+  Kind kind = Kind::kNone;
+  BlobRef data;     // kLines
+  BlobRef offsets;  // kLines: u64 little-endian each, one more than there are lines
+  std::uint64_t chunk = 1;
+  std::uint64_t lines = 0;
+
+  friend bool operator==(const Inputs&, const Inputs&) = default;
+};
+
+// The part of a stage's specification that an agent needs.
+struct StageSpec {
+  Program program;
+  IndexList indices;  // of the whole stage; a task's position is its place in here
+  Inputs inputs;
+  std::uint32_t millicores = 1000;
+  std::uint64_t memory_bytes = 0;
+  Duration time_limit{0};  // 0: none
+  Duration grace{5'000'000};
+
+  friend bool operator==(const StageSpec&, const StageSpec&) = default;
+};
+
+// Where a part of a reduce step's input is.
+struct InputPart {
+  RunSet runs;
+  NodeRef node;
+  std::string address;
+  std::string ticket;
+
+  friend bool operator==(const InputPart&, const InputPart&) = default;
+};
+using TaskInputs = std::vector<InputPart>;  // in index order
+
+struct StartSet {
+  RunSet runs;
+  std::uint32_t claims = 1;               // how many of this stage may run at once here
+  std::shared_ptr<const StageSpec> spec;  // null: as sent before
+  std::uint64_t task_count = 0;
+  std::vector<TaskInputs> inputs;  // of reduce steps, one per run in the order of `runs`
+  std::string job_name;
+  bool is_result = false;
+  std::string store_ticket;
+};
+
+struct StartBatch {
+  HeadEpoch head_epoch;
+  std::uint64_t session = 0;
+  std::uint64_t sequence = 0;
+  std::vector<StartSet> sets;
+};
+
+struct EndOrder {
+  RunSet runs;
+  Outcome why = Outcome::kCancelled;
+  Duration grace{0};
+};
+
+// Runs of one stage and attempt that ended.
+struct Ended {
+  RunSet runs;
+  RunColumns columns;
+  std::optional<BlobRef> result;  // then `runs` is a single run
+
+  friend bool operator==(const Ended&, const Ended&) = default;
+};
+
+struct ReportBatch {
+  std::uint64_t id = 0;  // the agent's own number, for on_reported(); not sent
+  std::vector<Ended> ended;
+
+  std::uint64_t run_count() const;
+};
+
+}  // namespace leat::agent
