@@ -5,10 +5,10 @@
 // Cap'n Proto 0.9 makes one write and two reads per message; under TLS each write is a record.
 
 #include <kj/async-io.h>
-#include <kj/vector.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace leat::transport {
 
@@ -20,7 +20,9 @@ namespace leat::transport {
 // else to do; a write waits only while more than kBufferedMax bytes are under way.
 //
 // A write's success says "accepted", not "sent": errors appear at the next write, at the pending
-// read, and at on_lost(). Owns the inner stream. Thread: one loop.
+// read, and at on_lost(). All errors are DISCONNECTED, also the stream's end within the min_bytes
+// of a read (where KJ's contract would return what there was). Owns the inner stream. Thread: one
+// loop.
 class CoalescingStream final : public kj::AsyncIoStream {
  public:
   static constexpr std::size_t kBufferedMax = 256 * 1024;
@@ -64,8 +66,8 @@ class CoalescingStream final : public kj::AsyncIoStream {
   std::size_t ahead_first_ = 0;
   std::size_t ahead_last_ = 0;
 
-  kj::Vector<kj::byte> gathering_;  // leaves with the next flush
-  kj::Vector<kj::byte> leaving_;    // being written
+  std::vector<kj::byte> gathering_;  // leaves with the next flush
+  std::vector<kj::byte> leaving_;    // being written
   bool flush_scheduled_ = false;
   bool shutdown_asked_ = false;
   kj::Maybe<kj::Exception> lost_reason_;

@@ -27,8 +27,9 @@ inline constexpr std::size_t kEnrolFrameMax = 8 * 1024;
 inline constexpr kj::Duration kEnrolDeadline = 10 * kj::SECONDS;
 
 // Decides about one request: checks the secret against what it issued, uses it up durably, and
-// then answers with the certificate (PEM). The spans are valid until the promise resolves. A
-// refusal's message goes to the stranger: it must not say more than "no".
+// then answers with the certificate (PEM). The first answer may be lost on the way: the same secret
+// with the same request again must get its certificate again. The spans are valid until the promise
+// resolves or is dropped. A refusal's message goes to the stranger: it must not say more than "no".
 using EnrolHandler = std::function<kj::Promise<Result<std::string>>(
     std::span<const std::byte> secret, std::span<const std::byte> request_der)>;
 
@@ -41,6 +42,7 @@ class EnrolServer {
                                            const std::string& address, kj::TlsContext& context,
                                            EnrolHandler handler,
                                            OnComplaint on_complaint = nullptr);
+  explicit EnrolServer(std::unique_ptr<Acceptor> acceptor);
   ~EnrolServer();
 
   std::uint16_t port() const;
@@ -48,12 +50,7 @@ class EnrolServer {
   const ListenerCounts& counts() const;
 
  private:
-  struct Parts;
-  explicit EnrolServer(std::unique_ptr<Parts> parts);
-  template <typename T, typename... Params>
-  friend kj::Own<T> kj::heap(Params&&... params);
-
-  std::unique_ptr<Parts> parts_;
+  std::unique_ptr<Acceptor> acceptor_;
 };
 
 // Spends `token` on a certificate for `key`. The server must show "head.<cluster-id>" under the

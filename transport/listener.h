@@ -24,13 +24,16 @@ class TlsContext;
 
 namespace leat::transport {
 
+class Acceptor;
+
 // Connections of one listener that have not proved who they are yet. Further ones are closed.
 inline constexpr std::size_t kUnauthenticatedMax = 64;
 inline constexpr kj::Duration kConnectDeadline = 10 * kj::SECONDS;
 // sockaddr_un holds 108 bytes, one of them the final zero.
 inline constexpr std::size_t kSocketPathMax = 107;
 
-// Takes over an authenticated stream. Called on the loop; must not throw.
+// Takes over an authenticated stream. Called on the loop; must not throw, and
+// must not destroy the listener that calls.
 using OnPeer = std::function<void(Peer, kj::Own<kj::AsyncIoStream>)>;
 // One line for the log, at most one a second from each listener.
 using OnComplaint = std::function<void(std::string_view line)>;
@@ -50,18 +53,14 @@ class TlsListener {
   static Result<kj::Own<TlsListener>> open(kj::Network& network, kj::Timer& timer,
                                            const std::string& address, kj::TlsContext& context,
                                            OnPeer on_peer, OnComplaint on_complaint = nullptr);
+  explicit TlsListener(std::unique_ptr<Acceptor> acceptor);
   ~TlsListener();
 
   std::uint16_t port() const;
   const ListenerCounts& counts() const;
 
  private:
-  struct Parts;
-  explicit TlsListener(std::unique_ptr<Parts> parts);
-  template <typename T, typename... Params>
-  friend kj::Own<T> kj::heap(Params&&... params);
-
-  std::unique_ptr<Parts> parts_;
+  std::unique_ptr<Acceptor> acceptor_;
 };
 
 // A unix socket, mode 0600 in a directory of mode 0700, for processes of our own uid; they appear
@@ -73,17 +72,13 @@ class LocalListener {
   static Result<kj::Own<LocalListener>> open(kj::Network& network, kj::Timer& timer,
                                              const std::string& path, OnPeer on_peer,
                                              OnComplaint on_complaint = nullptr);
+  explicit LocalListener(std::unique_ptr<Acceptor> acceptor);
   ~LocalListener();
 
   const ListenerCounts& counts() const;
 
  private:
-  struct Parts;
-  explicit LocalListener(std::unique_ptr<Parts> parts);
-  template <typename T, typename... Params>
-  friend kj::Own<T> kj::heap(Params&&... params);
-
-  std::unique_ptr<Parts> parts_;
+  std::unique_ptr<Acceptor> acceptor_;
 };
 
 // Connects and demands a certificate for `server_name` (see identity.h), whatever the address.
