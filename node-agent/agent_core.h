@@ -87,7 +87,8 @@ class AgentCore {
   void on_disconnected();
 
   // Queues what is not known yet. A newer attempt of a running task ends the old one first.
-  Verdict on_start(const StartBatch& batch);
+  // Sets that make no sense are reported as not startable.
+  Verdict on_start(const StartBatch& batch, Time now);
   // Queued runs are reported as `why`, running ones ended. Runs not known are reported as `why`
   // too: whoever asks must hear that they are over.
   Verdict on_end(HeadEpoch head_epoch, std::span<const EndOrder> orders, Time now);
@@ -145,33 +146,38 @@ class AgentCore {
 
  private:
   struct Running {
-    Slot slot = 0;
+    std::optional<Slot> slot;        // none: adopted with a slot that is not free
     std::optional<Outcome> ordered;  // an EndRun was given, for this reason
     Attempt successor = 0;           // waits for this run to be over; 0: none
   };
 
-  void take_set(const StartSet& set);
+  void take_set(const StartSet& set, Time now);
   void take_part(const StageRef& stage, Allotment& allotment, Interval positions, Attempt attempt);
+  void add_stage(const StageRef& stage, std::shared_ptr<const StageSpec> spec);
   void end_running(const RunId& run, Outcome why, Duration grace);
-  void end_order(const EndOrder& order, Time now);
-  void report_queue_part(const StageRef& stage, const Allotment& allotment,
-                         const std::vector<QueuedPart>& parts, Outcome why, Time now);
+  void end_unlisted(const EndOrder& order, Time now);
+  void end_part(const EndOrder& order, Allotment& allotment, Interval part, const Known& known,
+                Time now);
+  void give_back(const StageRef& stage, Allotment& allotment, const QueuedPart& part, Outcome why,
+                 Time now);
   void launch_from(const StageRef& stage, Allotment& allotment);
+  void launch_starved();
   void settle(const StageRef& stage);
-  void forget_ended(const Ended& ended);
+  void forget_if_done(JobId job);
   bool older(HeadEpoch head_epoch) const { return head_epoch < head_epoch_; }
   Allotment* find(const StageRef& stage);
 
   HeadEpoch head_epoch_;
   std::uint64_t session_ = 0;
-  std::uint64_t sequence_seen_ = 0;
+  std::optional<std::uint64_t> sequence_seen_;
   bool connected_ = false;
   bool stopping_ = false;
   std::uint64_t queued_ = 0;
   std::map<StageRef, Allotment> stages_;
   std::map<RunId, Running> running_;
-  std::set<StageRef> starved_;  // could run but for a slot
-  std::set<JobId> released_;    // to be forgotten when nothing is left
+  std::set<StageRef> starved_;   // could run but for a slot, or for unreported runs
+  std::set<StageRef> unlisted_;  // not in stages_, but something of theirs runs or is unreported
+  std::set<JobId> released_;     // to be forgotten when nothing is left
   SlotPool slots_;
   ReportQueue reports_;
   Actions actions_;

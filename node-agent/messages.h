@@ -20,6 +20,14 @@
 
 namespace leat::agent {
 
+inline RunId run_id(const StageRef& stage, Attempt attempt, Index index) {
+  return {stage.job, stage.stage, attempt, index};
+}
+
+inline StageRef stage_of(const RunId& run) {
+  return {run.job, run.stage};
+}
+
 // Attempts with the same number at several tasks of one stage (schema RunSet).
 struct RunSet {
   StageRef stage;
