@@ -24,23 +24,34 @@ Result<Stride> parse_part(std::string_view part) {
   const std::size_t colon = part.find(':');
   const std::string_view range = part.substr(0, colon);
   const std::size_t dash = range.find('-');
+  const bool step_without_range = colon != std::string_view::npos && dash == std::string_view::npos;
   const auto first = read_number(range.substr(0, dash));
   const auto last = dash == std::string_view::npos ? first : read_number(range.substr(dash + 1));
   const auto step = colon == std::string_view::npos ? std::optional<std::uint64_t>(1)
                                                     : read_number(part.substr(colon + 1));
-  if (!first || !last || !step) return bad_part(part, "write N, A-B or A-B:STEP");
+  if (!first || !last || !step || step_without_range)
+    return bad_part(part, "write N, A-B or A-B:STEP");
   if (*step == 0) return bad_part(part, "the step must be at least 1");
   if (*last < *first) return bad_part(part, "the end is below the start");
   if (*last >= kIndexLimit) return bad_part(part, "an index must be below 2^48");
-  return Stride{*first, (*last - *first) / *step + 1, *step};
+  const std::uint64_t count = (*last - *first) / *step + 1;
+  // The step of a single element says nothing, and may be as large as a number can be.
+  return Stride{*first, count, count == 1 ? 1 : *step};
 }
 
 bool interleaves(const Stride& a, const Stride& b) {
   return a.last() >= b.first;
 }
 
+// Whether every element of `b` is one of `a`.
+bool covers(const Stride& a, const Stride& b) {
+  return b.first >= a.first && b.last() <= a.last() && (b.first - a.first) % a.step == 0 &&
+         (b.count == 1 || b.step % a.step == 0);
+}
+
 // Two sorted neighbours as one, where that is exact and cheap.
 bool merge_into(Stride& a, const Stride& b) {
+  if (covers(a, b)) return true;
   if (a.step == b.step && b.first >= a.first && (b.first - a.first) % a.step == 0 &&
       b.first <= a.last() + a.step) {
     a.count = (std::max(a.last(), b.last()) - a.first) / a.step + 1;
@@ -122,6 +133,7 @@ Result<IndexList> IndexList::from_strides(std::vector<Stride> strides) {
 IndexList IndexList::from_sorted(std::span<const Index> indices) {
   IndexList list;
   for (std::size_t i = 0; i < indices.size();) {
+    LEAT_CHECK(list.empty() || list.strides_.back().last() < indices[i]);
     Stride s{indices[i], 1, 1};
     if (i + 1 < indices.size()) {
       LEAT_CHECK(indices[i + 1] > indices[i]);
@@ -134,6 +146,7 @@ IndexList IndexList::from_sorted(std::span<const Index> indices) {
     list.append(s);
     i += s.count;
   }
+  LEAT_CHECK(list.empty() || list.strides_.back().last() < kIndexLimit);
   return list;
 }
 
@@ -189,6 +202,7 @@ std::optional<IntervalSet> IndexList::positions_of(const IndexList& part) const 
       const std::uint64_t stretch =
           s.step == strides_[n].step ? std::min(s.count - i, left_here) : 1;
       result.insert({*position, *position + stretch - 1});
+      if (result.interval_count() > kStridesMax) return std::nullopt;
       i += stretch;
     }
   }

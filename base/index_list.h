@@ -49,7 +49,7 @@ class IndexList {
   // From strides of an untrusted message: refused unless the invariants hold.
   static Result<IndexList> from_strides(std::vector<Stride> strides);
 
-  // Folds strictly ascending indices into few strides.
+  // Folds indices into few strides. Precondition: strictly ascending, below kIndexLimit.
   static IndexList from_sorted(std::span<const Index> indices);
 
   std::uint64_t size() const { return size_; }
@@ -63,7 +63,8 @@ class IndexList {
   // The elements at `positions`, in order. Precondition: all < size().
   IndexList select(const IntervalSet& positions) const;
 
-  // Positions of all elements of `part`; nothing if one of them is not in this list.
+  // Positions of all elements of `part`; nothing if one of them is not in this list, or if they
+  // would make more than kStridesMax intervals.
   std::optional<IntervalSet> positions_of(const IndexList& part) const;
 
   // Calls visit(index) in ascending order.

@@ -9,6 +9,7 @@ namespace leat {
 
 void IntervalSet::insert(Interval interval) {
   LEAT_CHECK(interval.first <= interval.last);
+  LEAT_CHECK(interval.last < kNumberMax);
   std::uint64_t first = interval.first;
   std::uint64_t last = interval.last;
   auto at = intervals_.upper_bound(first);

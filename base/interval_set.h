@@ -22,6 +22,9 @@ struct Interval {
 // intervals plus the number of intervals they touch.
 class IntervalSet {
  public:
+  // Numbers are below this, so that the one after a number is a number too.
+  static constexpr std::uint64_t kNumberMax = ~std::uint64_t{0};
+
   IntervalSet() = default;
   IntervalSet(std::uint64_t first, std::uint64_t last) { insert(Interval{first, last}); }
 

@@ -34,7 +34,7 @@ template <typename T>
 class Column {
  public:
   Column() = default;
-  explicit Column(T all) : values_{all} {}
+  explicit Column(T all) : values_{all} { fold(); }
   // Folds.
   explicit Column(std::vector<T> values) : values_(std::move(values)) { fold(); }
 
