@@ -1,0 +1,26 @@
+#include "store-server/connections.h"
+
+#include <kj/debug.h>
+
+#include "transport/session.h"
+
+namespace leat::blobs {
+
+void Connections::accept(const transport::Peer& peer, kj::Own<kj::AsyncIoStream> stream) {
+  if (peer.kind == transport::Peer::Kind::kStore || count_ >= kConnectionsMax) return;
+  ++count_;
+  auto session = kj::heap<transport::Session>(kj::mv(stream), transport::Session::Side::kAccepted,
+                                              service_.gate_for(peer), transport::kDataLimits);
+  kj::Promise<void> lost = session->on_disconnect();
+  // The task set destroys the session in a turn of its own, not from within its callback.
+  tasks_.add(
+      lost.then([] { return kj::evalLater([] {}); }).attach(kj::mv(session), kj::defer([this] {
+                                                              --count_;
+                                                            })));
+}
+
+void Connections::taskFailed(kj::Exception&& exception) {
+  KJ_LOG(ERROR, "a session failed", exception);
+}
+
+}  // namespace leat::blobs
