@@ -1,0 +1,103 @@
+#pragma once
+
+// snapshot.h - the state as rows, written a little in every turn; and the record of a turn.
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "base/interval_set.h"
+#include "scheduler/core/messages.h"
+#include "scheduler/core/state.h"
+#include "scheduler/store/store.h"
+
+namespace leat::store {
+
+// Rows encoded in one turn stop growing at this many bytes. Rows that a fact is about to change
+// are encoded all the same; one row is at most a spec (core::kSpecBytesMax) or kCellsPerRow cells.
+inline constexpr std::size_t kSnapshotBytesPerTurn = 256u << 10;
+// Facts since the last round began that make the next one begin.
+inline constexpr std::uint64_t kFactBytesPerRound = 4u << 20;
+// Old row versions deleted in one turn.
+inline constexpr std::size_t kSupersededPerTurn = 256;
+// A stage has at most this many rows of cells, of at least kCellsPerRow positions each.
+inline constexpr std::uint64_t kCellsPerRow = 4096;
+inline constexpr std::uint64_t kCellRowsPerStage = 4096;
+
+// Rows that have changed, or wait to be written; cells as intervals of positions.
+class RowSet {
+ public:
+  void insert(const RowKey& key) { keys_.insert(key); }
+  // Rows of cells of `stage` that hold positions of `where`; the stage has `size` positions.
+  void insert_cells(StageRef stage, std::uint64_t size, Interval where);
+  bool empty() const { return keys_.empty(); }
+  std::size_t size() const { return keys_.size(); }
+  bool contains(const RowKey& key) const { return keys_.contains(key); }
+  std::set<RowKey>& keys() { return keys_; }
+  const std::set<RowKey>& keys() const { return keys_; }
+
+ private:
+  std::set<RowKey> keys_;
+};
+
+// Every row that `fact` may change when it is applied to `state`.
+void rows_of(const core::Fact& fact, const core::State& state, RowSet& out);
+
+// Decides what of the state is written when. A *round* begins at the boundary of a turn with the
+// rows that have changed since the round before, and writes them as they were at that boundary:
+// a row that a fact is about to change is encoded first. When none is left the round is sealed,
+// and what it supersedes may go.
+//
+// Thread: the engine's. Invariants: a row that differs from its newest written version is in
+// dirty_ or pending_; a row in pending_ is as it was at the boundary.
+class Snapshotter {
+ public:
+  // Before state.apply(fact).
+  void before(const core::Fact& fact, const core::State& state);
+  // After the last apply of the turn, `turn` with sequence and facts: adds rows, seal and
+  // superseded keys.
+  void after_turn(const core::State& state, Time at, TurnRecord& turn);
+
+  // Recovery: facts that the newest snapshot does not hold, their bytes.
+  void count_fact_bytes(std::uint64_t bytes) { fact_bytes_ += bytes; }
+
+ private:
+  void encode(const RowKey& key, const core::State& state);
+  void begin_round(std::uint64_t sequence, Time at);
+
+  RowSet dirty_;
+  RowSet pending_;
+  std::vector<SnapshotRow> encoded_;
+  std::size_t encoded_bytes_ = 0;
+  std::vector<RowKey> round_;       // keys written in this round
+  std::vector<RowKey> superseded_;  // of sealed rounds, not yet handed out
+  Seal boundary_;
+  bool running_ = false;
+  std::uint64_t fact_bytes_ = 0;
+};
+
+// Makes the record of one turn after the other. The engine calls, for every fact,
+// before(fact), State::apply(fact), after(fact); then once finish().
+//
+// Thread: the engine's.
+class Recorder {
+ public:
+  // `next_sequence`: of the first turn to be recorded.
+  Recorder(Snapshotter snapshotter, std::uint64_t next_sequence)
+      : snapshotter_(std::move(snapshotter)), next_sequence_(next_sequence) {}
+
+  void before(const core::Fact& fact, const core::State& state);
+  void after(const core::Fact& fact, const core::State& state, Time at);
+  // Ends the turn. `facts`: all of them, in the order they were applied; not empty.
+  TurnRecord finish(const core::Facts& facts, const core::State& state, Time at);
+
+  std::uint64_t next_sequence() const { return next_sequence_; }
+
+ private:
+  Snapshotter snapshotter_;
+  std::uint64_t next_sequence_;
+  History history_;
+};
+
+}  // namespace leat::store

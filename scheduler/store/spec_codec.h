@@ -1,0 +1,53 @@
+#pragma once
+
+// spec_codec.h - job and pool specs between the protocol and the core.
+
+#include <capnp/serialize.h>
+
+#include <string_view>
+
+#include "base/result.h"
+#include "scheduler/core/spec.h"
+#include "scheduler/store/value_codec.h"
+#include "schema/types.capnp.h"
+
+namespace leat::store {
+
+// What a user asks for, from an untrusted message: the fields the core looks at, and in `encoded`
+// the whole of it as one flat message of one segment. Refused with kNotInThisVersion what later
+// versions will have (gangs, counters, `after`, gpus, labels, other policies for lost nodes, …),
+// with kInvalid what no version can run (no program, a directory that is not absolute, …).
+// core::check() judges the rest. Never throws.
+Result<core::JobSpec> read_job_spec(schema::JobSpec::Reader from);
+
+// The same for a spec that was accepted once and comes from the store: later and stricter rules
+// do not apply to it. Refused only if it cannot be understood.
+Result<core::JobSpec> restore_job_spec(schema::JobSpec::Reader from);
+
+// A whole flat message as kept in `encoded`.
+Result<core::JobSpec> restore_job_spec(std::string_view encoded);
+
+// Copies `spec.encoded`. Precondition: it is there.
+void write_job_spec(const core::JobSpec& spec, schema::JobSpec::Builder to);
+
+// Calls visit(schema::JobSpec::Reader) on what `encoded` holds; the reader is valid only within.
+// For shells that need what the core does not look at: program, environment, inputs.
+template <typename Visit>
+auto with_encoded(const core::JobSpec& spec, Visit visit);
+
+// Refused with kNotInThisVersion: gpus and counters in the shape. core::check() judges the rest.
+Result<core::PoolSpec> read_pool_spec(schema::PoolSpec::Reader from);
+void write_pool_spec(const core::PoolSpec& spec, schema::PoolSpec::Builder to);
+
+namespace detail {
+kj::ArrayPtr<const capnp::word> words_of(const core::JobSpec& spec);
+capnp::ReaderOptions own_message();  // limits for messages we wrote ourselves
+}  // namespace detail
+
+template <typename Visit>
+auto with_encoded(const core::JobSpec& spec, Visit visit) {
+  capnp::FlatArrayMessageReader message(detail::words_of(spec), detail::own_message());
+  return visit(message.getRoot<schema::JobSpec>());
+}
+
+}  // namespace leat::store

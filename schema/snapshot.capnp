@@ -1,0 +1,111 @@
+@0x9d4e7a1c3b60f825;
+# snapshot.capnp - the state as rows, and the runs in a row of history.
+#
+# A row of table `snapshot` is one of these structs as an unpacked message; rows of kind `spec`
+# are a JobSpec (types.capnp). Fields are added, never changed (docs/store.md).
+
+using Cxx = import "/capnp/c++.capnp";
+using Types = import "types.capnp";
+$Cxx.namespace("leat::schema");
+
+struct MetaRow {
+  headEpoch @0 :UInt64;
+  nextJob @1 :UInt64;
+  nextNode @2 :UInt32;
+  nextNodeEpoch @3 :UInt64;
+  nextPool @4 :UInt32;
+  mappedUs @5 :Int64;        # Time that was …
+  mappedWallUs @6 :Int64;    # … this wall clock
+}
+
+struct PoolRow {
+  id @0 :UInt32;
+  state @1 :UInt16;          # core PoolState
+  spec @2 :Types.PoolSpec;
+  key @3 :Text;
+}
+
+struct NodeRow {
+  node @0 :Types.NodeRef;
+  pool @1 :UInt32;
+  state @2 :UInt16;          # core NodeState
+  sinceUs @3 :Int64;
+  tokenHash @4 :Data;
+  tokenExpiresUs @5 :Int64;
+  session @6 :UInt64;
+  capacity @7 :Types.Resources;
+  hostName @8 :Text;
+  dataAddress @9 :Text;
+  agentPid @10 :UInt32;
+  wardenPid @11 :UInt32;
+  topologyHash @12 :Data;
+  labels @13 :List(Text);
+  free @14 :Types.Resources;
+  allotments @15 :List(Allotment);
+  reported @16 :Types.NodeRef;   # node of its last report; zero before the first
+
+  struct Allotment {
+    job @0 :UInt64;
+    stage @1 :UInt16;
+    claims @2 :UInt32;
+    runs @3 :List(Interval);     # positions
+  }
+  struct Interval {
+    first @0 :UInt64;
+    last @1 :UInt64;
+  }
+}
+
+struct JobRow {
+  # All of a job but its spec and the cells of its tasks. Also the summary in job_history.
+  id @0 :UInt64;
+  key @1 :Text;
+  name @2 :Text;
+  owner @3 :Types.Principal;
+  priority @4 :Int32;
+  state @5 :UInt16;              # core JobState
+  cancelRequested @6 :Bool;
+  submittedUs @7 :Int64;
+  startedUs @8 :Int64;           # the largest Int64: never
+  endedUs @9 :Int64;
+  retried @10 :UInt64;
+  lost @11 :UInt64;
+  failures @12 :List(Failure);
+  result @13 :Types.BlobRef;
+  finalCounts @14 :List(List(UInt64));  # per stage and core TaskState, once ended
+  stages @15 :List(Stage);              # of an active job
+
+  struct Failure {
+    stage @0 :UInt16;
+    index @1 :UInt64;
+    outcome @2 :Types.Outcome;
+    code @3 :Int32;
+    node @4 :Types.NodeRef;
+  }
+  struct Stage {
+    endedRuns @0 :UInt64;
+    endedUs @1 :UInt64;
+  }
+}
+
+struct CellsRow {
+  # The tasks at positions first..last of a stage. `starts` cuts them into stretches of equal
+  # tasks, counted from `first`; a column has one value per stretch, or a single one that holds
+  # for all, or none (all zero).
+  first @0 :UInt64;
+  last @1 :UInt64;
+  starts @2 :List(UInt32);
+  states @3 :List(UInt8);        # core TaskState
+  attempts @4 :List(UInt32);
+  failures @5 :List(UInt16);
+  losses @6 :List(UInt16);
+  nodes @7 :List(UInt32);
+  nodeEpochs @8 :List(UInt64);
+}
+
+struct HistoryRuns {
+  # Which runs a row of run_history is about, and how each ended.
+  indices @0 :List(Types.Stride);
+  columns @1 :Types.RunColumns;
+  wallOffsetUs @2 :Int64;        # plus columns.startUs is wall clock
+}
