@@ -16,6 +16,7 @@
 
 #include "base/ids.h"
 #include "base/index_list.h"
+#include "base/run_columns.h"
 #include "base/time.h"
 
 namespace leat::agent {
@@ -38,26 +39,6 @@ struct RunSet {
   friend bool operator==(const RunSet&, const RunSet&) = default;
 };
 
-// How a run ended. Same numbers as schema Outcome, which stays open: others are kept as they are.
-enum class Outcome : std::uint16_t {
-  kExit,
-  kSignal,
-  kOutOfMemory,
-  kTimeLimit,
-  kNodeLost,
-  kWithdrawn,
-  kCancelled,
-  kCouldNotStart,
-  kQuarantined,
-  kDependencyFailed,
-  kInputLost,
-  kSpoolFull,
-  kOutputLost,
-};
-
-inline constexpr std::uint32_t kOutputWasCut = 1;
-inline constexpr std::uint32_t kErrorWasCut = 2;
-
 // Bytes in leat-store, by content.
 struct BlobRef {
   std::array<std::byte, 32> hash{};
@@ -66,37 +47,8 @@ struct BlobRef {
   friend bool operator==(const BlobRef&, const BlobRef&) = default;
 };
 
-// What is known of one ended run.
-struct RunResult {
-  Outcome outcome = Outcome::kExit;
-  std::int32_t code = 0;
-  std::int64_t start_us = 0;  // on the head's time line; 0: never started
-  std::int64_t duration_us = 0;
-  std::int64_t cpu_us = 0;
-  std::int64_t peak_kib = 0;  // negative: "at most"
-  std::int64_t output_bytes = 0;
-  std::uint32_t flags = 0;  // kOutputWasCut, kErrorWasCut
-
-  friend bool operator==(const RunResult&, const RunResult&) = default;
-};
-
-// The same of many runs, in the order of their set. A column has one element per run, or a single
-// one that holds for all, or none, which means all zero.
-struct RunColumns {
-  std::vector<Outcome> outcome;
-  std::vector<std::int32_t> code;
-  std::vector<std::int64_t> start_us;
-  std::vector<std::int64_t> duration_us;
-  std::vector<std::int64_t> cpu_us;
-  std::vector<std::int64_t> peak_kib;
-  std::vector<std::int64_t> output_bytes;
-  std::vector<std::uint32_t> flags;
-
-  // The row of the run at `position` of the set.
-  RunResult at(std::size_t position) const;
-
-  friend bool operator==(const RunColumns&, const RunColumns&) = default;
-};
+// What is known of one ended run; start_us 0: it never started.
+using RunResult = RunRow;
 
 struct Program {
   std::vector<std::string> argv;

@@ -7,61 +7,28 @@
 #include "base/check.h"
 
 namespace leat::agent {
-namespace {
-
-// Equal elements become one, and nothing but zeroes nothing.
-template <typename T>
-void fold_column(std::vector<T>& column) {
-  if (std::adjacent_find(column.begin(), column.end(), std::not_equal_to<>()) != column.end())
-    return;
-  column.resize(column.empty() || column.front() == T{} ? 0 : 1);
-  column.shrink_to_fit();
-}
-
-void append(RunColumns& columns, const RunResult& row) {
-  columns.outcome.push_back(row.outcome);
-  columns.code.push_back(row.code);
-  columns.start_us.push_back(row.start_us);
-  columns.duration_us.push_back(row.duration_us);
-  columns.cpu_us.push_back(row.cpu_us);
-  columns.peak_kib.push_back(row.peak_kib);
-  columns.output_bytes.push_back(row.output_bytes);
-  columns.flags.push_back(row.flags);
-}
-
-void fold_columns(RunColumns& columns) {
-  fold_column(columns.outcome);
-  fold_column(columns.code);
-  fold_column(columns.start_us);
-  fold_column(columns.duration_us);
-  fold_column(columns.cpu_us);
-  fold_column(columns.peak_kib);
-  fold_column(columns.output_bytes);
-  fold_column(columns.flags);
-}
-
-}  // namespace
-
 std::vector<Ended> fold(std::vector<std::pair<RunId, RunResult>> runs) {
   std::sort(runs.begin(), runs.end(),
             [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<Ended> folded;
   std::vector<Index> indices;
+  std::vector<RunRow> rows;
   for (std::size_t i = 0; i < runs.size();) {
     const RunId& first = runs[i].first;
     Ended ended;
     ended.runs.stage = {first.job, first.stage};
     ended.runs.attempt = first.attempt;
     indices.clear();
+    rows.clear();
     // RunId orders by job, stage and attempt before the index.
     for (; i < runs.size() && runs[i].first.job == first.job &&
            runs[i].first.stage == first.stage && runs[i].first.attempt == first.attempt;
          ++i) {
       indices.push_back(runs[i].first.index);
-      append(ended.columns, runs[i].second);
+      rows.push_back(runs[i].second);
     }
     ended.runs.indices = IndexList::from_sorted(indices);
-    fold_columns(ended.columns);
+    ended.columns = to_columns(rows);
     folded.push_back(std::move(ended));
   }
   return folded;
@@ -89,8 +56,7 @@ void ReportQueue::add_set(const RunSet& runs, const RunResult& result, Time now)
     ended.runs.stage = runs.stage;
     ended.runs.attempt = runs.attempt;
     ended.runs.indices = runs.indices.select(IntervalSet(position, position + count - 1));
-    append(ended.columns, result);
-    fold_columns(ended.columns);
+    ended.columns = to_columns({result});
     open_sets_.push_back(std::move(ended));
     note(now, count);
     position += count;

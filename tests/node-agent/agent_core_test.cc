@@ -124,8 +124,8 @@ TEST(AgentCore, GivesBackTheLastOfTheQueue) {
   const auto report = node.core.next_report(at_ms(2000));
   ASSERT_TRUE(report);
   ASSERT_EQ(report->ended.size(), 1u);
-  EXPECT_EQ(report->ended[0].columns.at(5).outcome, Outcome::kWithdrawn);
-  EXPECT_EQ(report->ended[0].columns.outcome.size(), 1u);  // folded
+  EXPECT_EQ(row_of(report->ended[0].columns, 5).outcome, Outcome::kWithdrawn);
+  EXPECT_EQ(report->ended[0].columns.outcome.values().size(), 1u);  // folded
   EXPECT_EQ(node.core.queued(), 88u);
   node.core.on_withdraw(kHead, kStage, 1000, node.now);
   EXPECT_EQ(node.core.queued(), 0u);
@@ -150,10 +150,10 @@ TEST(AgentCore, EndsQueuedRunsAtOnceAndRunningOnesThroughTheShell) {
   const auto report = node.core.next_report(at_ms(2000));
   ASSERT_TRUE(report);
   ASSERT_EQ(report->ended.size(), 2u);
-  EXPECT_EQ(report->ended[0].columns.at(0).outcome, Outcome::kCancelled);
-  EXPECT_EQ(report->ended[0].columns.at(0).code, 15);
+  EXPECT_EQ(row_of(report->ended[0].columns, 0).outcome, Outcome::kCancelled);
+  EXPECT_EQ(row_of(report->ended[0].columns, 0).code, 15);
   EXPECT_EQ(report->ended[1].runs.indices, list("2-3"));
-  EXPECT_EQ(report->ended[1].columns.at(0).code, 0);  // never ran
+  EXPECT_EQ(row_of(report->ended[1].columns, 0).code, 0);  // never ran
 }
 
 TEST(AgentCore, ReportsARunThatEndedByItselfAsItEnded) {
@@ -163,7 +163,7 @@ TEST(AgentCore, ReportsARunThatEndedByItselfAsItEnded) {
   node.exit(1, 1, false);
   const auto report = node.core.next_report(node.now);
   ASSERT_TRUE(report);
-  EXPECT_EQ(report->ended[0].columns.at(0).outcome, Outcome::kExit);
+  EXPECT_EQ(row_of(report->ended[0].columns, 0).outcome, Outcome::kExit);
 }
 
 TEST(AgentCore, AnswersAnEndOfWhatItNeverHeardOf) {
@@ -234,7 +234,7 @@ TEST(AgentCore, TreatsAnEndWithoutAKnownOrderAsWithdrawn) {
   core.on_adopted(dump);
   core.on_joined(1, kHead);
   core.on_exit(run_id(kStage, 1, 1), exit_code(15), true, at_ms(1));
-  EXPECT_EQ(core.next_report(at_ms(1))->ended[0].columns.at(0).outcome, Outcome::kWithdrawn);
+  EXPECT_EQ(row_of(core.next_report(at_ms(1))->ended[0].columns, 0).outcome, Outcome::kWithdrawn);
 }
 
 TEST(AgentCore, ForgetsAReleasedJobWhenNothingOfItIsLeft) {
@@ -276,8 +276,8 @@ TEST(AgentCore, AnswersSetsThatMakeNoSense) {
   const auto report = node.core.next_report(node.now);
   ASSERT_TRUE(report);
   ASSERT_EQ(report->ended.size(), 2u);
-  EXPECT_EQ(report->ended[0].columns.at(0).outcome, Outcome::kCouldNotStart);
-  EXPECT_EQ(report->ended[1].columns.at(0).outcome, Outcome::kWithdrawn);
+  EXPECT_EQ(row_of(report->ended[0].columns, 0).outcome, Outcome::kCouldNotStart);
+  EXPECT_EQ(row_of(report->ended[1].columns, 0).outcome, Outcome::kWithdrawn);
 }
 
 }  // namespace
