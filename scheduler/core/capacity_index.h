@@ -31,6 +31,9 @@ class CapacityIndex {
   // Nodes of `pool`, those with the most free cores first, at most `limit`.
   std::vector<NodeId> freest(PoolId pool, std::size_t limit) const;
 
+  // How many nodes of `pool` are up.
+  std::size_t size(PoolId pool) const;
+
  private:
   struct Entry {
     std::uint32_t millicores = 0;

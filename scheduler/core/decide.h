@@ -25,8 +25,8 @@ inline constexpr std::uint64_t kRunsPerPlacement = 4096;
 // the caller applies the facts. Same state, same command, same time: same facts, always.
 Result<Answer> decide(const State& state, const Command& command, Time now, Facts& out);
 
-// Places waiting tasks, one fact at a time. One Placer serves one turn; it remembers which nodes
-// wait for a stage that is ahead in the queue.
+// Ends jobs whose tasks are all over, and places waiting tasks, one fact at a time. One Placer
+// serves one turn; it remembers which nodes wait for a stage that is ahead in the queue.
 //
 // Strict order within reason: a stage that does not fit now, but would on an emptier node, keeps
 // nodes enough for its waiting tasks free of work that is behind it.
@@ -44,15 +44,21 @@ class Placer {
   void reserve(const State& state, const Job& job, const Stage& stage);
 
   std::optional<ReadyQueue::Entry> at_;
+  bool at_blocked_ = false;  // *at_ has been tried in vain
   std::size_t blocked_ = 0;
   std::set<NodeId> reserved_;
+  std::set<PoolId> reserved_pools_;
 };
 
 // What a shell has to do for a fact that is on disk. `state` has the fact applied, and no later
 // turn's.
 void effects_of(const State& state, const Fact& fact, Effects& out);
 
-// Runs queued at busy nodes while others idle: whom to ask for how many. Bounded.
+// How a job ends whose tasks are all over.
+JobState end_of(const Job& job);
+
+// Runs queued at busy nodes while others idle: whom to ask for how many, kWithdrawalsMax at most.
+inline constexpr std::size_t kWithdrawalsMax = 256;
 std::vector<Withdrawal> rebalance(const State& state);
 
 // Whether a Tick could do something: leases, tokens or keys may end.

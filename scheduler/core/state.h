@@ -4,9 +4,11 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,6 +27,13 @@ struct TaskCell {
   std::uint16_t failures = 0;  // runs that used a retry
   std::uint16_t losses = 0;    // runs lost with a node
   NodeRef node;                // placed, ending: where it is; held: where its output is
+
+  // A task of which nothing but its state is known.
+  static TaskCell bare(TaskState state) {
+    TaskCell cell;
+    cell.state = state;
+    return cell;
+  }
 
   friend bool operator==(const TaskCell&, const TaskCell&) = default;
 };
@@ -154,8 +163,12 @@ class State {
   const Node* node_by_token(const Hash& hash) const;
   const Stage* stage(StageRef ref) const;
   JobId newest_job() const { return JobId{meta_.next_job - 1}; }
-  // Active jobs, in order of submission; and ended ones whose summary is kept.
+  // Ended jobs whose summary is kept.
   const std::map<JobId, Time>& ended_jobs() const { return ended_; }
+  // Active jobs in which no task can come to anything any more.
+  const std::set<JobId>& finished_jobs() const { return finished_; }
+  // Nodes whose queue of a stage runs low, while the stage has tasks waiting. A superset.
+  const std::map<StageRef, std::set<NodeId>>& hungry() const { return hungry_; }
 
   // Wall-clock microseconds since 1970 of an instant; 0 for kNever.
   std::int64_t wall_us(Time time) const;
@@ -197,15 +210,19 @@ class State {
   void step_node(Node& node, NodeStep step, Time at);
   void step_job(Job& job, JobStep step);
   // The one place where tasks change state. `change` adjusts the rest of the cell.
-  template <typename Change>
-  void step_tasks(Job& job, StageId id, Interval where, TaskStep step, Change change);
+  void step_tasks(Job& job, StageId id, Interval where, TaskStep step,
+                  const std::function<void(TaskCell&)>& change);
   void refresh_ready(const Job& job, StageId id);
   // After positions of a stage became done, or stopped being so: its reduce steps (un)block.
   void unblock_reducers(Job& job, StageId id, Interval done);
   void block_reducers(Job& job, StageId id, Interval lost);
+  void skip_reducers(Job& job, StageId id, Interval failed);
+  // Of a reduce stage: sends tasks whose inputs are not all there from waiting to blocked.
+  void block_incomplete(Job& job, StageId id, Interval where);
+  void note_end(Job& job);
   // Takes runs off a node and gives back the claims that are over.
   void leave_node(const RunSet& runs, NodeRef ref, const IntervalSet& positions);
-  void note_runs(Job& job, Stage& stage, const RunColumns& columns, std::size_t count);
+  void note_runs(Stage& stage, const RunColumns& columns, std::size_t count);
   void set_free(Node& node, Resources free);
   void reindex(const Node& node);
 
@@ -218,11 +235,24 @@ class State {
   std::map<std::string, JobId> keys_;
   std::map<Hash, NodeId> tokens_;
   std::map<JobId, Time> ended_;
+  std::set<JobId> finished_;
+  std::map<StageRef, std::set<NodeId>> hungry_;
   ReadyQueue ready_;
   CapacityIndex capacity_;
 };
 
-// A job's stage as it is when the job is accepted; used by apply and by recovery.
+// A job's stages as they are when the job is accepted; used by apply and by recovery.
 std::vector<Stage> make_stages(const JobSpec& spec);
+
+// How many runs of a stage may be queued at a node for each that runs there, so that the next one
+// starts without a round trip: as many as kQueueAhead's worth, by their measured mean duration.
+std::uint64_t queue_depth(const Stage& stage);
+inline constexpr Duration kQueueAhead{200'000};
+inline constexpr std::uint64_t kQueueDepthMax = 2048;
+// Longer runs than this are never queued ahead: they would wait while other nodes idle.
+inline constexpr Duration kQueueLongest{1'000'000};
+
+// The inputs of the reduce task at `position`: positions in the stage it reduces.
+Interval inputs_of(const Stage& reduced, const ReduceInput& input, std::uint64_t position);
 
 }  // namespace leat::core

@@ -1,0 +1,342 @@
+#include <algorithm>
+#include <numeric>
+
+#include "base/check.h"
+#include "scheduler/core/loss.h"
+#include "scheduler/core/state.h"
+
+// Facts about jobs and their tasks, folded in.
+
+namespace leat::core {
+namespace {
+
+// Runs whose durations are remembered one by one before older ones count half.
+constexpr std::uint64_t kRunsRemembered = 4096;
+
+bool is_done(TaskState state) {
+  return state == TaskState::kHeld || state == TaskState::kSucceeded;
+}
+
+// A task that is over keeps nothing but its state, so that a finished range is one entry.
+void forget_all_but_state(TaskCell& cell) {
+  cell = TaskCell::bare(cell.state);
+}
+
+TaskStep step_to(TaskState state) {
+  switch (state) {
+    case TaskState::kHeld:
+      return TaskStep::kHold;
+    case TaskState::kSucceeded:
+      return TaskStep::kSucceed;
+    case TaskState::kFailed:
+      return TaskStep::kFail;
+    case TaskState::kCancelled:
+      return TaskStep::kCancel;
+    case TaskState::kQuarantined:
+      return TaskStep::kQuarantine;
+    case TaskState::kSkipped:
+      return TaskStep::kSkip;
+    default:
+      break;
+  }
+  LEAT_CHECK(!"a run ends in one of these states");
+  return TaskStep::kFail;
+}
+
+IntervalSet positions(const Stage& stage, const IndexList& indices) {
+  auto found = stage.spec->indices.positions_of(indices);
+  LEAT_CHECK(found.has_value());
+  return std::move(*found);
+}
+
+bool is_over(const Stage& stage) {
+  const auto count = [&stage](TaskState s) { return stage.counts[static_cast<std::size_t>(s)]; };
+  return count(TaskState::kBlocked) + count(TaskState::kWaiting) + count(TaskState::kPlaced) +
+             count(TaskState::kEnding) ==
+         0;
+}
+
+}  // namespace
+
+Job& State::job_of(JobId id) {
+  const auto at = jobs_.find(id);
+  LEAT_CHECK(at != jobs_.end());
+  return at->second;
+}
+
+Stage& State::stage_of(StageRef ref) {
+  Job& job = job_of(ref.job);
+  LEAT_CHECK(ref.stage < job.stages.size());
+  return job.stages[ref.stage];
+}
+
+void State::step_job(Job& job, JobStep step) {
+  const auto to = next(kJobTransitions, job.state, step);
+  LEAT_CHECK(to.has_value());
+  job.state = *to;
+}
+
+void State::step_tasks(Job& job, StageId id, Interval where, TaskStep step,
+                       const std::function<void(TaskCell&)>& change) {
+  Stage& stage = job.stages[id];
+  stage.cells.for_each(where, [&](Interval part, const TaskCell& cell) {
+    const auto to = next(kTaskTransitions, cell.state, step);
+    LEAT_CHECK(to.has_value());
+    stage.counts[static_cast<std::size_t>(cell.state)] -= part.size();
+    stage.counts[static_cast<std::size_t>(*to)] += part.size();
+    if (cell.state == TaskState::kWaiting) stage.waiting.erase(part);
+    if (*to == TaskState::kWaiting) stage.waiting.insert(part);
+    if (is_done(cell.state) && !is_done(*to)) stage.done.erase(part);
+    if (is_done(*to) && !is_done(cell.state)) stage.done.insert(part);
+  });
+  stage.cells.change(where, [step, &change](TaskCell& cell) {
+    cell.state = *next(kTaskTransitions, cell.state, step);
+    change(cell);
+  });
+}
+
+void State::refresh_ready(const Job& job, StageId id) {
+  const ReadyQueue::Entry entry = ReadyQueue::entry(job.priority, {job.id, id});
+  if (job.active() && !job.stages[id].waiting.empty()) {
+    ready_.insert(entry);
+  } else {
+    ready_.erase(entry);
+  }
+}
+
+void State::note_end(Job& job) {
+  if (std::all_of(job.stages.begin(), job.stages.end(), is_over)) finished_.insert(job.id);
+}
+
+void State::note_runs(Stage& stage, const RunColumns& columns, std::size_t count) {
+  for (std::size_t n = 0; n < count; ++n) {
+    const std::int64_t us = columns.duration_us.at(n);
+    stage.ended_us += static_cast<std::uint64_t>(std::max<std::int64_t>(us, 0));
+  }
+  stage.ended_runs += count;
+  while (stage.ended_runs > kRunsRemembered) {
+    stage.ended_runs /= 2;
+    stage.ended_us /= 2;
+  }
+}
+
+void State::on(const JobAccepted& f, Time at) {
+  LEAT_CHECK(f.job.value == meta_.next_job);
+  ++meta_.next_job;
+  Job job;
+  job.id = f.job;
+  job.key = f.key;
+  job.name = f.spec->name;
+  job.owner = f.owner;
+  job.priority = f.spec->priority;
+  job.submitted = at;
+  job.spec = f.spec;
+  job.stages = make_stages(*f.spec);
+  keys_[f.key] = f.job;
+  Job& stored = jobs_[f.job] = std::move(job);
+  for (std::size_t id = 0; id < stored.stages.size(); ++id)
+    refresh_ready(stored, static_cast<StageId>(id));
+}
+
+void State::on(const RunsPlaced& f, Time at) {
+  Job& job = job_of(f.runs.stage.job);
+  Stage& stage = stage_of(f.runs.stage);
+  Node& node = node_of(f.node);
+  LEAT_CHECK(node.state == NodeState::kUp);
+  if (job.state == JobState::kWaiting) {
+    step_job(job, JobStep::kStart);
+    job.started = at;
+  }
+  Allotment& allotment = node.allotments[f.runs.stage];
+  positions(stage, f.runs.indices).for_each([&](Interval where) {
+    step_tasks(job, f.runs.stage.stage, where, TaskStep::kPlace, [&f](TaskCell& cell) {
+      LEAT_CHECK(f.runs.attempt == cell.attempt + 1);
+      cell.attempt = f.runs.attempt;
+      cell.node = f.node;
+    });
+    allotment.runs.insert(where);
+  });
+  LEAT_CHECK(f.claims >= allotment.claims && f.claims <= allotment.runs.size());
+  const std::uint32_t more = f.claims - allotment.claims;
+  allotment.claims = f.claims;
+  const Resources& need = stage.spec->resources;
+  Resources free = node.free;
+  LEAT_CHECK(free.millicores >= std::uint64_t{need.millicores} * more);
+  LEAT_CHECK(more == 0 || free.memory_bytes / more >= need.memory_bytes);
+  free.millicores -= need.millicores * more;
+  free.memory_bytes -= need.memory_bytes * more;
+  set_free(node, free);
+  refresh_ready(job, f.runs.stage.stage);
+  const auto hungry = hungry_.find(f.runs.stage);
+  if (hungry != hungry_.end()) {
+    hungry->second.erase(f.node.id);
+    if (hungry->second.empty()) hungry_.erase(hungry);
+  }
+}
+
+void State::leave_node(const RunSet& runs, NodeRef ref, const IntervalSet& left) {
+  Node& node = node_of(ref);
+  const Stage& stage = stage_of(runs.stage);
+  const auto at = node.allotments.find(runs.stage);
+  LEAT_CHECK(at != node.allotments.end());
+  Allotment& allotment = at->second;
+  allotment.runs.erase_all(left);
+  const auto claims =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(allotment.claims, allotment.runs.size()));
+  const std::uint32_t fewer = allotment.claims - claims;
+  allotment.claims = claims;
+  if (fewer > 0) {
+    const Resources& need = stage.spec->resources;
+    Resources free = node.free;
+    free.millicores += need.millicores * fewer;
+    free.memory_bytes += need.memory_bytes * fewer;
+    set_free(node, free);
+  }
+  const std::uint64_t low = claims + claims * queue_depth(stage) / 2;
+  if (allotment.runs.empty()) {
+    node.allotments.erase(at);
+    const auto hungry = hungry_.find(runs.stage);
+    if (hungry != hungry_.end()) hungry->second.erase(ref.id);
+  } else if (allotment.runs.size() < low) {
+    hungry_[runs.stage].insert(ref.id);
+  }
+}
+
+void State::on(const RunsEnded& f, Time) {
+  Job& job = job_of(f.runs.stage.job);
+  const StageId id = f.runs.stage.stage;
+  Stage& stage = stage_of(f.runs.stage);
+  const IntervalSet ended = positions(stage, f.runs.indices);
+  leave_node(f.runs, f.node, ended);
+  note_runs(stage, f.columns, ended.size());
+  const bool failed = f.state == TaskState::kFailed || f.state == TaskState::kQuarantined;
+  ended.for_each([&](Interval where) {
+    step_tasks(job, id, where, step_to(f.state), [&f](TaskCell& cell) {
+      if (f.state == TaskState::kHeld) {
+        cell.failures = cell.losses = 0;
+      } else {
+        forget_all_but_state(cell);
+      }
+    });
+    if (f.state == TaskState::kHeld) unblock_reducers(job, id, where);
+    if (failed || f.state == TaskState::kCancelled) skip_reducers(job, id, where);
+  });
+  if (failed) {
+    const std::vector<Index> indices = f.runs.indices.expand();
+    for (std::size_t n = 0; n < indices.size() && job.failures.size() < Job::kFailuresKept; ++n)
+      job.failures.push_back(
+          {id, indices[n], f.columns.outcome.at(n), f.columns.code.at(n), f.node});
+  }
+  if (f.state == TaskState::kQuarantined) job.lost += ended.size();
+  if (f.result) job.result = f.result;
+  note_end(job);
+}
+
+void State::on(const RunsRequeued& f, Time) {
+  Job& job = job_of(f.runs.stage.job);
+  const StageId id = f.runs.stage.stage;
+  Stage& stage = stage_of(f.runs.stage);
+  const IntervalSet ended = positions(stage, f.runs.indices);
+  leave_node(f.runs, f.node, ended);
+  const Outcome outcome = f.columns.outcome.at(0);
+  const Cost cost = cost_of(outcome);
+  if (cost == Cost::kRetry) job.retried += ended.size();
+  if (cost == Cost::kLoss) job.lost += ended.size();
+  ended.for_each([&](Interval where) {
+    step_tasks(job, id, where, TaskStep::kRequeue, [cost](TaskCell& cell) {
+      cell.node = {};
+      if (cost == Cost::kRetry) ++cell.failures;
+      if (cost == Cost::kLoss) ++cell.losses;
+    });
+    block_incomplete(job, id, where);
+  });
+  refresh_ready(job, id);
+}
+
+void State::on(const TasksSetAside& f, Time) {
+  Job& job = job_of(f.stage.job);
+  Stage& stage = stage_of(f.stage);
+  positions(stage, f.indices).for_each([&](Interval where) {
+    step_tasks(job, f.stage.stage, where, step_to(f.state), forget_all_but_state);
+    skip_reducers(job, f.stage.stage, where);
+  });
+  refresh_ready(job, f.stage.stage);
+  note_end(job);
+}
+
+void State::on(const OutputsLost& f, Time) {
+  Job& job = job_of(f.stage.job);
+  Stage& stage = stage_of(f.stage);
+  positions(stage, f.indices).for_each([&](Interval where) {
+    step_tasks(job, f.stage.stage, where, TaskStep::kLoseOutput,
+               [](TaskCell& cell) { cell.node = {}; });
+    block_reducers(job, f.stage.stage, where);
+    block_incomplete(job, f.stage.stage, where);
+  });
+  refresh_ready(job, f.stage.stage);
+}
+
+void State::on(const CancelRequested& f, Time) {
+  Job& job = job_of(f.stage.job);
+  const bool whole = f.indices.empty();
+  if (whole) {
+    job.cancel_requested = true;
+    step_job(job, JobStep::kCancel);
+  }
+  for (std::size_t n = 0; n < job.stages.size(); ++n) {
+    if (!whole && n != f.stage.stage) continue;
+    Stage& stage = job.stages[n];
+    const IntervalSet asked =
+        whole ? IntervalSet(0, stage.cells.size() - 1) : positions(stage, f.indices);
+    std::vector<Interval> placed;
+    asked.for_each([&](Interval where) {
+      stage.cells.for_each(where, [&placed](Interval part, const TaskCell& cell) {
+        if (cell.state == TaskState::kPlaced) placed.push_back(part);
+      });
+    });
+    for (const Interval& part : placed)
+      step_tasks(job, static_cast<StageId>(n), part, TaskStep::kEnd, [](TaskCell&) {});
+  }
+}
+
+void State::on(const JobEnded& f, Time at) {
+  Job& job = job_of(f.job);
+  switch (f.state) {
+    case JobState::kSucceeded:
+      step_job(job, JobStep::kSucceed);
+      break;
+    case JobState::kFailed:
+      step_job(job, JobStep::kFail);
+      break;
+    default:
+      step_job(job, JobStep::kEndCancelled);
+      break;
+  }
+  LEAT_CHECK(job.state == f.state);
+  job.ended = at;
+  for (std::size_t n = 0; n < job.stages.size(); ++n) {
+    StateCounts counts = job.stages[n].counts;
+    std::uint64_t& held = counts[static_cast<std::size_t>(TaskState::kHeld)];
+    counts[static_cast<std::size_t>(TaskState::kSucceeded)] += std::exchange(held, 0);
+    job.final_counts.push_back(counts);
+    const StageRef ref{job.id, static_cast<StageId>(n)};
+    ready_.erase(ReadyQueue::entry(job.priority, ref));
+    hungry_.erase(ref);
+  }
+  job.stages.clear();
+  job.stages.shrink_to_fit();
+  job.spec.reset();
+  finished_.erase(f.job);
+  ended_[f.job] = at;
+}
+
+void State::on(const JobForgotten& f, Time) {
+  const Job& job = job_of(f.job);
+  LEAT_CHECK(!job.active());
+  const auto key = keys_.find(job.key);
+  if (key != keys_.end() && key->second == f.job) keys_.erase(key);
+  ended_.erase(f.job);
+  jobs_.erase(f.job);
+}
+
+}  // namespace leat::core

@@ -1,0 +1,123 @@
+#include "scheduler/core/decide.h"
+
+#include <algorithm>
+
+#include "scheduler/core/decide_parts.h"
+
+namespace leat::core {
+namespace {
+
+constexpr std::size_t kActiveJobsMax = 100'000;
+// Summaries that one submit may push out of memory.
+constexpr std::size_t kForgottenPerSubmit = 4;
+
+std::string cores_text(std::uint32_t millicores) {
+  std::string text = std::to_string(millicores / 1000);
+  if (millicores % 1000 != 0) text += "." + std::to_string(1000 + millicores % 1000).substr(1);
+  return text;
+}
+
+// Refuses what no node of any pool the job may use can ever hold, where that is known.
+std::optional<Refusal> check_fit(const State& state, const JobSpec& spec) {
+  for (const std::string& name : spec.pools)
+    if (state.pool_named(name) == nullptr)
+      return Refusal{Reason::kNotFound, "no pool is named \"" + name + "\"; see: leat status"};
+  const std::vector<const Pool*> pools = pools_of(state, spec);
+  if (pools.empty()) return std::nullopt;
+  for (const StageSpec& stage : spec.stages) {
+    const bool fits = std::any_of(pools.begin(), pools.end(), [&stage](const Pool* pool) {
+      return !pool->spec.shape || pool->spec.shape->holds(stage.resources);
+    });
+    if (fits) continue;
+    const Resources& shape = *pools.front()->spec.shape;
+    return Refusal{Reason::kConflict,
+                   "a task needs " + cores_text(stage.resources.millicores) + " cpus and " +
+                       std::to_string(stage.resources.memory_bytes >> 20) +
+                       " MiB; the largest node of pool \"" + pools.front()->spec.name + "\" has " +
+                       cores_text(shape.millicores) + " cpus and " +
+                       std::to_string(shape.memory_bytes >> 20) + " MiB: ask for less"};
+  }
+  return std::nullopt;
+}
+
+// Cells of `where` that wait for anything, as one fact.
+void set_aside(const Stage& stage, StageRef ref, const IntervalSet& where, Facts& out) {
+  IntervalSet waiting;
+  where.for_each([&](Interval part) {
+    stage.cells.for_each(part, [&waiting](Interval at, const TaskCell& cell) {
+      if (cell.state == TaskState::kWaiting || cell.state == TaskState::kBlocked)
+        waiting.insert(at);
+    });
+  });
+  if (waiting.empty()) return;
+  out.emplace_back(TasksSetAside{ref, stage.spec->indices.select(waiting), TaskState::kCancelled});
+}
+
+}  // namespace
+
+Result<Answer> decide(const State& state, const Command& command, Time now, Facts& out) {
+  return std::visit([&](const auto& c) { return decide_on(state, c, now, out); }, command);
+}
+
+std::vector<const Pool*> pools_of(const State& state, const JobSpec& spec) {
+  std::vector<const Pool*> pools;
+  for (const std::string& name : spec.pools)
+    if (const Pool* pool = state.pool_named(name)) pools.push_back(pool);
+  if (spec.pools.empty())
+    for (const auto& [id, pool] : state.pools()) pools.push_back(&pool);
+  return pools;
+}
+
+Result<Answer> decide_on(const State& state, const Submit& c, Time now, Facts& out) {
+  if (c.key.empty() || c.key.size() > kKeyBytesMax)
+    return invalid("a key has 1 to " + std::to_string(kKeyBytesMax) + " bytes");
+  const Job* known = state.job_by_key(c.key);
+  if (known != nullptr && now - known->submitted < kKeyLife) return Answer{known->id};
+  if (auto refusal = check(c.spec)) return *refusal;
+  if (auto refusal = check_fit(state, c.spec)) return *refusal;
+  if (state.jobs().size() - state.ended_jobs().size() >= kActiveJobsMax)
+    return Refusal{Reason::kOverloaded, "100000 jobs are active; wait for some to end"};
+  const JobId id{state.meta().next_job};
+  out.emplace_back(JobAccepted{id, c.key, c.owner, std::make_shared<const JobSpec>(c.spec)});
+  std::size_t surplus = state.ended_jobs().size();
+  for (auto oldest = state.ended_jobs().begin();
+       surplus > kEndedJobsKept && oldest != state.ended_jobs().end() &&
+       state.ended_jobs().size() - surplus < kForgottenPerSubmit;
+       ++oldest, --surplus)
+    out.emplace_back(JobForgotten{oldest->first});
+  return Answer{id};
+}
+
+Result<Answer> decide_on(const State& state, const Cancel& c, Time, Facts& out) {
+  const Job* job = state.job(c.job);
+  if (job == nullptr)
+    return Refusal{Reason::kNotFound,
+                   "no job " + std::to_string(c.job.value) + "; see: leat job list"};
+  if (!job->active())
+    return Refusal{Reason::kConflict, "job " + std::to_string(c.job.value) +
+                                          " has already ended: " + name_of(job->state)};
+  if (c.indices.empty()) {
+    if (job->state == JobState::kCancelling) return Answer{Done{}};
+    out.emplace_back(CancelRequested{{c.job, 0}, {}, c.actor});
+    // Reduces first, or setting their inputs aside would already have skipped them.
+    for (std::size_t n = job->stages.size(); n-- > 0;)
+      set_aside(job->stages[n], {c.job, static_cast<StageId>(n)},
+                IntervalSet(0, job->stages[n].cells.size() - 1), out);
+    return Answer{Done{}};
+  }
+  const StageRef ref{c.job, c.stage};
+  const Stage* stage = state.stage(ref);
+  if (stage == nullptr)
+    return Refusal{Reason::kNotFound, "job " + std::to_string(c.job.value) + " has no stage " +
+                                          std::to_string(c.stage)};
+  const auto where = stage->spec->indices.positions_of(c.indices);
+  if (!where)
+    return Refusal{Reason::kNotFound, "job " + std::to_string(c.job.value) +
+                                          " does not have all of the tasks " +
+                                          c.indices.to_string().substr(0, 80)};
+  out.emplace_back(CancelRequested{ref, c.indices, c.actor});
+  set_aside(*stage, ref, *where, out);
+  return Answer{Done{}};
+}
+
+}  // namespace leat::core

@@ -1,0 +1,35 @@
+#pragma once
+
+// decide_parts.h - decide(), one part per kind of command. Only decide*.cc include this.
+
+#include "scheduler/core/decide.h"
+
+namespace leat::core {
+
+Result<Answer> decide_on(const State& state, const StartHead& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const SetPool& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const RequestNode& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const EnrolNode& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const JoinNode& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const LoseNode& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const ProveGone& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const Submit& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const Cancel& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const ReportEnded& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const Tick& c, Time now, Facts& out);
+
+// The runs of `set` that really are on `node` in this attempt, and what each of them comes to:
+// appended as RunsEnded and RunsRequeued facts. `seen` grows by the positions dealt with.
+void end_runs(const State& state, const EndedSet& set, NodeRef node, IntervalSet& seen, Facts& out);
+
+// All runs of one stage on a node that is given up.
+void lose_runs(const State& state, const Node& node, StageRef stage, Facts& out);
+
+// Held outputs that are on `node`, or on nodes that are no more, and that some reduce step still
+// has to read.
+void lose_outputs(const State& state, NodeRef node, Facts& out);
+
+// The pools a job may use, in its order of preference.
+std::vector<const Pool*> pools_of(const State& state, const JobSpec& spec);
+
+}  // namespace leat::core

@@ -1,0 +1,158 @@
+#include <algorithm>
+#include <map>
+
+#include "base/check.h"
+#include "scheduler/core/decide_parts.h"
+#include "scheduler/core/loss.h"
+
+// What the ends of runs come to: reports of agents, and runs and outputs that went with a node.
+
+namespace leat::core {
+namespace {
+
+// What one ended run means for its task.
+struct Verdict {
+  TaskState state = TaskState::kSucceeded;  // kWaiting: it is tried again
+  Cost cost = Cost::kNothing;               // of trying again
+
+  friend auto operator<=>(const Verdict&, const Verdict&) = default;
+};
+
+bool is_success(const RunRow& row) {
+  return row.outcome == Outcome::kExit && row.code == 0;
+}
+
+Verdict judge(const Stage& stage, const TaskCell& cell, const RunRow& row) {
+  if (cell.state == TaskState::kEnding)
+    return {is_success(row) ? TaskState::kSucceeded : TaskState::kCancelled, Cost::kNothing};
+  if (is_success(row))
+    return {stage.reduced_by ? TaskState::kHeld : TaskState::kSucceeded, Cost::kNothing};
+  const Cost cost = cost_of(row.outcome);
+  if (cost == Cost::kRetry && cell.failures >= stage.spec->retries)
+    return {TaskState::kFailed, Cost::kNothing};
+  if (cost == Cost::kLoss && cell.losses + 1 >= kLossesMax)
+    return {TaskState::kQuarantined, Cost::kNothing};
+  return {TaskState::kWaiting, cost};
+}
+
+// Runs of a set that share a verdict; positions ascend, rows go with them.
+struct Group {
+  IntervalSet positions;
+  std::vector<RunRow> rows;
+};
+using Groups = std::map<Verdict, Group>;
+
+void emit(const Stage& stage, const EndedSet& set, NodeRef node, const Groups& groups, Facts& out) {
+  for (const auto& [verdict, group] : groups) {
+    RunSet runs{set.runs.stage, set.runs.attempt, stage.spec->indices.select(group.positions)};
+    RunColumns columns = to_columns(group.rows);
+    if (verdict.state == TaskState::kWaiting) {
+      out.emplace_back(RunsRequeued{std::move(runs), node, std::move(columns)});
+    } else {
+      const bool succeeded = verdict.state == TaskState::kSucceeded;
+      out.emplace_back(RunsEnded{std::move(runs), node, verdict.state, std::move(columns),
+                                 succeeded ? set.result : std::nullopt});
+    }
+  }
+}
+
+}  // namespace
+
+void end_runs(const State& state, const EndedSet& set, NodeRef node, IntervalSet& seen,
+              Facts& out) {
+  const Stage* stage = state.stage(set.runs.stage);
+  if (stage == nullptr || !set.columns.fit(set.runs.indices.size())) return;
+  const auto positions = stage->spec->indices.positions_of(set.runs.indices);
+  if (!positions) return;
+  Groups groups;
+  std::size_t row = 0;
+  positions->for_each([&](Interval where) {
+    stage->cells.for_each(where, [&](Interval part, const TaskCell& cell) {
+      const bool here = (cell.state == TaskState::kPlaced || cell.state == TaskState::kEnding) &&
+                        cell.attempt == set.runs.attempt && cell.node == node;
+      for (std::uint64_t p = part.first; p <= part.last; ++p, ++row) {
+        // Stale, or said twice in one batch.
+        if (!here || seen.contains(p)) continue;
+        const RunRow cells = row_of(set.columns, row);
+        Group& group = groups[judge(*stage, cell, cells)];
+        group.positions.insert(Interval{p, p});
+        group.rows.push_back(cells);
+      }
+    });
+  });
+  for (const auto& [verdict, group] : groups) seen.insert_all(group.positions);
+  emit(*stage, set, node, groups, out);
+}
+
+Result<Answer> decide_on(const State& state, const ReportEnded& c, Time, Facts& out) {
+  const Node* node = state.node(c.node);
+  if (node == nullptr || node->session != c.session)
+    return Refusal{Reason::kConflict, "this report is from an earlier session of its node"};
+  std::map<StageRef, IntervalSet> seen;
+  for (const EndedSet& set : c.ended) end_runs(state, set, c.node, seen[set.runs.stage], out);
+  return Answer{Done{}};
+}
+
+void lose_runs(const State& state, const Node& node, StageRef ref, Facts& out) {
+  const Stage* stage = state.stage(ref);
+  const auto at = node.allotments.find(ref);
+  LEAT_CHECK(stage != nullptr && at != node.allotments.end());
+  // Runs placed together share an attempt; each such group is told apart, and ends as lost.
+  std::map<Attempt, IntervalSet> by_attempt;
+  at->second.runs.for_each([&](Interval where) {
+    stage->cells.for_each(where, [&by_attempt](Interval part, const TaskCell& cell) {
+      by_attempt[cell.attempt].insert(part);
+    });
+  });
+  IntervalSet seen;
+  for (const auto& [attempt, positions] : by_attempt) {
+    EndedSet lost{{ref, attempt, stage->spec->indices.select(positions)}, {}, std::nullopt};
+    lost.columns.outcome = Column<Outcome>(Outcome::kNodeLost);
+    end_runs(state, lost, node.ref, seen, out);
+  }
+}
+
+namespace {
+
+// The held outputs of stage `id` that are gone and still needed. A reduce step needs its inputs
+// until its own output is held somewhere alive; `lost_above` are the steps whose output is lost.
+IntervalSet lost_of(const State& state, const Job& job, std::size_t id, NodeRef given_up,
+                    const IntervalSet& lost_above) {
+  const Stage& stage = job.stages[id];
+  IntervalSet lost;
+  if (!stage.reduced_by) return lost;
+  const Stage& above = job.stages[*stage.reduced_by];
+  const std::uint64_t width = above.spec->reduces->width;
+  stage.cells.for_each([&](Interval where, const TaskCell& cell) {
+    if (cell.state != TaskState::kHeld) return;
+    if (cell.node != given_up && state.node(cell.node) != nullptr) return;
+    for (std::uint64_t p = where.first; p <= where.last; ++p) {
+      const std::uint64_t step = p / width;
+      const TaskState reader = above.cells.at(step).state;
+      const bool read = reader == TaskState::kHeld || is_terminal(reader);
+      if (!read || lost_above.contains(step)) lost.insert(Interval{p, p});
+    }
+  });
+  return lost;
+}
+
+}  // namespace
+
+void lose_outputs(const State& state, NodeRef node, Facts& out) {
+  for (const auto& [job_id, job] : state.jobs()) {
+    if (!job.active() || job.state == JobState::kCancelling) continue;
+    std::map<std::size_t, IntervalSet> lost;
+    // From the last step down: a lost step needs inputs that nobody needed before.
+    for (std::size_t id = job.stages.size(); id-- > 0;) {
+      const Stage& stage = job.stages[id];
+      const IntervalSet none;
+      const IntervalSet& above = stage.reduced_by ? lost[*stage.reduced_by] : none;
+      lost[id] = lost_of(state, job, id, node, above);
+      if (lost[id].empty()) continue;
+      out.emplace_back(
+          OutputsLost{{job_id, static_cast<StageId>(id)}, stage.spec->indices.select(lost[id])});
+    }
+  }
+}
+
+}  // namespace leat::core

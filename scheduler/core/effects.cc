@@ -1,0 +1,85 @@
+#include <map>
+
+#include "scheduler/core/decide.h"
+
+// What shells do once a fact is on disk.
+
+namespace leat::core {
+namespace {
+
+// Attempts are numbered per task, orders per set: groups the cells that `wanted` accepts.
+template <typename Wanted>
+std::map<Attempt, IntervalSet> group(const Stage& stage, const IntervalSet& where, Wanted wanted) {
+  std::map<Attempt, IntervalSet> groups;
+  where.for_each([&](Interval part) {
+    stage.cells.for_each(part, [&](Interval at, const TaskCell& cell) {
+      if (wanted(cell)) groups[cell.attempt].insert(at);
+    });
+  });
+  return groups;
+}
+
+void end_on(const Node& node, const Stage& stage, StageRef ref, Effects& out) {
+  const auto at = node.allotments.find(ref);
+  if (at == node.allotments.end()) return;
+  const auto ending = [](const TaskCell& cell) { return cell.state == TaskState::kEnding; };
+  for (const auto& [attempt, positions] : group(stage, at->second.runs, ending))
+    out.emplace_back(EndRuns{node.ref,
+                             {ref, attempt, stage.spec->indices.select(positions)},
+                             Outcome::kCancelled,
+                             stage.spec->grace});
+}
+
+// A node that (re)joins is told all it should have; what it knows it ignores.
+void tell_all(const State& state, const Node& node, Effects& out) {
+  for (const auto& [ref, allotment] : node.allotments) {
+    const Stage& stage = *state.stage(ref);
+    const auto placed = [](const TaskCell& cell) { return cell.state == TaskState::kPlaced; };
+    for (const auto& [attempt, positions] : group(stage, allotment.runs, placed))
+      out.emplace_back(StartRuns{
+          node.ref, {ref, attempt, stage.spec->indices.select(positions)}, allotment.claims});
+    end_on(node, stage, ref, out);
+  }
+}
+
+struct Collector {
+  const State& state;
+  Effects& out;
+
+  void operator()(const NodeRequested& f) const { out.emplace_back(CreateNode{f.node, f.pool}); }
+  void operator()(const NodeJoined& f) const {
+    if (const Node* node = state.node(f.report.node)) tell_all(state, *node, out);
+  }
+  void operator()(const NodeGone& f) const { out.emplace_back(DeleteNode{f.node}); }
+  void operator()(const JobAccepted& f) const { out.emplace_back(JobChanged{f.job}); }
+  void operator()(const RunsPlaced& f) const {
+    out.emplace_back(StartRuns{f.node, f.runs, f.claims});
+    out.emplace_back(JobChanged{f.runs.stage.job});
+  }
+  void operator()(const RunsEnded& f) const { out.emplace_back(JobChanged{f.runs.stage.job}); }
+  void operator()(const RunsRequeued& f) const { out.emplace_back(JobChanged{f.runs.stage.job}); }
+  void operator()(const TasksSetAside& f) const { out.emplace_back(JobChanged{f.stage.job}); }
+  void operator()(const OutputsLost& f) const { out.emplace_back(JobChanged{f.stage.job}); }
+  void operator()(const CancelRequested& f) const {
+    const Job* job = state.job(f.stage.job);
+    if (job == nullptr) return;
+    for (const auto& [id, node] : state.nodes())
+      for (std::size_t n = 0; n < job->stages.size(); ++n)
+        end_on(node, job->stages[n], {job->id, static_cast<StageId>(n)}, out);
+    out.emplace_back(JobChanged{job->id});
+  }
+  void operator()(const JobEnded& f) const {
+    out.emplace_back(ReleaseOutputs{f.job});
+    out.emplace_back(JobChanged{f.job});
+  }
+  template <typename Other>
+  void operator()(const Other&) const {}
+};
+
+}  // namespace
+
+void effects_of(const State& state, const Fact& fact, Effects& out) {
+  std::visit(Collector{state, out}, fact);
+}
+
+}  // namespace leat::core

@@ -1,0 +1,63 @@
+#include "scheduler/core/lifecycles.h"
+
+#include <cstddef>
+
+#include "base/check.h"
+
+namespace leat::core {
+namespace {
+
+template <std::size_t N>
+const char* pick(const char* const (&names)[N], unsigned n) {
+  LEAT_CHECK(n < N);
+  return names[n];
+}
+
+}  // namespace
+
+const char* name_of(TaskState state) {
+  static constexpr const char* kNames[] = {"blocked",     "waiting",   "placed", "ending",
+                                           "held",        "succeeded", "failed", "cancelled",
+                                           "quarantined", "skipped"};
+  return pick(kNames, static_cast<unsigned>(state));
+}
+
+const char* name_of(JobState state) {
+  static constexpr const char* kNames[] = {"waiting",   "running", "cancelling",
+                                           "succeeded", "failed",  "cancelled"};
+  return pick(kNames, static_cast<unsigned>(state));
+}
+
+const char* name_of(NodeState state) {
+  static constexpr const char* kNames[] = {"requested", "enrolled", "up", "lost", "gone"};
+  return pick(kNames, static_cast<unsigned>(state));
+}
+
+const char* name_of(PoolState state) {
+  static constexpr const char* kNames[] = {"open", "removed"};
+  return pick(kNames, static_cast<unsigned>(state));
+}
+
+const char* name_of(TaskStep step) {
+  static constexpr const char* kNames[] = {
+      "unblock", "block",       "place",   "end",    "hold",       "succeed", "fail",
+      "requeue", "lose-output", "release", "cancel", "quarantine", "skip"};
+  return pick(kNames, static_cast<unsigned>(step));
+}
+
+const char* name_of(JobStep step) {
+  static constexpr const char* kNames[] = {"start", "cancel", "succeed", "fail", "end-cancelled"};
+  return pick(kNames, static_cast<unsigned>(step));
+}
+
+const char* name_of(NodeStep step) {
+  static constexpr const char* kNames[] = {"enrol", "join", "lose", "prove-gone"};
+  return pick(kNames, static_cast<unsigned>(step));
+}
+
+const char* name_of(PoolStep step) {
+  static constexpr const char* kNames[] = {"remove"};
+  return pick(kNames, static_cast<unsigned>(step));
+}
+
+}  // namespace leat::core

@@ -1,0 +1,193 @@
+#include <algorithm>
+
+#include "base/check.h"
+#include "scheduler/core/decide_parts.h"
+
+// Which waiting tasks go where: refills of queues first, then new claims on the tightest node.
+
+namespace leat::core {
+namespace {
+
+// The first waiting tasks, at most `limit`, that share an attempt number.
+IntervalSet next_runs(const Stage& stage, std::uint64_t limit, Attempt& attempt) {
+  IntervalSet chosen;
+  bool open = true;
+  stage.waiting.lowest(limit).for_each([&](Interval where) {
+    stage.cells.for_each(where, [&](Interval part, const TaskCell& cell) {
+      if (chosen.empty()) attempt = cell.attempt + 1;
+      open = open && cell.attempt + 1 == attempt;
+      if (open) chosen.insert(part);
+    });
+  });
+  return chosen;
+}
+
+// How many members fit into `free`.
+std::uint64_t fit_count(const Resources& free, const Resources& need) {
+  std::uint64_t count = free.millicores / need.millicores;
+  if (need.memory_bytes > 0) count = std::min(count, free.memory_bytes / need.memory_bytes);
+  if (need.gpus > 0) count = std::min<std::uint64_t>(count, free.gpus / need.gpus);
+  return count;
+}
+
+// Guided self-scheduling (Polychronopoulos, Kuck 1987): nobody gets more than a share of what is
+// left, so that all nodes end together.
+std::uint64_t fair_share(const State& state, const Node& node, const Stage& stage) {
+  const std::uint64_t nodes = std::max<std::uint64_t>(state.capacity().size(node.pool), 1);
+  return (stage.waiting.size() - 1) / (2 * nodes) + 1;
+}
+
+const Allotment& allotment_of(const Node& node, StageRef ref) {
+  static const Allotment kNone;
+  const auto at = node.allotments.find(ref);
+  return at == node.allotments.end() ? kNone : at->second;
+}
+
+bool emit(const Stage& stage, StageRef ref, const Node& node, std::uint64_t limit,
+          std::uint64_t claims, Facts& out) {
+  Attempt attempt = 0;
+  const IntervalSet runs = next_runs(stage, std::min(limit, kRunsPerPlacement), attempt);
+  const Allotment& has = allotment_of(node, ref);
+  // Tasks tried again come in small groups: never claim more than there is to run.
+  const std::uint64_t claimed = std::min(claims, has.runs.size() + runs.size());
+  out.emplace_back(RunsPlaced{{ref, attempt, stage.spec->indices.select(runs)},
+                              node.ref,
+                              static_cast<std::uint32_t>(claimed)});
+  return true;
+}
+
+// Tops up a queue that runs low.
+bool refill(const State& state, const Node& node, StageRef ref, const Stage& stage, Facts& out) {
+  const Allotment& has = allotment_of(node, ref);
+  const std::uint64_t full = has.claims + has.claims * queue_depth(stage);
+  if (node.state != NodeState::kUp || has.runs.size() >= full) return false;
+  const std::uint64_t wanted = std::min(full - has.runs.size(), fair_share(state, node, stage));
+  return emit(stage, ref, node, wanted, has.claims, out);
+}
+
+// New claims, and a queue behind them.
+bool claim(const State& state, const Node& node, StageRef ref, const Stage& stage, Facts& out) {
+  const Allotment& has = allotment_of(node, ref);
+  const std::uint64_t more =
+      std::min(fit_count(node.free, stage.spec->resources), stage.waiting.size());
+  const std::uint64_t claims = has.claims + more;
+  const std::uint64_t full = claims + claims * queue_depth(stage);
+  const std::uint64_t room = full > has.runs.size() ? full - has.runs.size() : 0;
+  const std::uint64_t queued = std::min(room, fair_share(state, node, stage));
+  return emit(stage, ref, node, std::max(more, queued), claims, out);
+}
+
+bool could_ever_hold(const State& state, const Pool& pool, const Resources& need) {
+  return std::any_of(state.nodes().begin(), state.nodes().end(), [&](const auto& entry) {
+    const Node& node = entry.second;
+    return node.pool == pool.id && node.state == NodeState::kUp && node.report.capacity.holds(need);
+  });
+}
+
+}  // namespace
+
+bool Placer::next(const State& state, Facts& out) {
+  if (!state.finished_jobs().empty()) {
+    const Job* job = state.job(*state.finished_jobs().begin());
+    LEAT_CHECK(job != nullptr);
+    out.emplace_back(JobEnded{job->id, end_of(*job)});
+    return true;
+  }
+  const auto& entries = state.ready().entries();
+  auto at = at_ ? entries.lower_bound(*at_) : entries.begin();
+  if (at != entries.end() && at_ && *at == *at_ && at_blocked_) ++at;
+  for (; at != entries.end() && blocked_ < kBlockedMax; ++at) {
+    at_ = *at;
+    at_blocked_ = false;
+    if (place_stage(state, at->ref(), out)) return true;
+    at_blocked_ = true;
+    ++blocked_;
+  }
+  return false;
+}
+
+bool Placer::place_stage(const State& state, StageRef ref, Facts& out) {
+  const Job* job = state.job(ref.job);
+  const Stage* stage = state.stage(ref);
+  LEAT_CHECK(job != nullptr && stage != nullptr && !stage->waiting.empty());
+  const auto is_reserved = [this](const Node& node) {
+    return reserved_.contains(node.ref.id) || reserved_pools_.contains(node.pool);
+  };
+  const auto hungry = state.hungry().find(ref);
+  if (hungry != state.hungry().end()) {
+    for (const NodeId id : hungry->second) {
+      const Node* node = state.node(id);
+      if (node == nullptr || is_reserved(*node)) continue;
+      if (refill(state, *node, ref, *stage, out)) return true;
+    }
+  }
+  for (const Pool* pool : pools_of(state, *job->spec)) {
+    if (reserved_pools_.contains(pool->id)) continue;
+    const auto found = state.capacity().tightest(pool->id, stage->spec->resources, reserved_);
+    if (found) return claim(state, *state.node(*found), ref, *stage, out);
+  }
+  reserve(state, *job, *stage);
+  return false;
+}
+
+void Placer::reserve(const State& state, const Job& job, const Stage& stage) {
+  const Resources& need = stage.spec->resources;
+  std::uint64_t wanted = stage.waiting.size();
+  for (const Pool* pool : pools_of(state, *job.spec)) {
+    if (reserved_pools_.contains(pool->id)) continue;
+    const std::size_t size = state.capacity().size(pool->id);
+    if (wanted >= size) {
+      // More than one task for each node: the whole pool, unless nobody there could ever help.
+      if (could_ever_hold(state, *pool, need)) reserved_pools_.insert(pool->id);
+      wanted -= size;
+      continue;
+    }
+    for (const NodeId id : state.capacity().freest(pool->id, size)) {
+      if (wanted == 0) return;
+      if (!state.node(id)->report.capacity.holds(need)) continue;
+      if (reserved_.insert(id).second) --wanted;
+    }
+  }
+}
+
+JobState end_of(const Job& job) {
+  std::uint64_t cancelled = 0;
+  std::uint64_t failed = 0;
+  for (const Stage& stage : job.stages) {
+    const auto count = [&stage](TaskState s) { return stage.counts[static_cast<std::size_t>(s)]; };
+    cancelled += count(TaskState::kCancelled);
+    failed += count(TaskState::kFailed) + count(TaskState::kQuarantined);
+  }
+  if (job.cancel_requested && cancelled > 0) return JobState::kCancelled;
+  if (failed > 0) return JobState::kFailed;
+  return cancelled > 0 ? JobState::kCancelled : JobState::kSucceeded;
+}
+
+std::vector<Withdrawal> rebalance(const State& state) {
+  // The fullest queue of each stage that has nothing waiting.
+  std::map<StageRef, Withdrawal> fullest;
+  for (const auto& [id, node] : state.nodes()) {
+    if (node.state != NodeState::kUp) continue;
+    for (const auto& [ref, allotment] : node.allotments) {
+      const std::uint64_t queued = allotment.runs.size() - allotment.claims;
+      if (queued == 0 || !state.stage(ref)->waiting.empty()) continue;
+      Withdrawal& best = fullest[ref];
+      if (queued > best.count) best = {node.ref, ref, queued};
+    }
+  }
+  std::vector<Withdrawal> result;
+  for (auto& [ref, withdrawal] : fullest) {
+    const Stage* stage = state.stage(ref);
+    const std::uint64_t mean_us = stage->ended_us / std::max<std::uint64_t>(stage->ended_runs, 1);
+    // Not worth a round trip.
+    if (withdrawal.count * mean_us < static_cast<std::uint64_t>(kQueueAhead.count()) / 4) continue;
+    const PoolId pool = state.node(withdrawal.node)->pool;
+    if (!state.capacity().tightest(pool, stage->spec->resources, {})) continue;
+    withdrawal.count = (withdrawal.count + 1) / 2;
+    result.push_back(withdrawal);
+    if (result.size() == kWithdrawalsMax) break;
+  }
+  return result;
+}
+
+}  // namespace leat::core

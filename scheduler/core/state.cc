@@ -1,0 +1,264 @@
+#include "scheduler/core/state.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "base/check.h"
+
+namespace leat::core {
+namespace {
+
+// FNV-1a over words.
+class Digest {
+ public:
+  void mix(std::uint64_t value) { hash_ = (hash_ ^ value) * 1099511628211u; }
+  void mix(std::string_view text) {
+    mix(text.size());
+    for (const char c : text) mix(static_cast<std::uint64_t>(static_cast<unsigned char>(c)));
+  }
+  void mix(Time time) { mix(static_cast<std::uint64_t>(time.us())); }
+  void mix(NodeRef ref) {
+    mix(std::uint64_t{ref.id.value});
+    mix(ref.epoch.value);
+  }
+  void mix(const Resources& r) {
+    mix(std::uint64_t{r.millicores});
+    mix(r.memory_bytes);
+    mix(std::uint64_t{r.gpus});
+  }
+  std::uint64_t value() const { return hash_; }
+
+ private:
+  std::uint64_t hash_ = 14695981039346656037u;
+};
+
+void mix_job(Digest& digest, const Job& job) {
+  digest.mix(job.id.value);
+  digest.mix(job.key);
+  digest.mix(job.name);
+  digest.mix(static_cast<std::uint64_t>(job.state));
+  digest.mix(std::uint64_t{job.cancel_requested});
+  digest.mix(job.submitted);
+  digest.mix(job.started);
+  digest.mix(job.ended);
+  digest.mix(job.retried);
+  digest.mix(job.lost);
+  digest.mix(job.failures.size());
+  digest.mix(job.result ? job.result->length + 1 : 0);
+  for (const StateCounts& counts : job.final_counts)
+    for (const std::uint64_t count : counts) digest.mix(count);
+  for (const Stage& stage : job.stages) {
+    digest.mix(stage.ended_runs);
+    digest.mix(stage.ended_us);
+    stage.cells.for_each([&digest](Interval where, const TaskCell& cell) {
+      digest.mix(where.first);
+      digest.mix(where.last);
+      digest.mix(static_cast<std::uint64_t>(cell.state));
+      digest.mix(std::uint64_t{cell.attempt});
+      digest.mix((std::uint64_t{cell.failures} << 16) | cell.losses);
+      digest.mix(cell.node);
+    });
+  }
+}
+
+void mix_node(Digest& digest, const Node& node) {
+  digest.mix(node.ref);
+  digest.mix(static_cast<std::uint64_t>(node.state));
+  digest.mix(node.since);
+  digest.mix(node.session);
+  digest.mix(node.free);
+  digest.mix(node.report.capacity);
+  digest.mix(node.report.data_address);
+  for (const auto& [stage, allotment] : node.allotments) {
+    digest.mix(stage.job.value);
+    digest.mix(std::uint64_t{stage.stage});
+    digest.mix(std::uint64_t{allotment.claims});
+    allotment.runs.for_each([&digest](Interval i) {
+      digest.mix(i.first);
+      digest.mix(i.last);
+    });
+  }
+}
+
+}  // namespace
+
+std::vector<Stage> make_stages(const JobSpec& spec) {
+  std::vector<Stage> stages(spec.stages.size());
+  for (std::size_t id = 0; id < stages.size(); ++id) {
+    Stage& stage = stages[id];
+    stage.spec = &spec.stages[id];
+    const std::uint64_t size = stage.spec->indices.size();
+    const TaskState first = stage.spec->reduces ? TaskState::kBlocked : TaskState::kWaiting;
+    stage.cells = IntervalMap<TaskCell>(size, TaskCell::bare(first));
+    stage.counts[static_cast<std::size_t>(first)] = size;
+    if (first == TaskState::kWaiting) stage.waiting.insert(Interval{0, size - 1});
+    if (stage.spec->reduces)
+      stages[stage.spec->reduces->stage].reduced_by = static_cast<StageId>(id);
+  }
+  return stages;
+}
+
+std::uint64_t queue_depth(const Stage& stage) {
+  if (stage.ended_runs == 0) return 0;
+  const std::uint64_t mean_us = stage.ended_us / stage.ended_runs;
+  if (mean_us >= static_cast<std::uint64_t>(kQueueLongest.count())) return 0;
+  const std::uint64_t depth = static_cast<std::uint64_t>(kQueueAhead.count()) / (mean_us + 1);
+  return std::clamp<std::uint64_t>(depth, 1, kQueueDepthMax);
+}
+
+const Job* State::job(JobId id) const {
+  const auto at = jobs_.find(id);
+  return at == jobs_.end() ? nullptr : &at->second;
+}
+
+const Node* State::node(NodeId id) const {
+  const auto at = nodes_.find(id);
+  return at == nodes_.end() ? nullptr : &at->second;
+}
+
+const Node* State::node(NodeRef ref) const {
+  const Node* found = node(ref.id);
+  return found != nullptr && found->ref == ref ? found : nullptr;
+}
+
+const Pool* State::pool(PoolId id) const {
+  const auto at = pools_.find(id);
+  return at == pools_.end() ? nullptr : &at->second;
+}
+
+const Pool* State::pool_named(const std::string& name) const {
+  for (const auto& [id, pool] : pools_)
+    if (pool.spec.name == name) return &pool;
+  return nullptr;
+}
+
+const Job* State::job_by_key(const std::string& key) const {
+  const auto at = keys_.find(key);
+  return at == keys_.end() ? nullptr : job(at->second);
+}
+
+const Node* State::node_by_token(const Hash& hash) const {
+  const auto at = tokens_.find(hash);
+  return at == tokens_.end() ? nullptr : node(at->second);
+}
+
+const Stage* State::stage(StageRef ref) const {
+  const Job* found = job(ref.job);
+  if (found == nullptr || ref.stage >= found->stages.size()) return nullptr;
+  return &found->stages[ref.stage];
+}
+
+std::int64_t State::wall_us(Time time) const {
+  return time == kNever ? 0 : meta_.mapped_wall_us + (time - meta_.mapped).count();
+}
+
+std::uint64_t State::digest() const {
+  Digest digest;
+  digest.mix(meta_.epoch.value);
+  digest.mix(meta_.next_job);
+  digest.mix(std::uint64_t{meta_.next_node});
+  digest.mix(meta_.next_node_epoch);
+  digest.mix(std::uint64_t{meta_.next_pool});
+  digest.mix(meta_.mapped);
+  for (const auto& [id, pool] : pools_) {
+    digest.mix(std::uint64_t{id.value});
+    digest.mix(pool.spec.name);
+    digest.mix(std::uint64_t{pool.spec.nodes});
+  }
+  for (const auto& [id, node] : nodes_) mix_node(digest, node);
+  for (const auto& [id, job] : jobs_) mix_job(digest, job);
+  return digest.value();
+}
+
+void State::restore(Job job) {
+  const JobId id = job.id;
+  jobs_[id] = std::move(job);
+}
+
+void State::restore(Node node) {
+  const NodeId id = node.ref.id;
+  nodes_[id] = std::move(node);
+}
+
+void State::restore(Pool pool) {
+  const PoolId id = pool.id;
+  pools_[id] = std::move(pool);
+}
+
+void State::finish_restore() {
+  for (auto& [id, node] : nodes_) {
+    tokens_[node.token_hash] = id;
+    if (node.state == NodeState::kUp) capacity_.insert(node.pool, id, node.free);
+  }
+  for (auto& [id, job] : jobs_) {
+    keys_[job.key] = id;
+    if (!job.active()) {
+      ended_[id] = job.ended;
+      continue;
+    }
+    for (std::size_t n = 0; n < job.stages.size(); ++n) {
+      Stage& stage = job.stages[n];
+      stage.spec = &job.spec->stages[n];
+      stage.waiting.clear();
+      stage.done.clear();
+      stage.counts.fill(0);
+      stage.cells.for_each([&stage](Interval where, const TaskCell& cell) {
+        stage.counts[static_cast<std::size_t>(cell.state)] += where.size();
+        if (cell.state == TaskState::kWaiting) stage.waiting.insert(where);
+        if (cell.state == TaskState::kHeld || cell.state == TaskState::kSucceeded)
+          stage.done.insert(where);
+      });
+      if (stage.spec->reduces)
+        job.stages[stage.spec->reduces->stage].reduced_by = static_cast<StageId>(n);
+      refresh_ready(job, static_cast<StageId>(n));
+    }
+    note_end(job);
+  }
+  // Better one node too many on this list than one too few.
+  for (const auto& [id, node] : nodes_)
+    for (const auto& [stage, allotment] : node.allotments) hungry_[stage].insert(id);
+}
+
+void State::check_invariants() const {
+  for (const auto& [id, node] : nodes_) {
+    Resources used{0, 0, 0};
+    for (const auto& [ref, allotment] : node.allotments) {
+      const Stage* its_stage = stage(ref);
+      LEAT_CHECK(its_stage != nullptr);
+      LEAT_CHECK(!allotment.runs.empty() && allotment.claims <= allotment.runs.size());
+      const Resources& need = its_stage->spec->resources;
+      used.millicores += need.millicores * allotment.claims;
+      used.memory_bytes += need.memory_bytes * allotment.claims;
+      allotment.runs.for_each([&](Interval runs) {
+        its_stage->cells.for_each(runs, [&node = node](Interval, const TaskCell& cell) {
+          LEAT_CHECK(cell.state == TaskState::kPlaced || cell.state == TaskState::kEnding);
+          LEAT_CHECK(cell.node == node.ref);
+        });
+      });
+    }
+    LEAT_CHECK(node.free.millicores + used.millicores == node.report.capacity.millicores);
+    LEAT_CHECK(node.free.memory_bytes + used.memory_bytes == node.report.capacity.memory_bytes);
+  }
+  for (const auto& [id, job] : jobs_) {
+    for (std::size_t n = 0; n < job.stages.size(); ++n) {
+      const Stage& stage = job.stages[n];
+      StateCounts counts{};
+      std::uint64_t placed = 0;
+      stage.cells.for_each([&](Interval where, const TaskCell& cell) {
+        counts[static_cast<std::size_t>(cell.state)] += where.size();
+        LEAT_CHECK(stage.waiting.contains(where) == (cell.state == TaskState::kWaiting));
+        if (cell.state == TaskState::kPlaced || cell.state == TaskState::kEnding)
+          placed += where.size();
+      });
+      LEAT_CHECK(counts == stage.counts);
+      std::uint64_t on_nodes = 0;
+      for (const auto& [node_id, node] : nodes_) {
+        const auto at = node.allotments.find({id, static_cast<StageId>(n)});
+        if (at != node.allotments.end()) on_nodes += at->second.runs.size();
+      }
+      LEAT_CHECK(placed == on_nodes);
+    }
+  }
+}
+
+}  // namespace leat::core
