@@ -100,7 +100,7 @@ Result<IndexList> IndexList::parse(std::string_view text) {
     tangled = tangled || (!merged.empty() && interleaves(merged.back(), part));
     merged.push_back(part);
   }
-  if (!tangled) return from_strides(std::move(merged));
+  if (!tangled) return from_strides(merged);
   if (total > kStridesMax)
     return bad_part(text.substr(0, 80), "parts with different steps overlap; list them apart");
   std::vector<Index> all;
@@ -112,7 +112,7 @@ Result<IndexList> IndexList::parse(std::string_view text) {
   return from_sorted(all);
 }
 
-Result<IndexList> IndexList::from_strides(std::vector<Stride> strides) {
+Result<IndexList> IndexList::from_strides(const std::vector<Stride>& strides) {
   if (strides.size() > kStridesMax) return invalid("index list: too many strides");
   IndexList list;
   list.strides_.reserve(strides.size());

@@ -47,7 +47,7 @@ class IndexList {
   static Result<IndexList> parse(std::string_view text);
 
   // From strides of an untrusted message: refused unless the invariants hold.
-  static Result<IndexList> from_strides(std::vector<Stride> strides);
+  static Result<IndexList> from_strides(const std::vector<Stride>& strides);
 
   // Folds indices into few strides. Precondition: strictly ascending, below kIndexLimit.
   static IndexList from_sorted(std::span<const Index> indices);
