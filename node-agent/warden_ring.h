@@ -82,7 +82,10 @@ class RingWriter {
     return true;
   }
 
-  bool has_unpublished() const { return staged_ != published_; }
+  // Whether the reader has given back room since a put() failed for want of it.
+  bool room_was_given() const { return control_->writer_waits.load() == 0; }
+
+  std::uint64_t position() const { return published_; }
 
   // Shows everything put so far to the reader. True if the reader sleeps and must be woken.
   bool publish() {
