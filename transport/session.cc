@@ -2,6 +2,7 @@
 
 #include <capnp/message.h>
 #include <capnp/rpc-twoparty.h>
+#include <kj/debug.h>
 
 #include <utility>
 
@@ -26,6 +27,12 @@ capnp::ReaderOptions reader_options(const SessionLimits& limits) {
   return options;
 }
 
+// A null bootstrap would crash us as soon as the peer asked for it (0.9.2); a broken one answers.
+capnp::Capability::Client never_null(capnp::Capability::Client bootstrap) {
+  if (!capnp::ClientHook::from(bootstrap)->isNull()) return bootstrap;
+  return KJ_EXCEPTION(UNIMPLEMENTED, "this side of the session offers nothing");
+}
+
 }  // namespace
 
 // Destroyed from the bottom up.
@@ -34,13 +41,24 @@ struct Session::Parts {
         const SessionLimits& limits)
       : stream(kj::mv(inner)),
         network(stream, to_capnp(side), reader_options(limits)),
-        rpc(capnp::makeRpcServer(network, kj::mv(bootstrap))) {
+        rpc(capnp::makeRpcServer(network, never_null(kj::mv(bootstrap)))) {
     rpc.setFlowLimit(limits.flow_words);
+    // The connecting side reads nothing before it has asked for something, so ask at once: its own
+    // bootstrap may be called, and the stream's end must be noticed, before anybody calls peer().
+    if (side == Side::kConnected) remote = bootstrap_of_peer();
+  }
+
+  capnp::Capability::Client bootstrap_of_peer() {
+    capnp::MallocMessageBuilder message(4);
+    auto vat = message.initRoot<capnp::rpc::twoparty::VatId>();
+    vat.setSide(other(network.getSide()));
+    return rpc.bootstrap(vat);
   }
 
   CoalescingStream stream;
   capnp::TwoPartyVatNetwork network;
   capnp::RpcSystem<capnp::rpc::twoparty::VatId> rpc;
+  kj::Maybe<capnp::Capability::Client> remote;
 };
 
 Session::Session(kj::Own<kj::AsyncIoStream> stream, Side side, capnp::Capability::Client bootstrap,
@@ -50,10 +68,10 @@ Session::Session(kj::Own<kj::AsyncIoStream> stream, Side side, capnp::Capability
 Session::~Session() noexcept(false) {}
 
 capnp::Capability::Client Session::peer() {
-  capnp::MallocMessageBuilder message(4);
-  auto vat = message.initRoot<capnp::rpc::twoparty::VatId>();
-  vat.setSide(other(parts_->network.getSide()));
-  return parts_->rpc.bootstrap(vat);
+  KJ_IF_MAYBE (remote, parts_->remote) {
+    return *remote;
+  }
+  return parts_->remote.emplace(parts_->bootstrap_of_peer());
 }
 
 kj::Promise<void> Session::on_disconnect() {
