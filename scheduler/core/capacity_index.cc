@@ -32,15 +32,6 @@ std::optional<NodeId> CapacityIndex::tightest(PoolId pool, const Resources& need
   return std::nullopt;
 }
 
-std::vector<NodeId> CapacityIndex::freest(PoolId pool, std::size_t limit) const {
-  std::vector<NodeId> result;
-  const auto at = nodes_.find(pool);
-  if (at == nodes_.end()) return result;
-  for (auto i = at->second.rbegin(); i != at->second.rend() && result.size() < limit; ++i)
-    result.push_back(i->node);
-  return result;
-}
-
 std::size_t CapacityIndex::size(PoolId pool) const {
   const auto at = nodes_.find(pool);
   return at == nodes_.end() ? 0 : at->second.size();

@@ -7,7 +7,6 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <vector>
 
 #include "base/ids.h"
 #include "scheduler/core/spec.h"
@@ -28,8 +27,15 @@ class CapacityIndex {
   std::optional<NodeId> tightest(PoolId pool, const Resources& need,
                                  const std::set<NodeId>& except) const;
 
-  // Nodes of `pool`, those with the most free cores first, at most `limit`.
-  std::vector<NodeId> freest(PoolId pool, std::size_t limit) const;
+  // Calls visit(node) for nodes of `pool`, those with the most free cores first, while it
+  // returns true.
+  template <typename Visit>
+  void visit_freest(PoolId pool, Visit visit) const {
+    const auto at = nodes_.find(pool);
+    if (at == nodes_.end()) return;
+    for (auto i = at->second.rbegin(); i != at->second.rend(); ++i)
+      if (!visit(i->node)) return;
+  }
 
   // How many nodes of `pool` are up.
   std::size_t size(PoolId pool) const;

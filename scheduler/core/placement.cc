@@ -142,11 +142,12 @@ void Placer::reserve(const State& state, const Job& job, const Stage& stage) {
       wanted -= size;
       continue;
     }
-    for (const NodeId id : state.capacity().freest(pool->id, size)) {
-      if (wanted == 0) return;
-      if (!state.node(id)->report.capacity.holds(need)) continue;
-      if (reserved_.insert(id).second) --wanted;
-    }
+    state.capacity().visit_freest(pool->id, [&](NodeId id) {
+      const bool able = state.node(id)->report.capacity.holds(need);
+      if (able && reserved_.insert(id).second) --wanted;
+      return wanted > 0;
+    });
+    if (wanted == 0) return;
   }
 }
 
