@@ -40,6 +40,15 @@ std::vector<char*> environment_for_warden() {
   return variables;
 }
 
+// A descriptor that is waited for. The order of the members is that of their end: observer first.
+struct Watched {
+  Watched(kj::UnixEventPort& port, kj::AutoCloseFd watched)
+      : fd(kj::mv(watched)), observer(port, fd, kj::UnixEventPort::FdObserver::OBSERVE_READ) {}
+
+  kj::AutoCloseFd fd;
+  kj::UnixEventPort::FdObserver observer;
+};
+
 // One attempt after the other, until attached.
 class Attempts {
  public:
@@ -55,12 +64,9 @@ class Attempts {
     if (socket.get() < 0) return start_warden().then([this] { return after_pause(); });
     const Hello hello;
     if (send(socket, &hello, sizeof hello, MSG_NOSIGNAL) != sizeof hello) return after_pause();
-    auto observer = kj::heap<kj::UnixEventPort::FdObserver>(
-        port_, socket.get(), kj::UnixEventPort::FdObserver::OBSERVE_READ);
-    auto answered = observer->whenBecomesReadable();
-    return answered.attach(kj::mv(observer)).then([this, socket = kj::mv(socket)]() mutable {
-      return hear(kj::mv(socket));
-    });
+    auto peer = kj::heap<Watched>(port_, kj::mv(socket));
+    auto answered = peer->observer.whenBecomesReadable();
+    return answered.then([this, peer = kj::mv(peer)]() mutable { return hear(*peer); });
   }
 
  private:
@@ -98,11 +104,9 @@ class Attempts {
     KJ_REQUIRE(error == 0, "cannot start the warden", program_, strerror(error));
     int fd = 0;
     KJ_SYSCALL(fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
-    kj::AutoCloseFd pidfd(fd);
-    auto observer = kj::heap<kj::UnixEventPort::FdObserver>(
-        port_, fd, kj::UnixEventPort::FdObserver::OBSERVE_READ);
-    auto ended = observer->whenBecomesReadable();
-    return ended.attach(kj::mv(observer), kj::mv(pidfd)).then([this, pid] {
+    auto process = kj::heap<Watched>(port_, kj::AutoCloseFd(fd));
+    auto ended = process->observer.whenBecomesReadable();
+    return ended.then([this, pid, process = kj::mv(process)] {
       int status = 0;
       KJ_SYSCALL(waitpid(pid, &status, 0));
       const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -111,7 +115,7 @@ class Attempts {
     });
   }
 
-  kj::Promise<WardenHandles> hear(kj::AutoCloseFd socket) {
+  kj::Promise<WardenHandles> hear(Watched& peer) {
     WardenHandles handles;
     std::array<int, 3> fds{-1, -1, -1};
     iovec part{&handles.welcome, sizeof handles.welcome};
@@ -121,7 +125,7 @@ class Attempts {
     message.msg_iovlen = 1;
     message.msg_control = control.data();
     message.msg_controllen = control.size();
-    const ssize_t got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    const ssize_t got = recvmsg(peer.fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (got <= 0) return after_pause();  // it died, or has just let go of the agent before us
     const cmsghdr* header = CMSG_FIRSTHDR(&message);
     if (header != nullptr && header->cmsg_type == SCM_RIGHTS &&
@@ -138,7 +142,9 @@ class Attempts {
     KJ_REQUIRE(status == AttachStatus::kAttached, "the running warden is of another version",
                directory_, handles.welcome.version);
     KJ_REQUIRE(fds[2] >= 0, "the warden's answer is incomplete", directory_);
-    handles.socket = kj::mv(socket);
+    int socket = 0;  // the observer keeps the other one until it has gone
+    KJ_SYSCALL(socket = fcntl(peer.fd, F_DUPFD_CLOEXEC, 3));
+    handles.socket = kj::AutoCloseFd(socket);
     return kj::mv(handles);
   }
 

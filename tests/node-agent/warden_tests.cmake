@@ -1,0 +1,13 @@
+# warden_tests.cmake - the tests of node-agent/warden and of the link to it.
+
+add_library(leat_test_warden_world STATIC warden_world.cc)
+target_compile_options(leat_test_warden_world PRIVATE ${LEAT_WARNINGS})
+target_compile_definitions(leat_test_warden_world
+  PUBLIC LEAT_WARDEN_PROGRAM="$<TARGET_FILE:leat-warden>")
+target_link_libraries(leat_test_warden_world PUBLIC leat::warden_link leat::warden)
+add_dependencies(leat_test_warden_world leat-warden)
+
+leat_test(node_agent_warden_test
+  SOURCES warden_run_test.cc
+  DEPS leat_test_warden_world
+  LABELS e2e)
