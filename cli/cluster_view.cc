@@ -1,0 +1,129 @@
+#include "cli/cluster_view.h"
+
+#include <algorithm>
+
+#include "cli/job_view.h"
+#include "cli/render.h"
+
+namespace leat::cli {
+namespace {
+
+Value resources_row(schema::Resources::Reader resources) {
+  return Value::Object{{"millicores", resources.getMillicores()},
+                       {"memory_bytes", resources.getMemoryBytes()}};
+}
+
+Value texts(capnp::List<capnp::Text>::Reader list) {
+  Value::List texts;
+  for (const capnp::Text::Reader text : list) texts.push_back(read_text(text));
+  return texts;
+}
+
+}  // namespace
+
+Value::Object node_row(schema::NodeSummary::Reader node) {
+  return {
+      {"id", node.getNode().getId()},
+      {"epoch", node.getNode().getEpoch()},
+      {"pool", read_text(node.getPool())},
+      {"state", read_text(node.getState())},
+      {"host", read_text(node.getHostName())},
+      {"capacity", resources_row(node.getCapacity())},
+      {"free", resources_row(node.getFree())},
+      {"running", node.getRunning()},
+      {"queued", node.getQueued()},
+      {"agent_pid", node.getAgentPid()},
+      {"warden_pid", node.getWardenPid()},
+      {"data_address", read_text(node.getDataAddress())},
+      {"joined_us", node.getJoinedUs()},
+  };
+}
+
+Value::Object pool_row(schema::PoolSummary::Reader pool) {
+  const schema::PoolSpec::Reader spec = pool.getSpec();
+  return {
+      {"id", pool.getId()},
+      {"name", read_text(spec.getName())},
+      {"provider", read_text(spec.getProvider())},
+      {"state", read_text(pool.getState())},
+      {"nodes", spec.getNodes()},
+      {"nodes_up", pool.getNodesUp()},
+      {"nodes_lost", pool.getNodesLost()},
+      {"nodes_coming", pool.getNodesComing()},
+      {"declared", spec.getDeclared()},
+      {"shape", resources_row(spec.getShape())},
+      {"labels", texts(spec.getLabels())},
+  };
+}
+
+Value::Object status_row(schema::Status::Reader status, std::int64_t now_us) {
+  Value::List daemons;
+  for (const schema::Status::Daemon::Reader daemon : status.getDaemons())
+    daemons.push_back(Value::Object{{"name", read_text(daemon.getName())},
+                                    {"pid", daemon.getPid()},
+                                    {"node", daemon.getNode()}});
+  Value::List pools;
+  for (const schema::PoolSummary::Reader pool : status.getPools()) pools.push_back(pool_row(pool));
+  return {
+      {"leat_version", read_text(status.getVersion())},
+      {"head_epoch", status.getHeadEpoch()},
+      {"cluster_id", read_text(status.getClusterId())},
+      {"started_us", status.getStartedUs()},
+      {"uptime_us", std::max<std::int64_t>(0, now_us - status.getStartedUs())},
+      {"daemons", std::move(daemons)},
+      {"pools", std::move(pools)},
+      {"jobs_active", status.getJobsActive()},
+      {"counts", counts_row(read_counts(status.getCounts()))},
+      {"agent_bytes_in", status.getAgentBytesIn()},
+      {"agent_bytes_out", status.getAgentBytesOut()},
+      {"agent_address", read_text(status.getAgentAddress())},
+      {"enrol_address", read_text(status.getEnrolAddress())},
+      {"store_address", read_text(status.getStoreAddress())},
+      {"store_sequence", status.getStoreSequence()},
+      {"store_fact_bytes", status.getStoreFactBytes()},
+      {"facts", status.getFacts()},
+  };
+}
+
+std::string node_table(const Value::List& rows) {
+  return render_table({{"id", "NODE", Form::kNumber},
+                       {"pool", "POOL"},
+                       {"state", "STATE"},
+                       {"host", "HOST"},
+                       {"capacity.millicores", "CORES", Form::kCores},
+                       {"free.millicores", "FREE", Form::kCores},
+                       {"capacity.memory_bytes", "MEMORY", Form::kBytes},
+                       {"running", "RUNNING", Form::kNumber},
+                       {"queued", "QUEUED", Form::kNumber},
+                       {"agent_pid", "AGENT", Form::kNumber},
+                       {"warden_pid", "WARDEN", Form::kNumber}},
+                      rows);
+}
+
+std::string status_page(const Value::Object& row) {
+  const Value status(row);
+  std::string page = render_fields({{"leat_version", "Head"},
+                                    {"uptime_us", "Up for", Form::kDuration},
+                                    {"jobs_active", "Active jobs"},
+                                    {"counts.waiting", "Waiting"},
+                                    {"counts.running", "Running"},
+                                    {"agent_bytes_in", "From agents", Form::kBytes},
+                                    {"agent_bytes_out", "To agents", Form::kBytes},
+                                    {"facts", "Facts"}},
+                                   status);
+  page += '\n' + render_table({{"name", "POOL"},
+                               {"provider", "PROVIDER"},
+                               {"state", "STATE"},
+                               {"nodes", "NODES", Form::kNumber},
+                               {"nodes_up", "UP", Form::kNumber},
+                               {"nodes_lost", "LOST", Form::kNumber},
+                               {"nodes_coming", "COMING", Form::kNumber}},
+                              std::get<Value::List>(status.at("pools").kind()));
+  page += '\n' +
+          render_table(
+              {{"name", "DAEMON"}, {"node", "NODE", Form::kNumber}, {"pid", "PID", Form::kNumber}},
+              std::get<Value::List>(status.at("daemons").kind()));
+  return page;
+}
+
+}  // namespace leat::cli

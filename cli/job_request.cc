@@ -1,0 +1,101 @@
+#include "cli/job_request.h"
+
+#include <span>
+
+#include "base/check.h"
+
+namespace leat::cli {
+namespace {
+
+void fill_blob(const transport::Blob& blob, schema::BlobRef::Builder ref) {
+  ref.setHash(kj::arrayPtr(reinterpret_cast<const kj::byte*>(blob.hash.data()), blob.hash.size()));
+  ref.setLength(blob.length);
+}
+
+void fill_indices(const IndexList& indices, capnp::List<schema::Stride>::Builder strides) {
+  for (unsigned i = 0; i < strides.size(); ++i) {
+    const Stride& stride = indices.strides()[i];
+    strides[i].setFirst(stride.first);
+    strides[i].setCount(stride.count);
+    strides[i].setStep(stride.step);
+  }
+}
+
+void fill_program(const JobRequest& request, const std::vector<std::string>& argv,
+                  schema::Program::Builder program) {
+  auto words = program.initArgv(static_cast<unsigned>(argv.size()));
+  for (unsigned i = 0; i < words.size(); ++i) words.set(i, argv[i].c_str());
+  auto variables = program.initEnvironment(static_cast<unsigned>(request.environment.size()));
+  for (unsigned i = 0; i < variables.size(); ++i) {
+    const std::string& entry = request.environment[i];
+    const std::size_t equals = entry.find('=');
+    LEAT_CHECK(equals != std::string::npos);
+    variables[i].setName(entry.substr(0, equals).c_str());
+    variables[i].setValue(entry.substr(equals + 1).c_str());
+  }
+  program.setDirectory(request.directory.c_str());
+  if (request.output_limit_bytes) program.setOutputLimitBytes(*request.output_limit_bytes);
+}
+
+void fill_work_stage(const JobRequest& request, schema::StageSpec::Builder stage) {
+  fill_program(request, request.argv, stage.initProgram());
+  stage.getProgram().setBindCores(request.bind_cores);
+  stage.getProgram().setTaskDirectory(request.task_directory);
+  fill_indices(request.indices,
+               stage.initIndices(static_cast<unsigned>(request.indices.strides().size())));
+  if (request.lines) {
+    auto lines = stage.initInputs().initLines();
+    fill_blob(request.lines->data, lines.initData());
+    fill_blob(request.lines->offsets, lines.initOffsets());
+    lines.setChunk(request.lines->chunk);
+    lines.setLines(request.lines->lines);
+  }
+  auto resources = stage.initMembers(1)[0].initResources();
+  resources.setMillicores(request.millicores);
+  resources.setMemoryBytes(request.memory_bytes);
+  stage.setRetries(request.retries);
+  stage.setTimeLimitUs(request.time_limit.count());
+}
+
+// One level of the reduce: `tasks` steps, each over `width` outputs of the stage before.
+void fill_reduce_stage(const JobRequest& request, std::uint16_t source, std::uint64_t tasks,
+                       std::uint64_t width, schema::StageSpec::Builder stage) {
+  fill_program(request, request.reduce->argv, stage.initProgram());
+  stage.initIndices(1)[0].setCount(tasks);
+  auto outputs = stage.initInputs().initOutputs();
+  outputs.setStage(source);
+  outputs.setWidth(width);
+  stage.initMembers(1)[0].initResources().setMillicores(1000);
+  stage.setRetries(kReduceRetries);
+}
+
+}  // namespace
+
+std::vector<std::uint64_t> stage_sizes(const JobRequest& request) {
+  std::vector<std::uint64_t> sizes{request.indices.size()};
+  if (!request.reduce) return sizes;
+  const std::uint64_t width = request.reduce->width.value_or(request.indices.size());
+  LEAT_CHECK(!request.reduce->width || width >= kReduceWidthMin);
+  do {
+    sizes.push_back((sizes.back() + width - 1) / width);
+  } while (sizes.back() > 1);
+  return sizes;
+}
+
+void fill_job_spec(const JobRequest& request, schema::JobSpec::Builder spec) {
+  spec.setName(request.name.c_str());
+  spec.setPriority(request.priority);
+  auto pools = spec.initPools(static_cast<unsigned>(request.pools.size()));
+  for (unsigned i = 0; i < pools.size(); ++i) pools.set(i, request.pools[i].c_str());
+
+  const std::vector<std::uint64_t> sizes = stage_sizes(request);
+  auto stages = spec.initStages(static_cast<unsigned>(sizes.size()));
+  fill_work_stage(request, stages[0]);
+  for (unsigned i = 1; i < stages.size(); ++i) {
+    const std::uint64_t width = request.reduce->width.value_or(sizes[0]);
+    fill_reduce_stage(request, static_cast<std::uint16_t>(i - 1), sizes[i], width, stages[i]);
+  }
+  if (request.reduce) spec.setResultStage(static_cast<std::int32_t>(sizes.size()) - 1);
+}
+
+}  // namespace leat::cli

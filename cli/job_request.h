@@ -1,0 +1,61 @@
+#pragma once
+
+// job_request.h - what submit was asked for, as the job the head is given.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/index_list.h"
+#include "base/time.h"
+#include "schema/types.capnp.h"
+#include "transport/blob_client.h"
+
+namespace leat::cli {
+
+inline constexpr std::uint64_t kReduceWidthMin = 2;
+// A reduce program is ours to try again as often as is cheap: its input is kept.
+inline constexpr std::uint32_t kReduceRetries = 3;
+// A description larger than this would not fit the head's limit on messages.
+inline constexpr std::uint64_t kJobWordsMax = 1024 * 1024 - 1024;
+
+struct ReduceRequest {
+  std::vector<std::string> argv;
+  std::optional<std::uint64_t> width;  // none: one step takes all outputs
+};
+
+// Lines that have been uploaded.
+struct LinesRequest {
+  transport::Blob data;
+  transport::Blob offsets;
+  std::uint64_t chunk = 1;
+  std::uint64_t lines = 0;
+};
+
+struct JobRequest {
+  std::string name;
+  std::vector<std::string> argv;
+  IndexList indices;
+  std::optional<LinesRequest> lines;
+  std::optional<ReduceRequest> reduce;
+  std::vector<std::string> pools;
+  std::vector<std::string> environment;  // "NAME=VALUE"
+  std::string directory;                 // absolute
+  std::uint32_t millicores = 1000;
+  std::uint64_t memory_bytes = 0;
+  std::uint32_t retries = 0;
+  Duration time_limit{0};
+  std::int32_t priority = 0;
+  bool bind_cores = false;
+  bool task_directory = false;
+  std::optional<std::uint64_t> output_limit_bytes;
+};
+
+// How many tasks each stage has: what was submitted, then the levels of the reduce down to one.
+// Precondition: width >= kReduceWidthMin if there is one.
+std::vector<std::uint64_t> stage_sizes(const JobRequest& request);
+
+void fill_job_spec(const JobRequest& request, schema::JobSpec::Builder spec);
+
+}  // namespace leat::cli
