@@ -9,30 +9,36 @@ class Progress::Watcher {
  public:
   Watcher(kj::PromiseFulfiller<Result<Done>>& fulfiller, Progress& progress, JobId job,
           std::uint64_t seen)
-      : fulfiller_(fulfiller), progress_(progress), job_(job), seen_(seen) {
-    progress_.watched(job_).watchers.insert(this);
-    ++progress_.watchers_;
+      : fulfiller_(fulfiller), progress_(&progress), job_(job), seen_(seen) {
+    progress_->watched(job_).watchers.insert(this);
+    progress_->waiting_.insert(this);
   }
   ~Watcher() {
-    --progress_.watchers_;
-    const auto at = progress_.jobs_.find(job_);
-    if (at != progress_.jobs_.end()) at->second.watchers.erase(this);
+    if (progress_ == nullptr) return;
+    progress_->waiting_.erase(this);
+    const auto at = progress_->jobs_.find(job_);
+    if (at != progress_->jobs_.end()) at->second.watchers.erase(this);
   }
   Watcher(const Watcher&) = delete;
   Watcher& operator=(const Watcher&) = delete;
 
   std::uint64_t seen() const { return seen_; }
+  void forget_progress() { progress_ = nullptr; }
   void wake() { fulfiller_.fulfill(Result<Done>(Done{})); }
 
  private:
   kj::PromiseFulfiller<Result<Done>>& fulfiller_;
-  Progress& progress_;
+  Progress* progress_;  // null once it is gone
   JobId job_;
   std::uint64_t seen_;
 };
 
 Progress::Progress(kj::Timer& timer, std::uint64_t recovered)
     : timer_(timer), recovered_(recovered), tasks_(*this) {}
+
+Progress::~Progress() noexcept(false) {
+  for (Watcher* watcher : waiting_) watcher->forget_progress();
+}
 
 Progress::Watched& Progress::watched(JobId job) {
   const auto [at, fresh] = jobs_.try_emplace(job);
@@ -58,7 +64,7 @@ void Progress::changed(JobId job, std::uint64_t sequence, bool over) {
 
 kj::Promise<Result<Done>> Progress::wait(JobId job, std::uint64_t seen) {
   if (seen == 0) return Result<Done>(Done{});
-  if (watchers_ >= kWatchersMax)
+  if (waiting_.size() >= kWatchersMax)
     return Result<Done>(Refusal{Reason::kOverloaded, "too many watchers: try again in a moment"});
   kj::Promise<Result<Done>> woken = kj::newAdaptedPromise<Result<Done>, Watcher>(*this, job, seen);
   Watched& entry = watched(job);

@@ -29,6 +29,8 @@ class Progress final : private kj::TaskSet::ErrorHandler {
 
   // `recovered`: the last turn on disk when the head started.
   Progress(kj::Timer& timer, std::uint64_t recovered);
+  // Calls that still wait may outlive it; they never resolve.
+  ~Progress() noexcept(false);
 
   // The job was changed by the turn `sequence`, which is on disk. `over`: it has ended.
   void changed(JobId job, std::uint64_t sequence, bool over);
@@ -40,7 +42,7 @@ class Progress final : private kj::TaskSet::ErrorHandler {
   // kWatchersMax wait. Resolves at once for `seen` = 0.
   kj::Promise<Result<Done>> wait(JobId job, std::uint64_t seen);
 
-  std::size_t watchers() const { return watchers_; }
+  std::size_t watchers() const { return waiting_.size(); }
 
  private:
   class Watcher;
@@ -59,7 +61,7 @@ class Progress final : private kj::TaskSet::ErrorHandler {
 
   kj::Timer& timer_;
   std::uint64_t recovered_;
-  std::size_t watchers_ = 0;
+  std::set<Watcher*> waiting_;
   std::map<JobId, Watched> jobs_;  // active ones that changed or are watched
   kj::TaskSet tasks_;              // last: cancelled before anything it uses goes away
 };

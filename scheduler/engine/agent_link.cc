@@ -1,0 +1,307 @@
+#include "scheduler/engine/agent_link.h"
+
+#include <kj/debug.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "base/check.h"
+#include "scheduler/store/value_codec.h"
+#include "transport/identity.h"
+#include "transport/liveness.h"
+
+namespace leat::engine {
+namespace {
+
+// The runs of `set` that the state does not have on `node`; all of them if it does not even know
+// the stage.
+IndexList strangers(const core::State& state, const core::RunSet& set, NodeRef node) {
+  const core::Stage* stage = state.stage(set.stage);
+  if (stage == nullptr) return set.indices;
+  const auto positions = stage->spec->indices.positions_of(set.indices);
+  if (!positions) return set.indices;
+  IntervalSet unknown;
+  positions->for_each([&](Interval where) {
+    stage->cells.for_each(where, [&](Interval part, const core::TaskCell& cell) {
+      const bool here =
+          (cell.state == core::TaskState::kPlaced || cell.state == core::TaskState::kEnding) &&
+          cell.node == node && cell.attempt == set.attempt;
+      if (!here) unknown.insert(part);
+    });
+  });
+  return stage->spec->indices.select(unknown);
+}
+
+std::string text_of(NodeRef node) {
+  return "node " + std::to_string(node.id.value);
+}
+
+}  // namespace
+
+AgentLink::AgentLink(LinkServices services, NodeRef node)
+    : services_(std::move(services)),
+      node_(node),
+      reader_(
+          transport::common_name({.kind = transport::Peer::Kind::kAgent, .node = node, .uid = 0})),
+      tasks_(*this) {}
+
+AgentLink::~AgentLink() noexcept(false) {
+  close();
+}
+
+std::uint64_t AgentLink::newest_session() const {
+  const core::Node* node = services_.engine.state().node(node_);
+  return node == nullptr ? 0 : node->session;
+}
+
+void AgentLink::drop_older() {
+  const std::uint64_t newest = newest_session();
+  if (newest == queued_for_) return;
+  // The effects of the join, which come next, say everything again.
+  queue_.clear();
+  queued_for_ = newest;
+}
+
+void AgentLink::order(Order order) {
+  drop_older();
+  queue_.push_back(std::move(order));
+  schedule_flush();
+}
+
+bool AgentLink::open(std::uint64_t session, schema::Agent::Client agent,
+                     const std::vector<core::RunSet>& live, std::function<void()> hang_up) {
+  if (session != newest_session()) return false;
+  drop_older();
+  close();
+  session_ = session;
+  agent_ = std::make_unique<schema::Agent::Client>(kj::mv(agent));
+  hang_up_ = std::move(hang_up);
+  heard_ = services_.timer.now();
+  sequence_ = 0;
+  unanswered_ = 0;
+  specs_sent_.clear();
+  const core::State& state = services_.engine.state();
+  for (const core::RunSet& set : live) {
+    IndexList unknown = strangers(state, set, node_);
+    if (unknown.empty()) continue;
+    queue_.emplace_back(core::EndRuns{
+        node_, {set.stage, set.attempt, std::move(unknown)}, Outcome::kWithdrawn, Duration{0}});
+  }
+  const auto& ended = state.ended_jobs();
+  std::size_t released = 0;
+  for (auto at = ended.rbegin(); at != ended.rend() && released < kReleasesAtJoin; ++at, ++released)
+    queue_.emplace_back(at->first);
+  tasks_.add(ping());
+  schedule_flush();
+  return true;
+}
+
+kj::Promise<void> AgentLink::ping() {
+  const std::uint64_t session = session_;
+  const auto call = [this, session]() -> kj::Promise<void> {
+    if (session != session_ || agent_ == nullptr)
+      return KJ_EXCEPTION(DISCONNECTED, "the session is over");
+    auto request = agent_->pingRequest();
+    request.setHeadEpoch(services_.engine.state().meta().epoch.value);
+    return request.send().then([this, session](auto&&) {
+      if (session == session_) heard_ = services_.timer.now();
+    });
+  };
+  return transport::ping_forever(services_.timer, call,
+                                 std::chrono::microseconds(kPingInterval / kj::MICROSECONDS),
+                                 std::chrono::microseconds(kPingDeadline / kj::MICROSECONDS))
+      .catch_([this, session](kj::Exception&&) {
+        if (session != session_ || agent_ == nullptr) return;
+        // A broken connection gets its time to come back; silence has had it.
+        const bool silent = services_.timer.now() - heard_ >= kPingDeadline;
+        disconnected(session);
+        if (silent) lose("it does not answer");
+      });
+}
+
+void AgentLink::disconnected(std::uint64_t session) {
+  if (session != session_ || agent_ == nullptr) return;
+  close();
+  tasks_.add(services_.timer.afterDelay(kRejoinDeadline).then([this, session] {
+    if (session == newest_session()) lose("it has not come back");
+  }));
+}
+
+void AgentLink::close() {
+  agent_ = nullptr;
+  if (auto hang_up = std::exchange(hang_up_, nullptr)) hang_up();
+}
+
+void AgentLink::lose(const char* why) {
+  services_.log(text_of(node_) + " is lost: " + why);
+  tasks_.add(services_.engine.post(core::LoseNode{node_}).ignoreResult());
+}
+
+void AgentLink::schedule_flush() {
+  if (std::exchange(flush_scheduled_, true)) return;
+  // Later, so that all orders of a turn share calls.
+  tasks_.add(kj::evalLater([this] {
+    flush_scheduled_ = false;
+    flush();
+  }));
+}
+
+void AgentLink::flush() {
+  while (agent_ != nullptr && session_ == queued_for_ && !queue_.empty() &&
+         unanswered_ < kCallsUnanswered) {
+    const Order& next = queue_.front();
+    if (std::holds_alternative<core::StartRuns>(next)) {
+      send_starts();
+    } else if (std::holds_alternative<core::EndRuns>(next)) {
+      send_ends();
+    } else if (std::holds_alternative<core::Withdrawal>(next)) {
+      send_withdrawal();
+    } else {
+      send_releases();
+    }
+  }
+}
+
+void AgentLink::send_starts() {
+  const core::State& state = services_.engine.state();
+  OutgoingBatch batch;
+  while (!queue_.empty() && !batch.full()) {
+    auto* start = std::get_if<core::StartRuns>(&queue_.front());
+    if (start == nullptr) break;
+    take_runs(state, specs_sent_, *start, batch);
+    if (!start->runs.indices.empty()) break;
+    queue_.pop_front();
+  }
+  if (!batch.too_scattered.empty()) refuse(batch.too_scattered);
+  if (batch.sets.empty()) return;
+  auto request = agent_->startRequest();
+  auto to = request.initBatch();
+  to.setHeadEpoch(state.meta().epoch.value);
+  to.setSession(session_);
+  to.setSequence(++sequence_);
+  write_sets(state, batch, reader_, services_.tickets, specs_sent_, to);
+  track(request.send().ignoreResult());
+}
+
+void AgentLink::send_ends() {
+  std::vector<core::EndRuns> ends;
+  while (!queue_.empty() && ends.size() < kEndsPerCall) {
+    auto* end = std::get_if<core::EndRuns>(&queue_.front());
+    if (end == nullptr) break;
+    ends.push_back(std::move(*end));
+    queue_.pop_front();
+  }
+  auto request = agent_->endRequest();
+  request.setHeadEpoch(services_.engine.state().meta().epoch.value);
+  auto orders = request.initOrders(static_cast<unsigned>(ends.size()));
+  for (unsigned n = 0; n < orders.size(); ++n) {
+    store::write_run_set(ends[n].runs, orders[n].initRuns());
+    orders[n].setWhy(static_cast<schema::Outcome>(ends[n].why));
+    orders[n].setGraceUs(ends[n].grace.count());
+  }
+  track(request.send().ignoreResult());
+}
+
+void AgentLink::send_releases() {
+  std::vector<std::uint64_t> jobs;
+  while (!queue_.empty() && jobs.size() < kReleasesPerCall) {
+    const auto* job = std::get_if<JobId>(&queue_.front());
+    if (job == nullptr) break;
+    jobs.push_back(job->value);
+    specs_sent_.erase(specs_sent_.lower_bound(StageRef{*job, 0}),
+                      specs_sent_.lower_bound(StageRef{JobId{job->value + 1}, 0}));
+    queue_.pop_front();
+  }
+  auto request = agent_->releaseRequest();
+  request.setHeadEpoch(services_.engine.state().meta().epoch.value);
+  request.setJobs(kj::arrayPtr(jobs.data(), jobs.size()));
+  track(request.send().ignoreResult());
+}
+
+void AgentLink::send_withdrawal() {
+  const core::Withdrawal withdrawal = std::get<core::Withdrawal>(queue_.front());
+  queue_.pop_front();
+  auto request = agent_->withdrawRequest();
+  request.setHeadEpoch(services_.engine.state().meta().epoch.value);
+  request.setJob(withdrawal.stage.job.value);
+  request.setStage(withdrawal.stage.stage);
+  request.setCount(withdrawal.count);
+  track(request.send().ignoreResult());
+}
+
+void AgentLink::track(kj::Promise<void> answer) {
+  ++unanswered_;
+  const std::uint64_t session = session_;
+  tasks_.add(answer.then(
+      [this, session] {
+        if (session != session_ || agent_ == nullptr) return;
+        --unanswered_;
+        flush();
+      },
+      [this, session](kj::Exception&& exception) {
+        if (session != session_ || agent_ == nullptr) return;
+        // The agent did not take an order: only a new session, which repeats all, puts it right.
+        services_.log(text_of(node_) + " refuses an order: " + exception.getDescription().cStr());
+        disconnected(session);
+      }));
+}
+
+void AgentLink::refuse(const std::vector<core::RunSet>& runs) {
+  core::ReportEnded report{node_, session_, {}};
+  for (const core::RunSet& set : runs) {
+    services_.log("job " + std::to_string(set.stage.job.value) +
+                  ": a reduce step's input lies in too many pieces; use --reduce-width");
+    RunColumns columns;
+    columns.outcome = Column<Outcome>(Outcome::kCouldNotStart);
+    columns.code = Column<std::int32_t>(E2BIG);
+    report.ended.push_back({set, std::move(columns), std::nullopt});
+  }
+  tasks_.add(services_.engine.post(std::move(report)).ignoreResult());
+}
+
+void AgentLink::taskFailed(kj::Exception&& exception) {
+  services_.log(text_of(node_) + ": " + exception.getDescription().cStr());
+}
+
+void AgentLinks::carry_out(const core::Effect& effect) {
+  if (const auto* start = std::get_if<core::StartRuns>(&effect)) {
+    link(start->node).order(*start);
+  } else if (const auto* end = std::get_if<core::EndRuns>(&effect)) {
+    link(end->node).order(*end);
+  } else if (const auto* release = std::get_if<core::ReleaseOutputs>(&effect)) {
+    // Who is away hears it when it joins.
+    for (auto& [node, link] : links_)
+      if (link->connected()) link->order(release->job);
+  } else if (const auto* gone = std::get_if<core::DeleteNode>(&effect)) {
+    links_.erase(gone->node);
+  }
+}
+
+void AgentLinks::withdraw(const core::Withdrawal& withdrawal) {
+  const auto at = links_.find(withdrawal.node);
+  if (at != links_.end() && at->second->connected()) at->second->order(withdrawal);
+}
+
+bool AgentLinks::open(NodeRef node, std::uint64_t session, schema::Agent::Client agent,
+                      const std::vector<core::RunSet>& live, std::function<void()> hang_up) {
+  if (services_.engine.state().node(node) == nullptr) return false;
+  return link(node).open(session, kj::mv(agent), live, std::move(hang_up));
+}
+
+void AgentLinks::disconnected(NodeRef node, std::uint64_t session) {
+  const auto at = links_.find(node);
+  if (at != links_.end()) at->second->disconnected(session);
+}
+
+const AgentLink* AgentLinks::find(NodeRef node) const {
+  const auto at = links_.find(node);
+  return at == links_.end() ? nullptr : at->second.get();
+}
+
+AgentLink& AgentLinks::link(NodeRef node) {
+  std::unique_ptr<AgentLink>& at = links_[node];
+  if (at == nullptr) at = std::make_unique<AgentLink>(services_, node);
+  return *at;
+}
+
+}  // namespace leat::engine

@@ -1,0 +1,132 @@
+#pragma once
+
+// agent_link.h - the head's side of one node: what it is told, in order, and whether it lives.
+
+#include <kj/async.h>
+#include <kj/timer.h>
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "scheduler/core/messages.h"
+#include "scheduler/engine/engine.h"
+#include "scheduler/engine/log.h"
+#include "scheduler/engine/start_batch.h"
+#include "scheduler/engine/tickets.h"
+#include "schema/agent.capnp.h"
+
+namespace leat::engine {
+
+inline constexpr kj::Duration kPingInterval = 2 * kj::SECONDS;
+// A ping unanswered for so long, or so long without a session, and the node is lost.
+inline constexpr kj::Duration kPingDeadline = 10 * kj::SECONDS;
+inline constexpr kj::Duration kRejoinDeadline = 10 * kj::SECONDS;
+// Calls with orders that may be unanswered: the credit window.
+inline constexpr unsigned kCallsUnanswered = 8;
+// Jobs named as released to a node that joins: the newest that have ended.
+inline constexpr std::size_t kReleasesAtJoin = 4'096;
+inline constexpr std::size_t kReleasesPerCall = 4'096;
+inline constexpr std::size_t kEndsPerCall = 1'024;
+
+// What every link uses. All is borrowed.
+struct LinkServices {
+  Engine& engine;
+  kj::Timer& timer;
+  TicketOffice& tickets;
+  Log log;
+};
+
+// Orders to one node leave in the order they were given, as few calls as possible, and only to
+// the session that the state knows as the newest. A join repeats everything that is placed there,
+// so what waited for an older session is dropped.
+//
+// Thread: engine loop. Not to be destroyed from within one of its own promises.
+class AgentLink final : private kj::TaskSet::ErrorHandler {
+ public:
+  using Order = std::variant<core::StartRuns, core::EndRuns, core::Withdrawal, JobId>;
+
+  AgentLink(LinkServices services, NodeRef node);
+  ~AgentLink() noexcept(false);
+
+  // A JobId: its outputs are released. The queue is bounded by what the core has placed.
+  void order(Order order);
+
+  // The node has joined. `live` is what it says it has: what is not placed there is ended.
+  // `hang_up` must close the connection, later than within the call. False, and nothing done, if
+  // the node has joined again meanwhile.
+  bool open(std::uint64_t session, schema::Agent::Client agent,
+            const std::vector<core::RunSet>& live, std::function<void()> hang_up);
+
+  // The connection of this session is gone. Harmless for an older session.
+  void disconnected(std::uint64_t session);
+
+  bool connected() const { return agent_ != nullptr; }
+  std::size_t queue_length() const { return queue_.size(); }
+
+ private:
+  std::uint64_t newest_session() const;
+  void drop_older();
+  void schedule_flush();
+  void flush();
+  void send_starts();
+  void send_ends();
+  void send_releases();
+  void send_withdrawal();
+  void track(kj::Promise<void> answer);
+  void refuse(const std::vector<core::RunSet>& runs);
+  kj::Promise<void> ping();
+  void lose(const char* why);
+  void close();
+  void taskFailed(kj::Exception&& exception) override;
+
+  LinkServices services_;
+  NodeRef node_;
+  std::string reader_;                            // the agent's common name
+  std::uint64_t session_ = 0;                     // the open one, or the last that was
+  std::uint64_t queued_for_ = 0;                  // the session that queue_ is meant for
+  std::unique_ptr<schema::Agent::Client> agent_;  // null while there is no session
+  std::function<void()> hang_up_;
+  kj::TimePoint heard_ = kj::origin<kj::TimePoint>();
+  std::uint64_t sequence_ = 0;
+  unsigned unanswered_ = 0;
+  bool flush_scheduled_ = false;
+  std::deque<Order> queue_;
+  std::set<StageRef> specs_sent_;
+  kj::TaskSet tasks_;  // last: cancelled before anything it uses goes away
+};
+
+// The links of all nodes.
+//
+// Thread: engine loop.
+class AgentLinks {
+ public:
+  explicit AgentLinks(LinkServices services) : services_(std::move(services)) {}
+
+  // What of effects concerns agents; the rest is left alone.
+  void carry_out(const core::Effect& effect);
+  void withdraw(const core::Withdrawal& withdrawal);
+
+  // See AgentLink. open() is false also when the node is gone.
+  bool open(NodeRef node, std::uint64_t session, schema::Agent::Client agent,
+            const std::vector<core::RunSet>& live, std::function<void()> hang_up);
+  void disconnected(NodeRef node, std::uint64_t session);
+
+  // Nothing if there is none.
+  const AgentLink* find(NodeRef node) const;
+
+ private:
+  AgentLink& link(NodeRef node);
+
+  LinkServices services_;
+  std::map<NodeRef, std::unique_ptr<AgentLink>> links_;
+};
+
+}  // namespace leat::engine

@@ -1,0 +1,156 @@
+#include "scheduler/engine/start_batch.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "scheduler/store/spec_codec.h"
+
+namespace leat::engine {
+namespace {
+
+// Splits the first `count` indices off.
+core::RunSet split_off(core::RunSet& from, std::uint64_t count) {
+  const std::uint64_t size = from.indices.size();
+  if (count >= size) return std::exchange(from, core::RunSet{from.stage, from.attempt, {}});
+  core::RunSet first{from.stage, from.attempt, from.indices.select(IntervalSet(0, count - 1))};
+  from.indices = from.indices.select(IntervalSet(count, size - 1));
+  return first;
+}
+
+void take_reduces(const core::State& state, core::StartRuns& start, OutgoingBatch& batch) {
+  const core::Stage& stage = *state.stage(start.runs.stage);
+  core::RunSet some = start.runs;
+  const std::vector<Index> candidates =
+      split_off(some, kRunsPerBatch - batch.runs).indices.expand();
+  OutgoingSet set{{start.node, {start.runs.stage, start.runs.attempt, {}}, start.claims}, {}};
+  std::vector<Index> taken;
+  std::size_t looked_at = 0;
+  while (looked_at < candidates.size() && !batch.full()) {
+    const Index index = candidates[looked_at++];
+    const auto position = stage.spec->indices.position_of(index);
+    LEAT_CHECK(position.has_value());
+    RunInputs inputs = find_inputs(state, start.runs.stage, *position);
+    if (inputs.size() > kPartsPerRunMax) {
+      batch.too_scattered.push_back(
+          {start.runs.stage, start.runs.attempt, IndexList(Stride{index, 1, 1})});
+      continue;
+    }
+    batch.parts += inputs.size();
+    ++batch.runs;
+    taken.push_back(index);
+    set.inputs.push_back(std::move(inputs));
+  }
+  split_off(start.runs, looked_at);
+  if (taken.empty()) return;
+  set.start.runs.indices = IndexList::from_sorted(taken);
+  batch.sets.push_back(std::move(set));
+}
+
+void write_inputs(const core::State& state, const std::vector<RunInputs>& inputs,
+                  const std::string& reader, TicketOffice& tickets, schema::StartSet::Builder to) {
+  auto tasks = to.initInputs(static_cast<unsigned>(inputs.size()));
+  for (unsigned n = 0; n < tasks.size(); ++n) {
+    auto parts = tasks[n].initParts(static_cast<unsigned>(inputs[n].size()));
+    for (unsigned m = 0; m < parts.size(); ++m) {
+      const InputPart& from = inputs[n][m];
+      store::write_run_set(from.runs, parts[m].initRuns());
+      store::write_node_ref(from.node, parts[m].initNode());
+      const core::Node* node = state.node(from.node);
+      if (node == nullptr) continue;  // no address: the agent reports the input as lost
+      parts[m].setAddress(store::text_of(node->report.data_address));
+      const std::string ticket = tickets.outputs_for_agent(from.runs.stage, reader);
+      parts[m].setTicket(
+          kj::arrayPtr(reinterpret_cast<const kj::byte*>(ticket.data()), ticket.size()));
+    }
+  }
+}
+
+void write_set(const core::State& state, const OutgoingSet& set, const std::string& reader,
+               TicketOffice& tickets, std::set<StageRef>& known, schema::StartSet::Builder to) {
+  const StageRef ref = set.start.runs.stage;
+  const core::Job& job = *state.job(ref.job);
+  store::write_run_set(set.start.runs, to.initRuns());
+  to.setClaims(set.start.claims);
+  to.setTaskCount(job.stages[ref.stage].spec->indices.size());
+  to.setJobName(store::text_of(job.name));
+  const bool is_result = job.spec->result_stage == static_cast<std::int32_t>(ref.stage);
+  to.setIsResult(is_result);
+  store::with_encoded(*job.spec, [&](schema::JobSpec::Reader whole) {
+    const auto spec = whole.getStages()[ref.stage];
+    if (known.insert(ref).second) to.setSpec(spec);
+    std::string ticket;
+    if (is_result) {
+      ticket = tickets.result_for_agent(ref, reader);
+    } else if (spec.getInputs().isLines()) {
+      ticket = tickets.inputs_for_agent(ref, reader);
+    }
+    to.setStoreTicket(
+        kj::arrayPtr(reinterpret_cast<const kj::byte*>(ticket.data()), ticket.size()));
+  });
+  if (!set.inputs.empty()) write_inputs(state, set.inputs, reader, tickets, to);
+}
+
+}  // namespace
+
+RunInputs find_inputs(const core::State& state, StageRef ref, std::uint64_t position) {
+  const core::Job& job = *state.job(ref.job);
+  const core::Stage& stage = job.stages[ref.stage];
+  LEAT_CHECK(stage.spec->reduces.has_value());
+  const StageId below = stage.spec->reduces->stage;
+  const core::Stage& reduced = job.stages[below];
+
+  struct Piece {
+    Interval where;
+    Attempt attempt;
+    NodeRef node;
+  };
+  std::vector<Piece> pieces;
+  reduced.cells.for_each(core::inputs_of(reduced, *stage.spec->reduces, position),
+                         [&pieces](Interval where, const core::TaskCell& cell) {
+                           const NodeRef node =
+                               cell.state == core::TaskState::kHeld ? cell.node : NodeRef{};
+                           if (!pieces.empty() && pieces.back().node == node &&
+                               pieces.back().attempt == cell.attempt) {
+                             pieces.back().where.last = where.last;
+                           } else {
+                             pieces.push_back({where, cell.attempt, node});
+                           }
+                         });
+  RunInputs inputs;
+  inputs.reserve(pieces.size());
+  for (const Piece& piece : pieces)
+    inputs.push_back(
+        {{{ref.job, below},
+          piece.attempt,
+          reduced.spec->indices.select(IntervalSet(piece.where.first, piece.where.last))},
+         piece.node});
+  return inputs;
+}
+
+void take_runs(const core::State& state, const std::set<StageRef>& known, core::StartRuns& start,
+               OutgoingBatch& batch) {
+  const core::Job* job = state.job(start.runs.stage.job);
+  if (job == nullptr || !job->active()) {
+    start.runs.indices = {};
+    return;
+  }
+  if (batch.full() || start.runs.indices.empty()) return;
+  if (!known.contains(start.runs.stage)) batch.spec_bytes += job->spec->encoded->size();
+  if (job->stages[start.runs.stage.stage].spec->reduces) {
+    take_reduces(state, start, batch);
+    return;
+  }
+  core::RunSet runs = split_off(start.runs, kRunsPerBatch - batch.runs);
+  batch.runs += runs.indices.size();
+  batch.sets.push_back({{start.node, std::move(runs), start.claims}, {}});
+}
+
+void write_sets(const core::State& state, const OutgoingBatch& batch, const std::string& reader,
+                TicketOffice& tickets, std::set<StageRef>& known, schema::StartBatch::Builder to) {
+  auto sets = to.initSets(static_cast<unsigned>(batch.sets.size()));
+  for (unsigned n = 0; n < sets.size(); ++n)
+    write_set(state, batch.sets[n], reader, tickets, known, sets[n]);
+}
+
+}  // namespace leat::engine
