@@ -74,6 +74,11 @@ class WordsTest(unittest.TestCase):
             self.assertEqual(word_problems("agent/a.cc", line), [], line)
         self.assertEqual(word_problems("agent/main.cc", 'getenv("HOME");'), [])
 
+    def test_admits_only_the_line_it_names(self):
+        path = "node-agent/warden/processes.cc"
+        self.assertEqual(word_problems(path, "    usleep(pause_us);"), [])
+        self.assertTrue(word_problems(path, "    usleep(100);"))
+
     def test_sees_shapes(self):
         def shapes(*lines):
             return words.shape_problems(source_of("agent/a.cc", "\n".join(lines)))

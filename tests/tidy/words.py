@@ -32,7 +32,8 @@ class Ban:
 SHELLS = ("*/main.cc", "examples/*", "benchmarks/*", "tests/*")
 
 BANS = [
-    Ban(r"::now\(", "clocks are read in main.cc; instants are passed in", but=SHELLS),
+    Ban(r"[cC]lock::now\(|\bsystem\w*Clock\(",
+        "clocks are read in main.cc; instants are passed in", but=SHELLS),
     Ban(r"\b(clock_gettime|gettimeofday|localtime|time)\((nullptr|NULL|CLOCK_)",
         "clocks are read in main.cc; instants are passed in",
         but=(*SHELLS, "node-agent/warden/*")),
@@ -43,8 +44,10 @@ BANS = [
     Ban(r"\bKJ_DBG\b", "left over from debugging"),
     Ban(r"\.detach\(", "a detached promise outlives what it uses; keep it in a TaskSet"),
     Ban(r"\b(system|popen)\(", "no shell: argument vectors only"),
-    Ban(r"\b(strcpy|strcat|sprintf|gets|mktemp|tmpnam)\(", "no bound"),
-    Ban(r"\busing namespace\b", "say whose name it is"),
+    Ban(r"\b(strcpy|strcat|sprintf|gets|mktemp|tmpnam)\(", "no bound",
+        but=("tests/*",)),
+    Ban(r"\busing namespace\b", "say whose name it is",
+        but=("tests/*", "benchmarks/*")),
     Ban(r"\bunordered_", "order must not depend on a hash", where=("scheduler/core/*",)),
     Ban(r"\b(double|float)\b", "decisions are made of integers", where=("scheduler/core/*",)),
     Ban(r"\b(throw|catch)\b", "refusals are values here", where=("scheduler/core/*",)),
@@ -55,9 +58,12 @@ BANS = [
     Ban(r"(?<![\w$}])/work/|/tmp/bash_jobs", "a path of one machine", in_comments=True),
 ]
 
-# (file, word, reason): a line that may keep a banned word.
+# (file, words of the line, reason): a line that may keep a banned word.
 ADMITTED = [
-    ("tests/tidy/*", "*", "the checks must name what they ban"),
+    ("tests/tidy/*", "", "the checks must name what they ban"),
+    ("node-agent/warden/processes.cc", "usleep(pause_us)",
+     "between two rounds of killing there is no event to wait for"),
+    ("tests/transport/*", 'GTEST_SKIP() << "only root can', "runs as root, as in CI"),
 ]
 
 # (file, reason): a file that may be longer than LINES_MAX.
@@ -80,21 +86,19 @@ def matches(path: str, globs: tuple[str, ...]) -> bool:
     return any(fnmatch.fnmatchcase(path, glob) for glob in globs)
 
 
-def is_admitted(path: str, ban: Ban) -> bool:
-    return any(fnmatch.fnmatchcase(path, file) and word in ("*", ban.word)
-               for file, word, _ in ADMITTED)
+def is_admitted(path: str, line: str) -> bool:
+    return any(fnmatch.fnmatchcase(path, file) and words in line for file, words, _ in ADMITTED)
 
 
 def word_problems(source: Source) -> list[str]:
     found = []
     bans = [ban for ban in BANS
-            if matches(source.path, ban.where) and not matches(source.path, ban.but)
-            and not is_admitted(source.path, ban)]
+            if matches(source.path, ban.where) and not matches(source.path, ban.but)]
     for number, line in enumerate(source.lines, 1):
         code = without_comment(line, source.suffix)
         for ban in bans:
             hit = re.search(ban.word, line if ban.in_comments else code)
-            if hit:
+            if hit and not is_admitted(source.path, line):
                 found.append(f"{source.path}:{number}: `{hit[0]}`: {ban.why}")
     return found
 

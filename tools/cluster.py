@@ -1,0 +1,212 @@
+"""cluster.py - one Leat cluster in a directory of its own, for the demo and the end-to-end tests.
+
+Talks to it only as a user would: by the command line and its --json. Waits for events (a process
+that ends, bytes in a pipe), each with a deadline.
+"""
+
+import json
+import os
+import pathlib
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+DEADLINE_S = 60
+
+
+class Refused(Exception):
+    """A command ended with a code that was not expected."""
+
+
+def process_file(pid: int, name: str) -> str | None:
+    try:
+        return pathlib.Path(f"/proc/{pid}/{name}").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that is dead and not yet reaped does not."""
+    stat = process_file(pid, "stat")
+    return stat is not None and stat.rsplit(")", 1)[1].split()[0] not in "ZX"
+
+
+def wait_for_end(pid: int, seconds: float = DEADLINE_S) -> None:
+    """Returns when `pid` is gone. Raises TimeoutError."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        ready, _, _ = select.select([handle], [], [], seconds)
+        if not ready:
+            raise TimeoutError(f"process {pid} has not ended in {seconds} s")
+    finally:
+        os.close(handle)
+
+
+def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
+    """Sends the signal and returns when the process is gone."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+    wait_for_end(pid)
+
+
+class Cluster:
+    """`with Cluster(programs) as cluster:` has a head with `nodes` local nodes.
+
+    Owns its home directory and every process in it; both are gone at the end. With LEAT_KEEP set
+    in the environment the directory stays for a look.
+    """
+
+    def __init__(self, programs: str | pathlib.Path, nodes: int = 2, *, keep: bool = False,
+                 prefix: list[str] | None = None):
+        self.programs = pathlib.Path(programs).resolve()
+        self.nodes = nodes
+        self.keep = keep or "LEAT_KEEP" in os.environ
+        self.prefix = prefix or []  # put before every command, e.g. unshare
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="leat-", dir="/var/tmp"))
+        self.home = self.folder / "home"
+        self.seen: set[int] = set()  # every daemon that was ever shown
+
+    def __enter__(self) -> "Cluster":
+        try:
+            self.up()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    # --- commands ---
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return {**os.environ, "LEAT_HOME": str(self.home), **more}
+
+    def command(self, *args) -> list[str]:
+        return [*self.prefix, str(self.programs / "leat"), *(str(arg) for arg in args)]
+
+    def run(self, *args, stdin: bytes = b"", seconds: float = DEADLINE_S,
+            cwd: str | None = None, **variables: str) -> subprocess.CompletedProcess:
+        """One `leat` command, whatever its exit code; output as bytes."""
+        return subprocess.run(self.command(*args), input=stdin, capture_output=True,
+                              timeout=seconds, cwd=cwd or self.folder,
+                              env=self.environment(**variables), check=False)
+
+    def leat(self, *args, code: int = 0, **options) -> str:
+        """One `leat` command that must end with `code`; its standard output as text."""
+        done = self.run(*args, **options)
+        if done.returncode != code:
+            raise Refused(f"leat {' '.join(str(a) for a in args)}: exit {done.returncode}, "
+                          f"not {code}\n{done.stdout.decode()}{done.stderr.decode()}")
+        return done.stdout.decode()
+
+    def json(self, *args, **options) -> dict:
+        return json.loads(self.leat(*args, "--json", **options))
+
+    def up(self) -> None:
+        self.leat("up", "--local", self.nodes)
+        self.status()
+
+    def status(self) -> dict:
+        status = self.json("status")
+        self.seen.update(daemon["pid"] for daemon in status["daemons"])
+        return status
+
+    def submit(self, *args, **options) -> int:
+        return int(self.leat("submit", *args, **options))
+
+    def job(self, job: int) -> dict:
+        return self.json("job", "show", job)
+
+    def wait(self, job: int, code: int = 0, seconds: float = DEADLINE_S) -> dict:
+        """Pushed, not polled: `leat wait` returns when the job ends."""
+        self.leat("wait", job, "--timeout", f"{int(seconds)}s", code=code, seconds=seconds + 10)
+        return self.job(job)
+
+    def result(self, job: int) -> bytes:
+        done = self.run("result", job)
+        if done.returncode != 0:
+            raise Refused(f"leat result {job}: {done.stderr.decode()}")
+        return done.stdout
+
+    # --- daemons ---
+
+    def pid(self, name: str, node: int = 0) -> int:
+        """Of leat-scheduler, leat-store, or of leat-agent or leat-warden at a node."""
+        for daemon in self.status()["daemons"]:
+            if daemon["name"] == name and (not node or daemon["node"] == node) and daemon["pid"]:
+                return daemon["pid"]
+        raise Refused(f"no {name} at node {node} in leat status")
+
+    def node_ids(self) -> list[int]:
+        return sorted(node["id"] for node in self.json("node", "list")["nodes"]
+                      if node["state"] == "up")
+
+    def kill_head(self) -> int:
+        pid = self.pid("leat-scheduler")
+        kill(pid)
+        return pid
+
+    def kill_agent(self, node: int) -> int:
+        pid = self.pid("leat-agent", node)
+        kill(pid)
+        return pid
+
+    def kill_node(self, node: int) -> tuple[int, int]:
+        """Agent and warden at once, so that neither can mourn the other."""
+        agent, warden = self.pid("leat-agent", node), self.pid("leat-warden", node)
+        for pid in (warden, agent):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        wait_for_end(warden)
+        wait_for_end(agent)
+        return agent, warden
+
+    def until(self, question, what: str, seconds: float = DEADLINE_S):
+        """The first true answer to `question()`. For states that nobody is told of by an event."""
+        give_up = time.monotonic() + seconds
+        while time.monotonic() < give_up:
+            answer = question()
+            if answer:
+                return answer
+            select.select([], [], [], 0.05)
+        raise TimeoutError(f"after {seconds} s still not: {what}")
+
+    # --- the end ---
+
+    def processes(self) -> list[int]:
+        """Ours that are alive: shown by status at any time, or started with this home."""
+        mine = {pid for pid in self.seen if is_alive(pid) and self._is_ours(pid)}
+        for entry in pathlib.Path("/proc").iterdir():
+            if entry.name.isdigit() and is_alive(int(entry.name)) and self._is_ours(int(entry.name)):
+                mine.add(int(entry.name))
+        return sorted(mine - {os.getpid()})
+
+    def _is_ours(self, pid: int) -> bool:
+        arguments = process_file(pid, "cmdline") or ""
+        return str(self.folder) in arguments
+
+    def close(self) -> None:
+        try:
+            self.run("down", "--force", seconds=40)
+        except subprocess.TimeoutExpired:
+            pass
+        for pid in self.processes():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        if not self.keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        else:
+            print(f"kept: {self.folder}")
