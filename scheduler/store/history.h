@@ -99,7 +99,10 @@ struct RunPlace {
   friend bool operator==(const RunPlace&, const RunPlace&) = default;
 };
 
-// The run of `index` in a row's `runs`; nothing if it is not in there or the bytes are damaged.
-std::optional<RunPlace> run_in(const std::string& runs, RunId wanted, NodeRef node);
+// The run of `index` among those of the row; nothing if it is not there, or if `runs` is damaged.
+std::optional<RunPlace> run_in(const RunHistory& row, Index index);
+
+// The name of an outcome, as in schema/types.capnp; its number if it is not known here.
+std::string name_of(Outcome outcome);
 
 }  // namespace leat::store

@@ -3,8 +3,9 @@
 // snapshot.h - the state as rows, written a little in every turn; and the record of a turn.
 
 #include <cstdint>
-#include <map>
+#include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "base/interval_set.h"
@@ -25,24 +26,19 @@ inline constexpr std::size_t kSupersededPerTurn = 256;
 inline constexpr std::uint64_t kCellsPerRow = 4096;
 inline constexpr std::uint64_t kCellRowsPerStage = 4096;
 
-// Rows that have changed, or wait to be written; cells as intervals of positions.
-class RowSet {
- public:
-  void insert(const RowKey& key) { keys_.insert(key); }
-  // Rows of cells of `stage` that hold positions of `where`; the stage has `size` positions.
-  void insert_cells(StageRef stage, std::uint64_t size, Interval where);
-  bool empty() const { return keys_.empty(); }
-  std::size_t size() const { return keys_.size(); }
-  bool contains(const RowKey& key) const { return keys_.contains(key); }
-  std::set<RowKey>& keys() { return keys_; }
-  const std::set<RowKey>& keys() const { return keys_; }
-
- private:
-  std::set<RowKey> keys_;
+// What a fact is about to change.
+struct Touched {
+  std::vector<RowKey> rows;
+  std::optional<JobId> cells_of;  // every row of cells of this job goes
 };
 
-// Every row that `fact` may change when it is applied to `state`.
-void rows_of(const core::Fact& fact, const core::State& state, RowSet& out);
+// Every row that `fact` may change when it is applied to `state`; some may be named twice.
+Touched rows_of(const core::Fact& fact, const core::State& state);
+
+// The row of cells that holds `position` of a stage with `size` positions, and what it covers.
+// The cut is part of the format: rows of one stage must not overlap.
+RowKey cells_key(StageRef stage, std::uint64_t size, std::uint64_t position);
+Interval cells_covered(const RowKey& key, std::uint64_t size);
 
 // Decides what of the state is written when. A *round* begins at the boundary of a turn with the
 // rows that have changed since the round before, and writes them as they were at that boundary:
@@ -50,7 +46,8 @@ void rows_of(const core::Fact& fact, const core::State& state, RowSet& out);
 // and what it supersedes may go.
 //
 // Thread: the engine's. Invariants: a row that differs from its newest written version is in
-// dirty_ or pending_; a row in pending_ is as it was at the boundary.
+// dirty_ or pending_; a row in pending_ is as it was at the boundary; stored_ has the rows that
+// the newest snapshot, or the round that is being written, holds.
 class Snapshotter {
  public:
   // Before state.apply(fact).
@@ -59,22 +56,25 @@ class Snapshotter {
   // superseded keys.
   void after_turn(const core::State& state, Time at, TurnRecord& turn);
 
-  // Recovery: facts that the newest snapshot does not hold, their bytes.
+  // Recovery: a row of the newest snapshot, and the bytes of a turn it does not hold.
+  void note_stored(const RowKey& key) { stored_.insert(key); }
   void count_fact_bytes(std::uint64_t bytes) { fact_bytes_ += bytes; }
 
  private:
+  void touch(const RowKey& key, const core::State& state);
+  void touch_cells_of(JobId job, const core::State& state);
+  // Moves a row of the round from pending_ to encoded_.
   void encode(const RowKey& key, const core::State& state);
-  void begin_round(std::uint64_t sequence, Time at);
 
-  RowSet dirty_;
-  RowSet pending_;
-  std::vector<SnapshotRow> encoded_;
+  std::set<RowKey> dirty_;    // changed since the boundary: for the next round
+  std::set<RowKey> pending_;  // of this round, not yet encoded
+  std::set<RowKey> stored_;
+  std::vector<SnapshotRow> encoded_;  // for the next record
   std::size_t encoded_bytes_ = 0;
-  std::vector<RowKey> round_;       // keys written in this round
-  std::vector<RowKey> superseded_;  // of sealed rounds, not yet handed out
-  Seal boundary_;
-  bool running_ = false;
-  std::uint64_t fact_bytes_ = 0;
+  std::vector<RowKey> round_;       // encoded in this round
+  std::vector<RowKey> superseded_;  // of the sealed round, not yet handed out
+  std::optional<Seal> boundary_;    // of the round that is being written
+  std::uint64_t fact_bytes_ = 0;    // since the boundary
 };
 
 // Makes the record of one turn after the other. The engine calls, for every fact,

@@ -27,16 +27,17 @@ Result<core::JobSpec> restore_job_spec(schema::JobSpec::Reader from);
 // A whole flat message as kept in `encoded`.
 Result<core::JobSpec> restore_job_spec(std::string_view encoded);
 
-// Copies `spec.encoded`. Precondition: it is there.
-void write_job_spec(const core::JobSpec& spec, schema::JobSpec::Builder to);
-
-// Calls visit(schema::JobSpec::Reader) on what `encoded` holds; the reader is valid only within.
-// For shells that need what the core does not look at: program, environment, inputs.
+// Calls visit(schema::JobSpec::Reader) on what `spec.encoded` holds; the reader is valid only
+// within. To write a spec into a message, visit with `to.setSpec(reader)`: that copies every
+// field, also those this version does not know. Shells find program, environment and inputs here,
+// which the core does not look at. Precondition: `encoded` is there.
 template <typename Visit>
 auto with_encoded(const core::JobSpec& spec, Visit visit);
 
 // Refused with kNotInThisVersion: gpus and counters in the shape. core::check() judges the rest.
 Result<core::PoolSpec> read_pool_spec(schema::PoolSpec::Reader from);
+// From the store: whatever was accepted once.
+core::PoolSpec restore_pool_spec(schema::PoolSpec::Reader from);
 void write_pool_spec(const core::PoolSpec& spec, schema::PoolSpec::Builder to);
 
 namespace detail {

@@ -5,25 +5,24 @@
 #include <kj/async-unix.h>
 
 #include <memory>
-#include <string>
 
-#include "base/result.h"
 #include "scheduler/store/store.h"
 #include "scheduler/store/store_file.h"
 
 namespace leat::store {
 
-// The process ends with this code when a turn cannot be written.
-inline constexpr int kExitStoreFailed = 74;
+// The write-ahead log is copied into the file at the latest when it has grown to this.
+inline constexpr std::uint64_t kLogBytesMax = 64u << 20;
 
-// One transaction per turn, on a thread of its own. Checkpoints when nothing waits, or when the
-// write-ahead log has grown past kLogBytesMax.
+// One transaction per turn, on a thread of its own. Copies the log into the file when nothing has
+// come in for a moment, or when the log has grown past kLogBytesMax.
 //
-// Owns the file and the thread. Thread: all members the loop of `port`; the destructor waits for
-// what has been handed over, and promises that are still open are rejected.
+// Owns the file and the thread. Thread: all members the loop of `port`, which must outlive this.
+// The destructor waits until everything handed over is on disk; promises still open then are
+// rejected.
 class SqliteStore final : public Store {
  public:
-  // `file` has been opened and read by recovery.
+  // `file` has been read by recovery.
   SqliteStore(std::unique_ptr<StoreFile> file, kj::UnixEventPort& port);
   ~SqliteStore() noexcept override;
 
@@ -34,7 +33,7 @@ class SqliteStore final : public Store {
 
  private:
   class Writer;
-  kj::Own<Writer> writer_;
+  std::unique_ptr<Writer> writer_;
 };
 
 }  // namespace leat::store

@@ -2,6 +2,7 @@
 
 // store_file.h - the tables of the store, read and written in place.
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,14 +13,20 @@
 
 namespace leat::store {
 
-// The open store. Blocks; used by recovery at start and then by the store thread alone.
+// The process ends with this code when a turn cannot be written.
+inline constexpr int kExitStoreFailed = 74;
+
+// Turns below the snapshot that are deleted in one transaction.
+inline constexpr std::uint64_t kTurnsDeletedPerTurn = 64;
+
+// The open store. Blocks; read by recovery at start and then used by the store thread alone.
 //
 // Thread: one at a time.
 class StoreFile final : public Contents {
  public:
   // Opens the store at `path`, or makes it there (0600). Refused with one line: a file that is
-  // not ours, damaged, from a newer version, open in another head (kConflict), readable by
-  // others, on a network file system.
+  // not ours, damaged, from a newer version, open in another head (kConflict), not ours alone to
+  // read, on a network file system.
   static Result<std::unique_ptr<StoreFile>> open(const std::string& path);
   ~StoreFile() override;
 
@@ -27,7 +34,8 @@ class StoreFile final : public Contents {
   Result<Done> each_row(const VisitRow& visit) override;
   Result<Done> each_turn(const VisitTurn& visit) override;
 
-  // One transaction. A write that fails ends the process (kExitStoreFailed) with one line.
+  // One transaction. A write that fails ends the process (kExitStoreFailed) with one line. The
+  // first one sweeps what a crash has left of an unfinished round, if each_row() has been called.
   void append(const TurnRecord& turn);
 
   // Refused when the file is damaged there.
@@ -40,9 +48,18 @@ class StoreFile final : public Contents {
   void checkpoint();
 
  private:
-  class Tables;
-  explicit StoreFile(std::unique_ptr<Tables> tables);
+  struct Tables;
+
+  StoreFile(std::string path, std::unique_ptr<Tables> tables);
+  void write(const TurnRecord& turn);
+  void write_snapshot(const TurnRecord& turn);
+  void delete_old(const TurnRecord& turn);
+
+  std::string path_;
   std::unique_ptr<Tables> tables_;
+  Seal seal_;
+  std::uint64_t oldest_turn_ = 1;        // no turn below it is in the file
+  std::vector<std::int64_t> leftovers_;  // row numbers in `snapshot`
 };
 
 }  // namespace leat::store

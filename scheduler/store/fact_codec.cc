@@ -1,0 +1,163 @@
+#include "scheduler/store/fact_codec.h"
+
+#include <utility>
+
+#include "scheduler/store/fact_readers.h"
+#include "scheduler/store/message_bytes.h"
+#include "scheduler/store/spec_codec.h"
+#include "schema/facts.capnp.h"
+
+namespace leat::store {
+namespace {
+
+using core::Fact;
+
+template <typename Builder>
+void write_indices(const IndexList& indices, Builder to) {
+  write_index_list(indices, to.initIndices(static_cast<capnp::uint>(indices.strides().size())));
+}
+
+void write(const core::HeadStarted& f, schema::Fact::Builder to) {
+  auto out = to.initHeadStarted();
+  out.setEpoch(f.epoch.value);
+  out.setWallUs(f.wall_us);
+  out.setVersion(text_of(f.version));
+}
+
+void write(const core::PoolSet& f, schema::Fact::Builder to) {
+  auto out = to.initPoolSet();
+  out.setId(f.id.value);
+  write_pool_spec(f.spec, out.initSpec());
+  write_principal(f.actor, out.initActor());
+  out.setKey(text_of(f.key));
+}
+
+void write(const core::NodeRequested& f, schema::Fact::Builder to) {
+  auto out = to.initNodeRequested();
+  write_node_ref(f.node, out.initNode());
+  out.setPool(f.pool.value);
+  out.setTokenHash(hash_bytes(f.token_hash));
+  out.setTokenExpiresUs(f.token_expires.us());
+}
+
+void write(const core::NodeEnrolled& f, schema::Fact::Builder to) {
+  write_node_ref(f.node, to.initNodeEnrolled());
+}
+
+void write(const core::NodeJoined& f, schema::Fact::Builder to) {
+  auto out = to.initNodeJoined();
+  const core::NodeReport& report = f.report;
+  write_node_ref(report.node, out.initNode());
+  out.setSession(f.session);
+  write_resources(report.capacity, out.initCapacity());
+  out.setHostName(text_of(report.host_name));
+  out.setDataAddress(text_of(report.data_address));
+  out.setAgentPid(report.agent_pid);
+  out.setWardenPid(report.warden_pid);
+  out.setTopologyHash(hash_bytes(report.topology_hash));
+  write_texts(report.labels, out.initLabels(static_cast<capnp::uint>(report.labels.size())));
+}
+
+void write(const core::NodeLost& f, schema::Fact::Builder to) {
+  write_node_ref(f.node, to.initNodeLost());
+}
+
+void write(const core::NodeGone& f, schema::Fact::Builder to) {
+  auto out = to.initNodeGone();
+  write_node_ref(f.node, out.initNode());
+  out.setProof(text_of(f.proof));
+}
+
+void write(const core::JobAccepted& f, schema::Fact::Builder to) {
+  auto out = to.initJobAccepted();
+  out.setJob(f.job.value);
+  out.setKey(text_of(f.key));
+  write_principal(f.owner, out.initOwner());
+  with_encoded(*f.spec, [&out](schema::JobSpec::Reader spec) { out.setSpec(spec); });
+}
+
+void write(const core::RunsPlaced& f, schema::Fact::Builder to) {
+  auto out = to.initRunsPlaced();
+  write_run_set(f.runs, out.initRuns());
+  write_node_ref(f.node, out.initNode());
+  out.setClaims(f.claims);
+}
+
+void write(const core::RunsEnded& f, schema::Fact::Builder to) {
+  auto out = to.initRunsEnded();
+  write_run_set(f.runs, out.initRuns());
+  write_node_ref(f.node, out.initNode());
+  out.setState(static_cast<schema::TaskState>(f.state));
+  write_columns(f.columns, out.initColumns());
+  if (f.result) write_blob(f.result, out.initResult());
+}
+
+void write(const core::RunsRequeued& f, schema::Fact::Builder to) {
+  auto out = to.initRunsRequeued();
+  write_run_set(f.runs, out.initRuns());
+  write_node_ref(f.node, out.initNode());
+  out.setState(schema::TaskState::WAITING);
+  write_columns(f.columns, out.initColumns());
+}
+
+void write(const core::TasksSetAside& f, schema::Fact::Builder to) {
+  auto out = to.initTasksSetAside();
+  out.setJob(f.stage.job.value);
+  out.setStage(f.stage.stage);
+  write_indices(f.indices, out);
+  out.setState(static_cast<schema::TaskState>(f.state));
+}
+
+void write(const core::OutputsLost& f, schema::Fact::Builder to) {
+  auto out = to.initOutputsLost();
+  out.setJob(f.stage.job.value);
+  out.setStage(f.stage.stage);
+  write_indices(f.indices, out);
+}
+
+void write(const core::CancelRequested& f, schema::Fact::Builder to) {
+  auto out = to.initCancelRequested();
+  out.setJob(f.stage.job.value);
+  out.setStage(f.stage.stage);
+  write_indices(f.indices, out);
+  write_principal(f.actor, out.initActor());
+}
+
+void write(const core::JobEnded& f, schema::Fact::Builder to) {
+  auto out = to.initJobEnded();
+  out.setJob(f.job.value);
+  out.setState(static_cast<std::uint16_t>(f.state));
+}
+
+void write(const core::JobForgotten& f, schema::Fact::Builder to) {
+  to.setJobForgotten(f.job.value);
+}
+
+}  // namespace
+
+std::string encode_turn(const core::Facts& facts, Time at, HeadEpoch epoch) {
+  return to_bytes<schema::Turn>([&](schema::Turn::Builder turn) {
+    turn.setTimeUs(at.us());
+    turn.setHeadEpoch(epoch.value);
+    auto list = turn.initFacts(static_cast<capnp::uint>(facts.size()));
+    for (capnp::uint i = 0; i < facts.size(); ++i)
+      std::visit([&list, i](const auto& fact) { write(fact, list[i]); }, facts[i]);
+  });
+}
+
+Result<DecodedTurn> decode_turn(std::span<const std::byte> bytes) {
+  return from_bytes<DecodedTurn, schema::Turn>(
+      bytes, "turn", [](schema::Turn::Reader from) -> Result<DecodedTurn> {
+        DecodedTurn turn{Time{Duration{from.getTimeUs()}}, HeadEpoch{from.getHeadEpoch()}, {}};
+        const auto facts = from.getFacts();
+        turn.facts.reserve(facts.size());
+        for (const auto fact : facts) {
+          Result<Fact> read = read_fact(fact);
+          if (!read.ok()) return read.refusal();
+          turn.facts.push_back(std::move(read).value());
+        }
+        return turn;
+      });
+}
+
+}  // namespace leat::store

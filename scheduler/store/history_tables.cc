@@ -1,0 +1,108 @@
+#include "scheduler/store/history_tables.h"
+
+#include <string>
+#include <utility>
+
+#include "scheduler/store/message_bytes.h"
+#include "scheduler/store/row_codec.h"
+
+namespace leat::store {
+namespace {
+
+std::uint64_t count_of(const JobHistory& row, core::TaskState state) {
+  return row.counts[static_cast<std::size_t>(state)];
+}
+
+}  // namespace
+
+HistoryTables::HistoryTables(Database& database)
+    : add_job_(database.prepare(
+          "INSERT OR REPLACE INTO job_history (id, name, owner_uid, owner_host, priority,"
+          " submitted_us, started_us, ended_us, state, tasks, succeeded, failed, cancelled,"
+          " quarantined, skipped, retried, lost, summary)"
+          " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")),
+      add_run_(database.prepare(
+          "INSERT INTO run_history (job, stage, first, last, count, attempt, node, node_epoch,"
+          " state, outcome, code, started_us, ended_us, wall_us_sum, cpu_us_sum, peak_kib_max,"
+          " output_bytes_sum, runs)"
+          " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")),
+      add_node_(
+          database.prepare("INSERT INTO node_history (node, node_epoch, pool, event, at_us, text)"
+                           " VALUES (?, ?, ?, ?, ?, ?)")),
+      add_action_(database.prepare(
+          "INSERT INTO action_history (action, subject, at_us, actor_uid, actor_host, text)"
+          " VALUES (?, ?, ?, ?, ?, ?)")),
+      find_run_(database.prepare(
+          "SELECT first, last, count, attempt, node, node_epoch, ended_us, runs FROM run_history"
+          " WHERE job = ? AND stage = ? AND first BETWEEN ? AND ? AND last >= ?"
+          " ORDER BY attempt DESC")),
+      find_job_(database.prepare("SELECT summary FROM job_history WHERE id = ?")),
+      find_jobs_(database.prepare(
+          "SELECT summary FROM job_history WHERE id < ? ORDER BY id DESC LIMIT ?")) {}
+
+void HistoryTables::add(const History& history) {
+  for (const JobHistory& row : history.jobs) add(row);
+  for (const RunHistory& row : history.runs) add(row);
+  for (const NodeHistory& row : history.nodes)
+    add_node_.run(row.node.id.value, row.node.epoch.value, row.pool.value, row.event, row.at_us,
+                  row.text);
+  for (const ActionHistory& row : history.actions)
+    add_action_.run(row.action, row.subject, row.at_us, row.actor.uid, row.actor.host, row.text);
+}
+
+void HistoryTables::add(const JobHistory& row) {
+  std::uint64_t tasks = 0;
+  for (const std::uint64_t count : row.counts) tasks += count;
+  add_job_.run(row.id.value, row.name, row.owner.uid, row.owner.host, row.priority,
+               row.submitted_us, row.started_us, row.ended_us, core::name_of(row.state), tasks,
+               count_of(row, core::TaskState::kSucceeded), count_of(row, core::TaskState::kFailed),
+               count_of(row, core::TaskState::kCancelled),
+               count_of(row, core::TaskState::kQuarantined),
+               count_of(row, core::TaskState::kSkipped), row.retried, row.lost, Bytes{row.summary});
+}
+
+void HistoryTables::add(const RunHistory& row) {
+  std::optional<std::string> outcome;
+  if (row.outcome) outcome = name_of(*row.outcome);
+  add_run_.run(row.stage.job.value, row.stage.stage, row.first, row.last, row.count, row.attempt,
+               row.node.id.value, row.node.epoch.value, core::name_of(row.state), outcome, row.code,
+               row.started_us, row.ended_us, row.wall_us_sum, row.cpu_us_sum, row.peak_kib_max,
+               row.output_bytes_sum, Bytes{row.runs});
+}
+
+std::optional<RunPlace> HistoryTables::find_run(StageRef stage, Index index) {
+  const Index lowest = index < kHistorySpan ? 0 : index - kHistorySpan + 1;
+  Cursor rows = find_run_.start(stage.job.value, stage.stage, lowest, index, index);
+  while (rows.next()) {
+    RunHistory row;
+    row.stage = stage;
+    row.attempt = static_cast<Attempt>(rows.number(3));
+    row.node = {NodeId{static_cast<std::uint32_t>(rows.number(4))},
+                NodeEpoch{static_cast<std::uint64_t>(rows.number(5))}};
+    row.ended_us = rows.number(6);
+    row.runs = rows.bytes(7);
+    if (auto place = run_in(row, index)) return place;
+  }
+  return std::nullopt;
+}
+
+Result<std::optional<core::Job>> HistoryTables::find_job(JobId job) {
+  Cursor rows = find_job_.start(job.value);
+  if (!rows.next()) return std::optional<core::Job>();
+  Result<core::Job> found = decode_job(bytes_of(rows.bytes(0)));
+  if (!found.ok()) return found.refusal();
+  return std::optional<core::Job>(std::move(found).value());
+}
+
+Result<std::vector<core::Job>> HistoryTables::find_jobs(JobId before, std::uint32_t limit) {
+  std::vector<core::Job> jobs;
+  Cursor rows = find_jobs_.start(before.value, limit);
+  while (rows.next()) {
+    Result<core::Job> job = decode_job(bytes_of(rows.bytes(0)));
+    if (!job.ok()) return job.refusal();
+    jobs.push_back(std::move(job).value());
+  }
+  return jobs;
+}
+
+}  // namespace leat::store

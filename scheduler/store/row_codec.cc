@@ -1,0 +1,237 @@
+#include "scheduler/store/row_codec.h"
+
+#include <limits>
+#include <utility>
+
+#include "scheduler/store/message_bytes.h"
+#include "scheduler/store/spec_codec.h"
+#include "schema/snapshot.capnp.h"
+
+namespace leat::store {
+namespace {
+
+Time time_of(std::int64_t us) {
+  return Time{Duration{us}};
+}
+
+void write_allotments(const core::Node& node, schema::NodeRow::Builder to) {
+  auto list = to.initAllotments(static_cast<capnp::uint>(node.allotments.size()));
+  capnp::uint n = 0;
+  for (const auto& [stage, allotment] : node.allotments) {
+    auto out = list[n++];
+    out.setJob(stage.job.value);
+    out.setStage(stage.stage);
+    out.setClaims(allotment.claims);
+    auto runs = out.initRuns(static_cast<capnp::uint>(allotment.runs.interval_count()));
+    capnp::uint at = 0;
+    allotment.runs.for_each([&runs, &at](Interval interval) {
+      auto run = runs[at++];
+      run.setFirst(interval.first);
+      run.setLast(interval.last);
+    });
+  }
+}
+
+Result<core::Allotment> read_allotment(schema::NodeRow::Allotment::Reader from) {
+  core::Allotment allotment;
+  allotment.claims = from.getClaims();
+  for (const auto run : from.getRuns()) {
+    if (run.getFirst() > run.getLast() || run.getLast() >= kTasksPerJobMax)
+      return invalid("node: runs out of range");
+    allotment.runs.insert({run.getFirst(), run.getLast()});
+  }
+  return allotment;
+}
+
+void write_failures(const core::Job& job, schema::JobRow::Builder to) {
+  auto list = to.initFailures(static_cast<capnp::uint>(job.failures.size()));
+  for (capnp::uint n = 0; n < job.failures.size(); ++n) {
+    const core::Failure& failure = job.failures[n];
+    auto out = list[n];
+    out.setStage(failure.stage);
+    out.setIndex(failure.index);
+    out.setOutcome(static_cast<schema::Outcome>(failure.outcome));
+    out.setCode(failure.code);
+    write_node_ref(failure.node, out.initNode());
+  }
+}
+
+Result<core::Job> read_job(schema::JobRow::Reader from) {
+  if (from.getState() >= core::kJobStateCount) return invalid("job: a state out of range");
+  core::Job job;
+  job.id = JobId{from.getId()};
+  job.key = read_text(from.getKey());
+  job.name = read_text(from.getName());
+  job.owner = read_principal(from.getOwner());
+  job.priority = from.getPriority();
+  job.state = static_cast<core::JobState>(from.getState());
+  job.cancel_requested = from.getCancelRequested();
+  job.submitted = time_of(from.getSubmittedUs());
+  job.started = time_of(from.getStartedUs());
+  job.ended = time_of(from.getEndedUs());
+  job.retried = from.getRetried();
+  job.lost = from.getLost();
+  for (const auto failure : from.getFailures())
+    job.failures.push_back({failure.getStage(), failure.getIndex(),
+                            static_cast<Outcome>(failure.getOutcome()), failure.getCode(),
+                            read_node_ref(failure.getNode())});
+  Result<std::optional<core::Blob>> result = read_blob(from.getResult());
+  if (!result.ok()) return result.refusal();
+  job.result = std::move(result).value();
+  for (const auto counts : from.getFinalCounts()) {
+    core::StateCounts& out = job.final_counts.emplace_back();
+    // Later versions may know more states; none of theirs is terminal in a job of ours.
+    for (capnp::uint n = 0; n < counts.size() && n < out.size(); ++n) out[n] = counts[n];
+  }
+  if (from.getStages().size() > core::kStagesPerJobMax) return invalid("job: too many stages");
+  for (const auto stage : from.getStages()) {
+    core::Stage& out = job.stages.emplace_back();
+    out.ended_runs = stage.getEndedRuns();
+    out.ended_us = stage.getEndedUs();
+  }
+  return job;
+}
+
+}  // namespace
+
+std::string encode_meta(const core::Meta& meta) {
+  return to_bytes<schema::MetaRow>([&meta](schema::MetaRow::Builder to) {
+    to.setHeadEpoch(meta.epoch.value);
+    to.setNextJob(meta.next_job);
+    to.setNextNode(meta.next_node);
+    to.setNextNodeEpoch(meta.next_node_epoch);
+    to.setNextPool(meta.next_pool);
+    to.setMappedUs(meta.mapped.us());
+    to.setMappedWallUs(meta.mapped_wall_us);
+  });
+}
+
+std::string encode_pool(const core::Pool& pool) {
+  return to_bytes<schema::PoolRow>([&pool](schema::PoolRow::Builder to) {
+    to.setId(pool.id.value);
+    to.setState(static_cast<std::uint16_t>(pool.state));
+    write_pool_spec(pool.spec, to.initSpec());
+    to.setKey(text_of(pool.key));
+  });
+}
+
+std::string encode_node(const core::Node& node) {
+  return to_bytes<schema::NodeRow>([&node](schema::NodeRow::Builder to) {
+    write_node_ref(node.ref, to.initNode());
+    to.setPool(node.pool.value);
+    to.setState(static_cast<std::uint16_t>(node.state));
+    to.setSinceUs(node.since.us());
+    to.setTokenHash(hash_bytes(node.token_hash));
+    to.setTokenExpiresUs(node.token_expires.us());
+    to.setSession(node.session);
+    write_node_ref(node.report.node, to.initReported());
+    write_resources(node.report.capacity, to.initCapacity());
+    to.setHostName(text_of(node.report.host_name));
+    to.setDataAddress(text_of(node.report.data_address));
+    to.setAgentPid(node.report.agent_pid);
+    to.setWardenPid(node.report.warden_pid);
+    to.setTopologyHash(hash_bytes(node.report.topology_hash));
+    write_texts(node.report.labels,
+                to.initLabels(static_cast<capnp::uint>(node.report.labels.size())));
+    write_resources(node.free, to.initFree());
+    write_allotments(node, to);
+  });
+}
+
+std::string encode_job(const core::Job& job) {
+  return to_bytes<schema::JobRow>([&job](schema::JobRow::Builder to) {
+    to.setId(job.id.value);
+    to.setKey(text_of(job.key));
+    to.setName(text_of(job.name));
+    write_principal(job.owner, to.initOwner());
+    to.setPriority(job.priority);
+    to.setState(static_cast<std::uint16_t>(job.state));
+    to.setCancelRequested(job.cancel_requested);
+    to.setSubmittedUs(job.submitted.us());
+    to.setStartedUs(job.started.us());
+    to.setEndedUs(job.ended.us());
+    to.setRetried(job.retried);
+    to.setLost(job.lost);
+    write_failures(job, to);
+    if (job.result) write_blob(job.result, to.initResult());
+    auto counts = to.initFinalCounts(static_cast<capnp::uint>(job.final_counts.size()));
+    for (capnp::uint n = 0; n < job.final_counts.size(); ++n) {
+      auto list = counts.init(n, core::kTaskStateCount);
+      for (capnp::uint s = 0; s < core::kTaskStateCount; ++s) list.set(s, job.final_counts[n][s]);
+    }
+    auto stages = to.initStages(static_cast<capnp::uint>(job.stages.size()));
+    for (capnp::uint n = 0; n < job.stages.size(); ++n) {
+      stages[n].setEndedRuns(job.stages[n].ended_runs);
+      stages[n].setEndedUs(job.stages[n].ended_us);
+    }
+  });
+}
+
+Result<core::Meta> decode_meta(std::span<const std::byte> bytes) {
+  return from_bytes<core::Meta, schema::MetaRow>(
+      bytes, "meta", [](schema::MetaRow::Reader from) -> Result<core::Meta> {
+        core::Meta meta;
+        meta.epoch = HeadEpoch{from.getHeadEpoch()};
+        meta.next_job = from.getNextJob();
+        meta.next_node = from.getNextNode();
+        meta.next_node_epoch = from.getNextNodeEpoch();
+        meta.next_pool = from.getNextPool();
+        meta.mapped = time_of(from.getMappedUs());
+        meta.mapped_wall_us = from.getMappedWallUs();
+        return meta;
+      });
+}
+
+Result<core::Pool> decode_pool(std::span<const std::byte> bytes) {
+  return from_bytes<core::Pool, schema::PoolRow>(
+      bytes, "pool", [](schema::PoolRow::Reader from) -> Result<core::Pool> {
+        if (from.getState() >= core::kPoolStateCount) return invalid("pool: a state out of range");
+        core::Pool pool;
+        pool.id = PoolId{from.getId()};
+        pool.state = static_cast<core::PoolState>(from.getState());
+        pool.spec = restore_pool_spec(from.getSpec());
+        pool.key = read_text(from.getKey());
+        return pool;
+      });
+}
+
+Result<core::Node> decode_node(std::span<const std::byte> bytes) {
+  return from_bytes<
+      core::Node,
+      schema::NodeRow>(bytes, "node", [](schema::NodeRow::Reader from) -> Result<core::Node> {
+    if (from.getState() >= core::kNodeStateCount) return invalid("node: a state out of range");
+    const Result<core::Hash> token = read_hash(from.getTokenHash(), "token");
+    if (!token.ok()) return token.refusal();
+    const Result<core::Hash> topology = read_hash(from.getTopologyHash(), "topology");
+    if (!topology.ok()) return topology.refusal();
+    core::Node node;
+    node.ref = read_node_ref(from.getNode());
+    node.pool = PoolId{from.getPool()};
+    node.state = static_cast<core::NodeState>(from.getState());
+    node.since = time_of(from.getSinceUs());
+    node.token_hash = token.value();
+    node.token_expires = time_of(from.getTokenExpiresUs());
+    node.session = from.getSession();
+    node.report.node = read_node_ref(from.getReported());
+    node.report.capacity = read_resources(from.getCapacity());
+    node.report.host_name = read_text(from.getHostName());
+    node.report.data_address = read_text(from.getDataAddress());
+    node.report.agent_pid = from.getAgentPid();
+    node.report.warden_pid = from.getWardenPid();
+    node.report.topology_hash = topology.value();
+    node.report.labels = read_texts(from.getLabels());
+    node.free = read_resources(from.getFree());
+    for (const auto allotment : from.getAllotments()) {
+      Result<core::Allotment> read = read_allotment(allotment);
+      if (!read.ok()) return read.refusal();
+      node.allotments[{JobId{allotment.getJob()}, allotment.getStage()}] = std::move(read).value();
+    }
+    return node;
+  });
+}
+
+Result<core::Job> decode_job(std::span<const std::byte> bytes) {
+  return from_bytes<core::Job, schema::JobRow>(bytes, "job", read_job);
+}
+
+}  // namespace leat::store

@@ -1,0 +1,162 @@
+#include "scheduler/store/spec_codec.h"
+
+#include <capnp/message.h>
+#include <kj/exception.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+#include "scheduler/store/spec_rules.h"
+
+namespace leat::store {
+namespace {
+
+// Runs `read` on a message that may be broken: what Cap'n Proto throws becomes a refusal.
+template <typename T, typename Read>
+Result<T> guarded(const char* what, Read read) {
+  Result<T> result = invalid("");
+  KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] { result = read(); })) {
+    return invalid(std::string(what) +
+                   ": a damaged message: " + exception->getDescription().cStr());
+  }
+  return result;
+}
+
+// A copy of its own, as one flat message of one segment.
+Result<std::shared_ptr<const std::string>> flatten(schema::JobSpec::Reader from) {
+  const std::uint64_t words = from.totalSize().wordCount + 1;
+  if (words * sizeof(capnp::word) > core::kSpecBytesMax)
+    return invalid("the job is larger than " + std::to_string(core::kSpecBytesMax >> 20) +
+                   " MiB: its environment, arguments and lists together");
+  capnp::MallocMessageBuilder message(static_cast<capnp::uint>(words));
+  message.setRoot(from);
+  LEAT_CHECK(message.getSegmentsForOutput().size() == 1);
+  const kj::Array<capnp::word> flat = capnp::messageToFlatArray(message);
+  return std::shared_ptr<const std::string>(std::make_shared<const std::string>(
+      reinterpret_cast<const char*>(flat.begin()), flat.asBytes().size()));
+}
+
+Result<core::StageSpec> read_stage(schema::StageSpec::Reader from) {
+  core::StageSpec stage;
+  Result<IndexList> indices = read_index_list(from.getIndices());
+  if (!indices.ok()) return indices.refusal();
+  stage.indices = std::move(indices).value();
+  const auto members = from.getMembers();
+  if (members.size() > 0) stage.resources = read_resources(members[0].getResources());
+  stage.retries = from.getRetries();
+  stage.time_limit = Duration{from.getTimeLimitUs()};
+  stage.grace = Duration{from.getGraceUs()};
+  stage.lease = Duration{from.getLeaseUs()};
+  stage.on_node_loss = static_cast<core::OnNodeLoss>(from.getOnNodeLoss());
+  const auto inputs = from.getInputs();
+  if (inputs.isOutputs()) {
+    const auto outputs = inputs.getOutputs();
+    stage.reduces = core::ReduceInput{outputs.getStage(), outputs.getWidth()};
+  }
+  return stage;
+}
+
+Result<core::JobSpec> read_fields(schema::JobSpec::Reader from) {
+  core::JobSpec spec;
+  spec.name = read_text(from.getName());
+  spec.priority = from.getPriority();
+  spec.pools = read_texts(from.getPools());
+  spec.result_stage = from.getResultStage();
+  const auto stages = from.getStages();
+  if (stages.size() > core::kStagesPerJobMax)
+    return invalid("more than " + std::to_string(core::kStagesPerJobMax) + " stages");
+  spec.stages.reserve(stages.size());
+  for (capnp::uint id = 0; id < stages.size(); ++id) {
+    Result<core::StageSpec> stage = read_stage(stages[id]);
+    if (!stage.ok())
+      return Refusal{stage.refusal().reason,
+                     "stage " + std::to_string(id) + ": " + stage.refusal().message};
+    spec.stages.push_back(std::move(stage).value());
+  }
+  return spec;
+}
+
+Result<core::JobSpec> read_whole(schema::JobSpec::Reader from) {
+  Result<core::JobSpec> spec = read_fields(from);
+  if (!spec.ok()) return spec;
+  Result<std::shared_ptr<const std::string>> encoded = flatten(from);
+  if (!encoded.ok()) return encoded.refusal();
+  core::JobSpec whole = std::move(spec).value();
+  whole.encoded = std::move(encoded).value();
+  return whole;
+}
+
+}  // namespace
+
+namespace detail {
+
+kj::ArrayPtr<const capnp::word> words_of(const core::JobSpec& spec) {
+  LEAT_CHECK(spec.encoded != nullptr && spec.encoded->size() % sizeof(capnp::word) == 0);
+  // Strings of more than 15 bytes are on the heap, which aligns for words.
+  const char* bytes = spec.encoded->data();
+  LEAT_CHECK(reinterpret_cast<std::uintptr_t>(bytes) % alignof(capnp::word) == 0);
+  return kj::arrayPtr(reinterpret_cast<const capnp::word*>(bytes),
+                      spec.encoded->size() / sizeof(capnp::word));
+}
+
+capnp::ReaderOptions own_message() {
+  capnp::ReaderOptions options;
+  // A whole look at the largest spec, a few times over.
+  options.traversalLimitInWords = 16 * core::kSpecBytesMax / sizeof(capnp::word);
+  return options;
+}
+
+}  // namespace detail
+
+Result<core::JobSpec> read_job_spec(schema::JobSpec::Reader from) {
+  return guarded<core::JobSpec>("job", [from]() -> Result<core::JobSpec> {
+    if (auto refusal = check_job_message(from)) return std::move(*refusal);
+    return read_whole(from);
+  });
+}
+
+Result<core::JobSpec> restore_job_spec(schema::JobSpec::Reader from) {
+  return guarded<core::JobSpec>("job", [from] { return read_whole(from); });
+}
+
+Result<core::JobSpec> restore_job_spec(std::string_view encoded) {
+  return guarded<core::JobSpec>("job", [encoded]() -> Result<core::JobSpec> {
+    if (encoded.empty() || encoded.size() % sizeof(capnp::word) != 0)
+      return invalid("job: not a whole message");
+    // Bytes from a file may begin anywhere.
+    kj::Array<capnp::word> words = kj::heapArray<capnp::word>(encoded.size() / sizeof(capnp::word));
+    std::memcpy(words.begin(), encoded.data(), encoded.size());
+    capnp::FlatArrayMessageReader message(words, detail::own_message());
+    return read_whole(message.getRoot<schema::JobSpec>());
+  });
+}
+
+Result<core::PoolSpec> read_pool_spec(schema::PoolSpec::Reader from) {
+  return guarded<core::PoolSpec>("pool", [from]() -> Result<core::PoolSpec> {
+    if (auto refusal = check_resources_message(from.getShape(), "pool: ")) return *refusal;
+    return restore_pool_spec(from);
+  });
+}
+
+core::PoolSpec restore_pool_spec(schema::PoolSpec::Reader from) {
+  core::PoolSpec spec;
+  spec.name = read_text(from.getName());
+  spec.provider = read_text(from.getProvider());
+  spec.nodes = from.getNodes();
+  if (from.getDeclared()) spec.shape = read_resources(from.getShape());
+  spec.labels = read_texts(from.getLabels());
+  return spec;
+}
+
+void write_pool_spec(const core::PoolSpec& spec, schema::PoolSpec::Builder to) {
+  to.setName(text_of(spec.name));
+  to.setProvider(text_of(spec.provider));
+  to.setNodes(spec.nodes);
+  to.setDeclared(spec.shape.has_value());
+  if (spec.shape) write_resources(*spec.shape, to.initShape());
+  write_texts(spec.labels, to.initLabels(static_cast<capnp::uint>(spec.labels.size())));
+}
+
+}  // namespace leat::store

@@ -1,0 +1,112 @@
+#include "scheduler/store/spec_rules.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "scheduler/store/value_codec.h"
+
+namespace leat::store {
+namespace {
+
+Refusal not_yet(const std::string& what) {
+  return {Reason::kNotInThisVersion, what + ": not in this version"};
+}
+
+// The kernel's strings end at the first zero byte: what stands behind it would be lost silently.
+bool has_zero(capnp::Text::Reader text) {
+  return std::find(text.begin(), text.end(), '\0') != text.end();
+}
+
+std::optional<Refusal> check_program(schema::Program::Reader program, const std::string& where) {
+  const auto argv = program.getArgv();
+  if (argv.size() == 0 || argv[0].size() == 0) return invalid(where + "no program is named");
+  for (const auto argument : argv)
+    if (has_zero(argument)) return invalid(where + "an argument contains a zero byte");
+  for (const auto variable : program.getEnvironment()) {
+    const auto name = variable.getName();
+    const bool bad_name = name.size() == 0 || has_zero(name) ||
+                          std::find(name.begin(), name.end(), '=') != name.end();
+    if (bad_name) return invalid(where + "a name in the environment is empty or contains = or 0");
+    if (has_zero(variable.getValue()))
+      return invalid(where + "the value of " + read_text(name) + " contains a zero byte");
+  }
+  const auto directory = program.getDirectory();
+  if (directory.size() == 0 || directory[0] != '/' || has_zero(directory))
+    return invalid(where + "the working directory must be an absolute path");
+  return std::nullopt;
+}
+
+std::optional<Refusal> check_lines(schema::Inputs::Lines::Reader lines, std::uint64_t tasks,
+                                   const std::string& where) {
+  if (lines.getChunk() == 0) return invalid(where + "a chunk needs at least one line");
+  if (lines.getLines() == 0) return invalid(where + "the input has no lines");
+  if (tasks != (lines.getLines() - 1) / lines.getChunk() + 1)
+    return invalid(where + "the number of tasks does not match lines and chunk");
+  if (lines.getLines() > std::numeric_limits<std::uint64_t>::max() / 16)
+    return invalid(where + "too many lines");
+  for (const auto blob : {lines.getData(), lines.getOffsets()}) {
+    const auto read = read_blob(blob);
+    if (!read.ok()) return invalid(where + read.refusal().message);
+    if (!read.value()) return invalid(where + "an input without its bytes");
+  }
+  if (lines.getOffsets().getLength() != (tasks + 1) * sizeof(std::uint64_t))
+    return invalid(where + "the table of line offsets has the wrong length");
+  return std::nullopt;
+}
+
+std::optional<Refusal> check_members(schema::StageSpec::Reader stage, const std::string& where) {
+  const auto members = stage.getMembers();
+  if (members.size() == 0) return invalid(where + "no member says what a task needs");
+  if (members.size() > 1 || members[0].getCount() != 1)
+    return not_yet(where + "tasks on several nodes");
+  return check_resources_message(members[0].getResources(), where);
+}
+
+std::optional<Refusal> check_stage(schema::StageSpec::Reader stage, const std::string& where) {
+  if (auto refusal = check_members(stage, where)) return refusal;
+  if (stage.getAfter().size() > 0) return not_yet(where + "dependencies (after)");
+  if (stage.getOnNodeLoss() != schema::StageSpec::OnNodeLoss::REQUEUE)
+    return not_yet(where + "on-node-loss other than requeue");
+  if (stage.getExclusiveRun()) return not_yet(where + "exclusive runs");
+  if (stage.getStartWithinUs() != 0) return not_yet(where + "start-within");
+  if (auto refusal = check_program(stage.getProgram(), where)) return refusal;
+  std::uint64_t tasks = 0;
+  for (const auto stride : stage.getIndices()) tasks += stride.getCount();
+  const auto inputs = stage.getInputs();
+  switch (inputs.which()) {
+    case schema::Inputs::NONE:
+    case schema::Inputs::OUTPUTS:  // core::check() knows the tree
+      return std::nullopt;
+    case schema::Inputs::LINES:
+      return check_lines(inputs.getLines(), tasks, where);
+  }
+  return not_yet(where + "inputs of a newer kind");
+}
+
+}  // namespace
+
+std::optional<Refusal> check_resources_message(schema::Resources::Reader resources,
+                                               const std::string& where) {
+  if (resources.getGpus() > 0) return not_yet(where + "gpus");
+  if (resources.getCounters().size() > 0) return not_yet(where + "resource counters");
+  return std::nullopt;
+}
+
+std::optional<Refusal> check_job_message(schema::JobSpec::Reader job) {
+  if (job.getRequires().size() > 0) return not_yet("labels that a node must have (requires)");
+  if (job.getExclusive()) return not_yet("whole nodes (exclusive)");
+  const auto stages = job.getStages();
+  if (stages.size() > core::kStagesPerJobMax)
+    return invalid("more than " + std::to_string(core::kStagesPerJobMax) + " stages");
+  for (const auto pool : job.getPools())
+    if (pool.size() == 0 || pool.size() > core::kNameBytesMax)
+      return invalid("the name of a pool must have 1 to " + std::to_string(core::kNameBytesMax) +
+                     " bytes");
+  for (capnp::uint id = 0; id < stages.size(); ++id) {
+    const std::string where = stages.size() == 1 ? "" : "stage " + std::to_string(id) + ": ";
+    if (auto refusal = check_stage(stages[id], where)) return refusal;
+  }
+  return std::nullopt;
+}
+
+}  // namespace leat::store

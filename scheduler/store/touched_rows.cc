@@ -1,0 +1,122 @@
+#include <algorithm>
+
+#include "base/check.h"
+#include "scheduler/store/snapshot.h"
+
+// Which rows of the snapshot a fact changes. Naming one too many costs a few bytes; naming one
+// too few loses a change: the crash tests compare digests.
+
+namespace leat::store {
+namespace {
+
+class Toucher {
+ public:
+  Toucher(const core::State& state, Touched& out) : state_(state), out_(out) {}
+
+  void operator()(const core::HeadStarted&) {
+    meta();
+    for (const auto& [id, node] : state_.nodes()) row(RowKind::kNode, id.value);
+  }
+  void operator()(const core::PoolSet& f) {
+    meta();
+    row(RowKind::kPool, f.id.value);
+  }
+  void operator()(const core::NodeRequested& f) {
+    meta();
+    node(f.node);
+  }
+  void operator()(const core::NodeEnrolled& f) { node(f.node); }
+  void operator()(const core::NodeJoined& f) { node(f.report.node); }
+  void operator()(const core::NodeLost& f) { node(f.node); }
+  void operator()(const core::NodeGone& f) { node(f.node); }
+  void operator()(const core::JobAccepted& f) {
+    meta();
+    row(RowKind::kJob, f.job.value);
+    row(RowKind::kSpec, f.job.value);
+  }
+  void operator()(const core::RunsPlaced& f) {
+    node(f.node);
+    tasks(f.runs.stage, f.runs.indices, false);
+  }
+  void operator()(const core::RunsEnded& f) {
+    node(f.node);
+    tasks(f.runs.stage, f.runs.indices, f.state != core::TaskState::kSucceeded);
+  }
+  void operator()(const core::RunsRequeued& f) {
+    node(f.node);
+    tasks(f.runs.stage, f.runs.indices, false);
+  }
+  void operator()(const core::TasksSetAside& f) { tasks(f.stage, f.indices, true); }
+  void operator()(const core::OutputsLost& f) { tasks(f.stage, f.indices, true); }
+  void operator()(const core::CancelRequested& f) {
+    if (!f.indices.empty()) return tasks(f.stage, f.indices, false);
+    row(RowKind::kJob, f.stage.job.value);
+    const core::Job* job = state_.job(f.stage.job);
+    LEAT_CHECK(job != nullptr);
+    for (std::size_t n = 0; n < job->stages.size(); ++n) {
+      job->stages[n].cells.for_each([&](Interval where, const core::TaskCell& cell) {
+        if (cell.state == core::TaskState::kPlaced)
+          cells(*job, {f.stage.job, static_cast<StageId>(n)}, where);
+      });
+    }
+  }
+  void operator()(const core::JobEnded& f) {
+    row(RowKind::kJob, f.job.value);
+    row(RowKind::kSpec, f.job.value);
+    out_.cells_of = f.job;
+  }
+  void operator()(const core::JobForgotten& f) { row(RowKind::kJob, f.job.value); }
+
+ private:
+  void row(RowKind kind, std::uint64_t id) { out_.rows.push_back({kind, id, 0}); }
+  void meta() { row(RowKind::kMeta, 0); }
+  void node(NodeRef ref) { row(RowKind::kNode, ref.id.value); }
+
+  void cells(const core::Job& job, StageRef stage, Interval where) {
+    const std::uint64_t size = job.stages[stage.stage].cells.size();
+    for (std::uint64_t at = where.first; at <= where.last;) {
+      const RowKey key = cells_key(stage, size, at);
+      // A batch of single tasks mostly falls into one row.
+      if (out_.rows.empty() || out_.rows.back() != key) out_.rows.push_back(key);
+      at = cells_covered(key, size).last + 1;
+    }
+  }
+
+  // The job's own row and the cells of `indices`; with `above`, also the reduce steps that their
+  // outputs lead to.
+  void tasks(StageRef stage, const IndexList& indices, bool above) {
+    row(RowKind::kJob, stage.job.value);
+    const core::Job* job = state_.job(stage.job);
+    LEAT_CHECK(job != nullptr && stage.stage < job->stages.size());
+    const auto positions = job->stages[stage.stage].spec->indices.positions_of(indices);
+    LEAT_CHECK(positions.has_value());
+    positions->for_each([&](Interval where) {
+      cells(*job, stage, where);
+      if (above) climb(*job, stage.stage, where);
+    });
+  }
+
+  void climb(const core::Job& job, StageId id, Interval where) {
+    while (job.stages[id].reduced_by) {
+      const StageId above = *job.stages[id].reduced_by;
+      const std::uint64_t width = job.stages[above].spec->reduces->width;
+      where = {where.first / width, where.last / width};
+      cells(job, {job.id, above}, where);
+      id = above;
+    }
+  }
+
+  const core::State& state_;
+  Touched& out_;
+};
+
+}  // namespace
+
+Touched rows_of(const core::Fact& fact, const core::State& state) {
+  Touched touched;
+  Toucher toucher(state, touched);
+  std::visit([&toucher](const auto& f) { toucher(f); }, fact);
+  return touched;
+}
+
+}  // namespace leat::store
