@@ -1,0 +1,95 @@
+"""head_restart_test.py - the head dies at any moment; nothing acknowledged is lost, nothing runs
+twice."""
+
+import subprocess
+
+from support import ClusterTest, kill, main, wait_for_end
+
+
+class HeadRestartTest(ClusterTest):
+    def restart(self):
+        old = self.cluster.kill_head()
+        self.cluster.up()
+        self.assertNotEqual(self.cluster.pid("leat-scheduler"), old)
+
+    def test_running_tasks_do_not_notice(self):
+        started, gate = self.pipe("started"), self.pipe("gate")
+        job = self.shell_job('echo $$ > started; read _ < gate; echo "$LEAT_TASK_INDEX" >> ran; '
+                             'echo "out $LEAT_TASK_INDEX"', "--array", "1-6")
+        pids = [int(pid) for pid in started.lines(2)]
+        self.cluster.kill_head()
+        gate.release(2)
+        for pid in pids:  # they end while there is no head
+            wait_for_end(pid)
+        gate.release(4)
+        self.cluster.up()
+        self.cluster.wait(job)
+        self.assertEqual(sorted(self.evidence()), ["1", "2", "3", "4", "5", "6"])
+        self.assert_counts(job, succeeded=6)
+        for index in range(1, 7):
+            self.assertEqual(self.log(f"{job}.{index}"), b"out %d\n" % index)
+
+    def test_whoever_waits_goes_on_waiting(self):
+        gate = self.pipe("gate")
+        job = self.shell_job("read _ < gate")
+        waiting = subprocess.Popen(self.cluster.command("wait", job), stderr=subprocess.PIPE,
+                                   env=self.cluster.environment())
+        self.restart()
+        self.assertIsNone(waiting.poll())
+        gate.release()
+        _, errors = waiting.communicate(timeout=60)
+        self.assertEqual(waiting.returncode, 0, errors)
+
+    def test_an_acknowledged_job_is_there_after_every_kill(self):
+        jobs = []
+        for number in range(5):
+            jobs.append(self.shell_job(f"echo {number} >> ran", "--key", f"kill-{number}"))
+            kill(self.cluster.pid("leat-scheduler"))  # right after the answer
+            self.cluster.up()
+            again = self.shell_job(f"echo {number} >> ran", "--key", f"kill-{number}")
+            self.assertEqual(again, jobs[-1])
+        for job in jobs:
+            self.cluster.wait(job)
+        self.assertEqual(sorted(self.evidence()), ["0", "1", "2", "3", "4"])
+
+    def test_a_long_job_survives_many_kills_and_every_task_runs_once(self):
+        job = self.shell_job('echo "$LEAT_TASK_INDEX" >> ran', "--array", "1-2000", "--reduce",
+                             "/usr/bin/wc", "--reduce-arg", "-l")
+        for share in (100, 600, 1100):
+            self.cluster.until(lambda done=share: len(self.evidence()) >= done, "progress")
+            self.restart()
+        self.cluster.wait(job)
+        self.assertEqual(sorted(int(n) for n in self.evidence()), list(range(1, 2001)))
+        self.assert_counts(job, succeeded=2000)
+
+    def test_the_history_of_old_jobs_stays(self):
+        job = self.shell_job("echo kept; exit 3")
+        self.cluster.wait(job, code=1)
+        before = self.cluster.job(job)
+        self.restart()
+        after = self.cluster.job(job)
+        for field in ("state", "counts", "failures", "submitted_us", "ended_us"):
+            self.assertEqual(after[field], before[field], field)
+        self.assertEqual(self.log(f"{job}.0"), b"kept\n")
+
+    def test_the_store_of_bytes_comes_back(self):
+        job = self.shell_job("echo 42", "--array", "1-4", "--reduce", "/bin/cat")
+        self.cluster.wait(job)
+        store = self.cluster.pid("leat-store")
+        kill(store)
+        self.cluster.until(lambda: self.cluster.pid("leat-store") != store, "a new leat-store")
+        self.assertEqual(self.cluster.result(job), b"42\n" * 4)
+        self.restart()
+        self.assertEqual(self.cluster.result(job), b"42\n" * 4)
+
+    def test_a_second_head_is_refused(self):
+        done = subprocess.run([str(self.cluster.programs / "leat-scheduler"), "--home",
+                               str(self.cluster.home)], capture_output=True, timeout=30,
+                              check=False)
+        self.assertIn(done.returncode, (2, 4))
+        self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+        self.cluster.status()
+
+
+if __name__ == "__main__":
+    main()
