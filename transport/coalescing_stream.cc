@@ -48,7 +48,7 @@ kj::Promise<std::size_t> CoalescingStream::tryRead(void* buffer, std::size_t min
 
 std::size_t CoalescingStream::take_ahead(void* buffer, std::size_t max_bytes) {
   const std::size_t n = std::min(ahead_last_ - ahead_first_, max_bytes);
-  std::memcpy(buffer, ahead_.begin() + ahead_first_, n);
+  if (n > 0) std::memcpy(buffer, ahead_.begin() + ahead_first_, n);
   ahead_first_ += n;
   return n;
 }

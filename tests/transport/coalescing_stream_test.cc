@@ -64,9 +64,7 @@ struct CoalescingTest : testing::Test {
   kj::Promise<void> write(const std::string& text) {
     return stream->write(text.data(), text.size());
   }
-  void turn() {
-    scope.poll();
-  }
+  void turn() { scope.poll(); }
   // Answers the one pending inner read with `bytes`.
   void deliver(const std::string& bytes) {
     ASSERT_FALSE(script.reads.empty());
@@ -122,6 +120,18 @@ TEST_F(CoalescingTest, GathersWhileAWriteIsUnderWay) {
   ASSERT_EQ(script.writes.size(), 2u);
   EXPECT_EQ(script.writes[1].bytes.size(), 100u);
   for (auto& promise : accepted) EXPECT_TRUE(promise.poll(scope));
+}
+
+TEST_F(CoalescingTest, GathersTheTurnInWhichAWriteEnds) {
+  write("first").wait(scope);
+  turn();
+  ASSERT_EQ(script.writes.size(), 1u);
+  write("x").wait(scope);
+  script.writes[0].done->fulfill();
+  kj::Promise<void> later = kj::evalLater([this] { return write("y"); }).eagerlyEvaluate(nullptr);
+  turn();
+  ASSERT_EQ(script.writes.size(), 2u);
+  EXPECT_EQ(script.writes[1].bytes, "xy");
 }
 
 TEST_F(CoalescingTest, WritesPiecesInOrder) {

@@ -167,6 +167,21 @@ TEST_F(SessionTest, StopsReadingWhenTooMuchIsUnanswered) {
   EXPECT_EQ(held.calls, 40u);
 }
 
+// While it does not read, only a write can tell that the peer has gone.
+TEST_F(SessionTest, IsLostByAFailedWriteWhileItDoesNotRead) {
+  start({kMebi, 1000}, kAgentLimits);
+  Echo::Client echo = client->peer().castAs<Echo>();
+  std::vector<kj::Promise<void>> calls;
+  for (int i = 0; i < 5; ++i) calls.push_back(hold(echo, 8 * 1000).eagerlyEvaluate(nullptr));
+  loop.io.waitScope.poll();
+  ASSERT_LT(held.calls, 5u) << "reads on";
+  client = nullptr;
+  kj::Promise<void> lost = server->on_disconnect();
+  EXPECT_FALSE(lost.poll(loop.io.waitScope));
+  Echo::Client gone = server->peer().castAs<Echo>();
+  loop.within(kj::mv(lost));
+}
+
 TEST_F(SessionTest, IsLostOnGarbageInPlaceOfMessages) {
   for (const std::string& garbage :
        {std::string(64, '\xff'), std::string("\xff\xff\xff\xff\0\0\0\0", 8) + std::string(64, '\0'),
