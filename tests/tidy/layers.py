@@ -81,7 +81,7 @@ def is_among(path: str, globs: list[str]) -> bool:
 
 def quoted_problem(layers: Layers, source: Source, target: str) -> str | None:
     """What is wrong with `#include "target"` in `source`, if anything."""
-    if "/" not in target:
+    if "/" not in target and not target.endswith(".capnp.h"):
         return f'"{target}": write the full path from the root'
     if layers.is_top(source.path):
         return None
