@@ -26,13 +26,14 @@ struct NodeOrder {
   std::string cluster_id;
   std::string agent_address;  // host:port, numeric: where agents join the head
   std::string enrol_address;
+  std::vector<std::string> labels;
   std::string token;  // encode_token(): spent once, kept in a 0600 file until then
   bool mock = false;  // the agent answers runs without processes, for benchmarks
 };
 
 enum class InstanceState : std::uint8_t {
   kAlive,      // its agent runs; warden_pid is 0 until its warden has started
-  kAgentDead,  // the warden and its tasks live on; an agent is being started again
+  kAgentDead,  // its warden and tasks, if any, live on; an agent is being started again
   kGone,       // proved: no process of this node is left, and none will be
 };
 
@@ -53,11 +54,11 @@ struct InstanceChange {
 // what the provider will not do is a Refusal.
 class Provider {
  public:
-  virtual ~Provider() = default;
+  virtual ~Provider() noexcept(false) = default;
 
   // Makes the node and answers when its agent has been started, not when it has joined. Repeating
-  // it for a node that is there changes nothing but an unspent token. Refused with kConflict for a
-  // node that was created and is gone: a NodeRef lives once.
+  // it for a node that is there changes nothing but a moved head and an unspent token. Refused with
+  // kConflict for a node that was created and is gone: a NodeRef lives once.
   virtual kj::Promise<Result<Done>> create(NodeOrder order) = 0;
 
   // Ends the node's tasks, warden and agent, by force after a deadline, and forgets the node. Done
@@ -71,6 +72,10 @@ class Provider {
   // Everything that happened since the last answer, oldest first, never empty. One caller at a
   // time; what happens between two calls is kept. Deaths are in it, destroy()'s own are not.
   virtual kj::Promise<std::vector<InstanceChange>> changes() = 0;
+
+  // The head's agent port is at another address than when the nodes were ordered: tells those that
+  // can be told. For a head that was restarted without its port.
+  virtual void head_moved(const std::string& agent_address) = 0;
 };
 
 }  // namespace leat::pools

@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""fake_agent.py - an agent and a warden that do nothing but live and die as real ones do.
+
+FAKE_MODE in the environment: "normal"; "dies" (ends at once, without a warden); "stubborn"
+(ignores SIGTERM and the death of its warden, and so does its warden); "refused" (starts a warden,
+then exits with 4 when it is told to by the file DIR/refuse).
+"""
+import os
+import select
+import signal
+import sys
+import time
+
+
+def start_ticks(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rpartition(")")[2].split()
+    if fields[0] in "ZX":
+        raise ProcessLookupError
+    return int(fields[19])
+
+
+def be_warden(directory, mode):
+    os.setsid()
+    if mode == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with open(directory + "/warden.pid.new", "w") as f:
+        f.write(f"{os.getpid()} {start_ticks(os.getpid())}\n")
+    os.rename(directory + "/warden.pid.new", directory + "/warden.pid")
+    while True:
+        signal.pause()
+
+
+def live_warden(directory):
+    try:
+        with open(directory + "/warden.pid") as f:
+            pid, ticks = map(int, f.read().split())
+        fd = os.pidfd_open(pid)
+        if start_ticks(pid) == ticks:
+            return pid, fd
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return None
+
+
+def start_warden(directory, mode):
+    child = os.fork()
+    if child == 0:
+        if os.fork() == 0:
+            be_warden(directory, mode)
+        os._exit(0)
+    os.waitpid(child, 0)
+    while live_warden(directory) is None:
+        time.sleep(0.002)
+
+
+def main():
+    directory = sys.argv[sys.argv.index("--dir") + 1]
+    mode = os.environ.get("FAKE_MODE", "normal")
+    with open(directory + "/starts", "a") as f:
+        f.write(f"{os.getpid()} {' '.join(sys.argv[1:])}\n")
+    if mode == "dies":
+        sys.exit(2)
+    if live_warden(directory) is None:
+        if os.path.exists(directory + "/warden.pid"):
+            sys.exit(1)
+        start_warden(directory, mode)
+    warden, warden_fd = live_warden(directory)
+
+    def stop(*_):
+        os.kill(warden, signal.SIGTERM)
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if mode == "stubborn" else stop)
+    open(directory + "/attached", "w").close()
+    while True:
+        ready, _, _ = select.select([warden_fd], [], [], 0.01)
+        if mode == "refused" and os.path.exists(directory + "/refuse"):
+            sys.exit(4)
+        if ready and mode != "stubborn":
+            sys.exit(1)
+        if ready:
+            time.sleep(0.05)
+
+
+main()
