@@ -45,10 +45,6 @@ AgentLink::AgentLink(LinkServices services, NodeRef node)
           transport::common_name({.kind = transport::Peer::Kind::kAgent, .node = node, .uid = 0})),
       tasks_(*this) {}
 
-AgentLink::~AgentLink() noexcept(false) {
-  close();
-}
-
 std::uint64_t AgentLink::newest_session() const {
   const core::Node* node = services_.engine.state().node(node_);
   return node == nullptr ? 0 : node->session;
@@ -273,7 +269,10 @@ void AgentLinks::carry_out(const core::Effect& effect) {
     for (auto& [node, link] : links_)
       if (link->connected()) link->order(release->job);
   } else if (const auto* gone = std::get_if<core::DeleteNode>(&effect)) {
-    links_.erase(gone->node);
+    const auto at = links_.find(gone->node);
+    if (at == links_.end()) return;
+    at->second->close();
+    links_.erase(at);
   }
 }
 

@@ -54,7 +54,6 @@ class AgentLink final : private kj::TaskSet::ErrorHandler {
   using Order = std::variant<core::StartRuns, core::EndRuns, core::Withdrawal, JobId>;
 
   AgentLink(LinkServices services, NodeRef node);
-  ~AgentLink() noexcept(false);
 
   // A JobId: its outputs are released. The queue is bounded by what the core has placed.
   void order(Order order);
@@ -67,6 +66,9 @@ class AgentLink final : private kj::TaskSet::ErrorHandler {
 
   // The connection of this session is gone. Harmless for an older session.
   void disconnected(std::uint64_t session);
+
+  // Hangs up, if there is a session. Not done by the destructor: the other end may be gone first.
+  void close();
 
   bool connected() const { return agent_ != nullptr; }
   std::size_t queue_length() const { return queue_.size(); }
@@ -84,7 +86,6 @@ class AgentLink final : private kj::TaskSet::ErrorHandler {
   void refuse(const std::vector<core::RunSet>& runs);
   kj::Promise<void> ping();
   void lose(const char* why);
-  void close();
   void taskFailed(kj::Exception&& exception) override;
 
   LinkServices services_;

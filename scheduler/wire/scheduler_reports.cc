@@ -1,3 +1,5 @@
+// scheduler_reports.cc - the readers that look at the whole head, and the way to stop it.
+
 #include <optional>
 #include <utility>
 
@@ -5,8 +7,6 @@
 #include "scheduler/store/value_codec.h"
 #include "scheduler/wire/convert.h"
 #include "scheduler/wire/scheduler_server.h"
-
-// The readers that look at the whole head: status, nodes, pools, why; and the way to stop it.
 
 namespace leat::wire {
 namespace {

@@ -32,7 +32,7 @@ struct HeadFacts {
   std::int64_t started_us = 0;  // wall clock
 };
 
-// leat-store, as the head sees it; empty and 0 while it is not up.
+// leat-store, as the head sees it; the pid is 0 while it is not up.
 struct BlobStore {
   std::string address;
   std::uint32_t pid = 0;

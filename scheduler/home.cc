@@ -1,0 +1,103 @@
+#include "scheduler/home.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <climits>
+#include <cstring>
+
+#include "transport/listener.h"
+#include "transport/secret_file.h"
+
+namespace leat::scheduler {
+namespace {
+
+std::string quoted(const std::string& key, const std::string& value) {
+  return "\"" + key + "\":\"" + value + "\"";
+}
+
+}  // namespace
+
+Result<Done> prepare_home(const Home& home) {
+  if (home.path.empty() || home.path.front() != '/')
+    return invalid("--home: \"" + home.path + "\" is not an absolute path");
+  if (home.socket().size() > transport::kSocketPathMax)
+    return invalid(home.path + ": too long for a socket in it (at most " +
+                   std::to_string(transport::kSocketPathMax - std::strlen("/head.sock")) +
+                   " bytes): choose a shorter --home");
+  for (const std::string& directory : {home.path, home.tls(), home.nodes(), home.logs()}) {
+    Result<Done> made = transport::ensure_private_directory(directory);
+    if (!made.ok()) return made;
+  }
+  return Done{};
+}
+
+Result<kj::AutoCloseFd> lock_home(const Home& home) {
+  const std::string path = home.path + "/head.lock";
+  const int raw = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (raw < 0) return invalid("cannot open " + path + ": " + std::strerror(errno));
+  kj::AutoCloseFd fd(raw);
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  const std::string pid_path = home.path + "/head.pid";
+  if (::fcntl(raw, F_OFD_SETLK, &lock) != 0) {
+    const Result<std::string> pid = transport::read_secret_file(pid_path);
+    const std::string other = pid.ok() ? pid.value().substr(0, pid.value().find('\n')) : "?";
+    return Refusal{Reason::kConflict, "another head (process " + other + ") serves " + home.path};
+  }
+  Result<Done> written =
+      transport::replace_secret_file(pid_path, std::to_string(::getpid()) + "\n");
+  if (!written.ok()) return written.refusal();
+  return kj::mv(fd);
+}
+
+Result<Done> write_endpoint(const Home& home, const Endpoint& endpoint) {
+  return transport::replace_secret_file(
+      home.endpoint(), "{\"version\":1,\"head_epoch\":" + std::to_string(endpoint.head_epoch) +
+                           "," + quoted("cluster_id", endpoint.cluster_id) + "," +
+                           quoted("agent_address", endpoint.agent_address) + "," +
+                           quoted("enrol_address", endpoint.enrol_address) + "," +
+                           quoted("store_address", endpoint.store_address) + "}\n");
+}
+
+Endpoint read_endpoint(const Home& home) {
+  const Result<std::string> json = transport::read_secret_file(home.endpoint());
+  if (!json.ok()) return {};
+  return {0, json_field(json.value(), "cluster_id"), json_field(json.value(), "agent_address"),
+          json_field(json.value(), "enrol_address"), json_field(json.value(), "store_address")};
+}
+
+std::uint16_t port_of(const std::string& address) {
+  const std::size_t colon = address.rfind(':');
+  if (colon == std::string::npos) return 0;
+  std::uint16_t port = 0;
+  const char* end = address.data() + address.size();
+  const auto parsed = std::from_chars(address.data() + colon + 1, end, port);
+  return parsed.ec == std::errc() && parsed.ptr == end ? port : std::uint16_t{0};
+}
+
+std::string json_field(const std::string& json, const std::string& key) {
+  std::size_t at = json.find("\"" + key + "\":");
+  if (at == std::string::npos) return {};
+  at += key.size() + 3;
+  while (at < json.size() && json[at] == ' ') ++at;
+  if (at < json.size() && json[at] == '"') {
+    const std::size_t end = json.find('"', at + 1);
+    return end == std::string::npos ? std::string() : json.substr(at + 1, end - at - 1);
+  }
+  return json.substr(at, json.find_first_of(",}", at) - at);
+}
+
+std::string sibling_program(const std::string& name) {
+  std::array<char, PATH_MAX> path{};
+  const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size());
+  const std::string self(path.data(), size < 0 ? 0 : static_cast<std::size_t>(size));
+  return self.substr(0, self.rfind('/') + 1) + name;
+}
+
+}  // namespace leat::scheduler

@@ -1,0 +1,57 @@
+#pragma once
+
+// home.h - LEAT_HOME as the head uses it: lock, files, where the programs are.
+
+#include <kj/io.h>
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+
+namespace leat::scheduler {
+
+// The files of one cluster's directory.
+struct Home {
+  std::string path;  // absolute
+
+  std::string socket() const { return path + "/head.sock"; }
+  std::string store() const { return path + "/store.db"; }
+  std::string endpoint() const { return path + "/endpoint.json"; }
+  std::string tls() const { return path + "/tls"; }
+  std::string nodes() const { return path + "/nodes"; }
+  std::string logs() const { return path + "/log"; }
+};
+
+// Where the head can be reached; what the next life of the head tries to be again.
+struct Endpoint {
+  std::uint64_t head_epoch = 0;
+  std::string cluster_id;
+  std::string agent_address;
+  std::string enrol_address;
+  std::string store_address;
+};
+
+// Makes or verifies the directory and those below it (all 0700, ours).
+Result<Done> prepare_home(const Home& home);
+
+// Held until the descriptor is closed; HOME/head.pid then names us. Refused with kConflict while
+// another head holds it, which is named.
+Result<kj::AutoCloseFd> lock_home(const Home& home);
+
+// Replaces HOME/endpoint.json, whole, 0600.
+Result<Done> write_endpoint(const Home& home, const Endpoint& endpoint);
+// What an earlier life has written; empty if there is nothing to be read.
+Endpoint read_endpoint(const Home& home);
+
+// The port of "host:port"; 0 if there is none.
+std::uint16_t port_of(const std::string& address);
+
+// Value of "key": "text" or a number in a flat JSON object that we wrote ourselves; empty if it is
+// not there.
+std::string json_field(const std::string& json, const std::string& key);
+
+// The absolute path of a program beside our own.
+std::string sibling_program(const std::string& name);
+
+}  // namespace leat::scheduler
