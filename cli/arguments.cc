@@ -103,7 +103,24 @@ Result<Done> Arguments::parse(std::vector<std::string> words) {
     for (const std::string& name : later_)
       if (word == name || word.rfind(name + '=', 0) == 0)
         return Refusal{Reason::kNotInThisVersion, name + ": not in this version"};
-  return parse_joined(std::move(words));
+  const Result<Done> shaped = check_shape(words);
+  return shaped.ok() ? parse_joined(std::move(words)) : shaped;
+}
+
+// The parser would take the next option for a missing value, and a flag's value for true.
+Result<Done> Arguments::check_shape(const std::vector<std::string>& joined) const {
+  for (const std::string& word : joined) {
+    const std::size_t equals = word.find('=');
+    const Option* const option = find(std::string_view(word).substr(0, equals));
+    const bool long_form = word.rfind("--", 0) == 0;
+    if (option == nullptr && long_form) return invalid("unknown option " + word.substr(0, equals));
+    if (option == nullptr) continue;
+    if (option->metavar.empty() && equals != std::string::npos)
+      return invalid(word + ": this option takes no value");
+    if (!option->metavar.empty() && equals == std::string::npos)
+      return invalid(word + ": " + option->metavar + " is missing");
+  }
+  return Done{};
 }
 
 Result<Done> Arguments::parse_joined(std::vector<std::string> words) {
@@ -117,9 +134,7 @@ Result<Done> Arguments::parse_joined(std::vector<std::string> words) {
     }
     CLI::Option* const parsed = app.add_option(option.names);
     parsed->type_size(1)->expected(1)->allow_extra_args(false);
-    const bool many = option.target.index() == 2;
-    parsed->multi_option_policy(many ? CLI::MultiOptionPolicy::TakeAll
-                                     : CLI::MultiOptionPolicy::Throw);
+    parsed->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     bound.emplace_back(&option, parsed);
   }
   std::vector<std::string> operands;
@@ -133,6 +148,8 @@ Result<Done> Arguments::parse_joined(std::vector<std::string> words) {
   }
   for (const auto& [option, parsed] : bound) {
     if (parsed->count() == 0) continue;
+    if (parsed->count() > 1 && option->target.index() != 2)
+      return invalid(option->names + ": given twice");
     for (const std::string& marked : parsed->results()) {
       const std::string value = marked.substr(1);
       if (option->target.index() == 2) {

@@ -55,6 +55,7 @@ class Arguments {
  private:
   std::vector<std::string> join_values(std::vector<std::string> words) const;
   const Option* find(std::string_view name) const;
+  Result<Done> check_shape(const std::vector<std::string>& joined) const;
   Result<Done> parse_joined(std::vector<std::string> words);
 
   std::vector<Option> options_;

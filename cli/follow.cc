@@ -67,9 +67,9 @@ class Follower {
 
   [[noreturn]] void throw_timeout() const {
     const std::string id = std::to_string(job_.value);
-    fail(ExitCode::kTimedOut,
-         "job " + id + " has not ended within " + std::to_string(options_.timeout->count() / 1000) +
-             " ms: leat wait " + id + " goes on waiting, leat why " + id + " says what for");
+    fail(ExitCode::kTimedOut, "job " + id + " has not ended within " +
+                                  definitions::show_duration(*options_.timeout) + ": leat wait " +
+                                  id + " goes on waiting, leat why " + id + " says what for");
   }
 
   Patience patience() const {
@@ -81,7 +81,10 @@ class Follower {
   // Nothing if the job has been quiet.
   kj::Maybe<WatchResponse> watch() {
     kj::Duration quiet_max = kQuietMax;
-    KJ_IF_MAYBE (left, remaining()) quiet_max = std::min(quiet_max, *left);
+    // The first watch is answered at once, so even --timeout 0 learns of a job that has ended.
+    if (cursor_ > 0) {
+      KJ_IF_MAYBE (left, remaining()) quiet_max = std::min(quiet_max, *left);
+    }
     kj::Maybe<WatchResponse> response = head_.ask(
         [&](schema::Scheduler::Client& head) {
           auto request = head.watchRequest();

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""Compares what leat says without a head with the files in golden/.
+
+    golden_test.py PATH/TO/leat          UPDATE_GOLDEN=1 rewrites the files
+"""
+import os
+import subprocess
+import sys
+import tempfile
+
+FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
+COMMANDS = ["up", "down", "status", "submit", "wait", "cancel", "why", "logs", "result",
+            "job list", "job show", "node list"]
+
+# Words, exit code, and the one line on standard error. HOME stands for the home directory.
+BAD_INPUT = [
+    ("", 2, "leat: no command: see leat --help"),
+    ("frob", 2, "leat: unknown command frob: see leat --help"),
+    ("--frob status", 2, "leat: unknown option --frob: see leat --help"),
+    ("job", 2, "leat: job: write leat job list or leat job show"),
+    ("job frob", 2, "leat: job: write leat job list or leat job show"),
+    ("top", 4, "leat: top: not in this version"),
+    ("pool create x.toml", 4, "leat: pool: not in this version"),
+    ("status --frob", 2, "leat: status: unknown option --frob: see leat status --help"),
+    ("status x", 2, "leat: status: unknown argument: x: see leat status --help"),
+    ("submit", 2, "leat: submit: nothing to run: put -- PROGRAM ARGS… at the end: "
+                  "see leat submit --help"),
+    ("submit --array 5-1 -- true", 2,
+     'leat: --array: index range "5-1": the end is below the start'),
+    ("submit --array 1-5:0 -- true", 2,
+     'leat: --array: index range "1-5:0": the step must be at least 1'),
+    ("submit --array= -- true", 2,
+     "leat: --array: the index range is empty: write for example 1-100"),
+    ("submit --array x -- true", 2, 'leat: --array: index range "x": write N, A-B or A-B:STEP'),
+    ("submit --cpus 0 -- true", 2,
+     'leat: --cpus "0" is not a number of cores: write one like 1, 4 or 0.5'),
+    ("submit --memory 2X -- true", 2,
+     'leat: --memory "2X" is not a size: write one like 512M, 2G or 1.5GiB'),
+    ("submit --time soon -- true", 2,
+     'leat: --time "soon" is not a time: write one like 90s, 1h30m, 250ms or 01:30:00'),
+    ("submit --retries -1 -- true", 2,
+     'leat: --retries "-1" is not a whole number from 0 to 1000000'),
+    ("submit -- no-such-program", 2,
+     "leat: no-such-program: no such program in PATH: give its path, like ./no-such-program"),
+    ("submit --cwd /none -- true", 2,
+     "leat: --cwd /none: no such directory: name one that exists"),
+    ("submit --mpi -- true", 4, "leat: submit: --mpi: not in this version"),
+    ("submit --gpus 1 -- true", 4, "leat: submit: --gpus: not in this version"),
+    ("submit --nodes=2 -- true", 4, "leat: submit: --nodes: not in this version"),
+    ("submit --after 3 -- true", 4, "leat: submit: --after: not in this version"),
+    ("submit --each-file x -- true", 4, "leat: submit: --each-file: not in this version"),
+    ("submit --from-json x -- true", 4, "leat: submit: --from-json: not in this version"),
+    ("submit --ranks-per-node 2 -- true", 4,
+     "leat: submit: --ranks-per-node: not in this version"),
+    ("wait", 2, "leat: wait: JOB is missing: see leat wait --help"),
+    ("wait x", 2, 'leat: "x" names nothing: write a job like 17, a task like 17.42 or 17.1.42, '
+                  "or last"),
+    ("wait 1 --timeout x", 2,
+     'leat: --timeout "x" is not a time: write one like 90s, 1h30m, 250ms or 01:30:00'),
+    ("logs 3", 2, 'leat: "3" names nothing: write one task like 17.42, 17.1.42 or last.42'),
+    ("why 3.1-5", 2, "leat: 3.1-5: name a job or a single task, like 17 or 17.42"),
+    ("up --local 0", 2, 'leat: --local "0" is not a whole number from 1 to 4096'),
+    ("up --local 2 --pool x", 2,
+     "leat: --local and --pool: give one of them, each names a pool"),
+    ("up --pool none.toml", 2, "leat: HOME/none.toml: No such file or directory"),
+    ("up --pool bad.toml", 2, "leat: HOME/bad.toml:3:9: nodes wants a whole number from 1 to 4096"),
+    ("up --pool slurm.toml", 4, 'leat: HOME/slurm.toml:2:12: provider "slurm": not in this '
+                                'version, which has "local" only'),
+    ("--home HOME/none status", 3,
+     "leat: no head has ever run in HOME/none: start one with leat up"),
+    ("--home HOME status", 3,
+     "leat: no head answers at HOME/head.sock: start one with leat up"),
+    ("--home HOME submit -- true", 3,
+     "leat: no head answers at HOME/head.sock: start one with leat up"),
+    ("--home HOME down", 3, "leat: no head answers at HOME/head.sock: start one with leat up"),
+    ("--home HOME/open status", 2,
+     "leat: HOME/open: mode 0755 lets others in; chmod go= it"),
+    ("--home HOME/file status", 2, "leat: HOME/file: is not a directory"),
+    ("--home /tmp/%s status" % ("x" * 100), 2, None),
+]
+
+
+class Failures:
+    def __init__(self):
+        self.count = 0
+
+    def expect(self, what, got, wanted):
+        if got != wanted:
+            self.count += 1
+            print(f"{what}\n  got:    {got!r}\n  wanted: {wanted!r}")
+
+
+def run(leat, words, home):
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "LEAT_HOME": home}
+    return subprocess.run([leat] + words, capture_output=True, text=True, cwd=home,
+                          env=environment, stdin=subprocess.DEVNULL, timeout=60)
+
+
+def check_help(leat, home, failures):
+    cases = [("leat", ["--help"])]
+    cases += [(name, name.split() + ["--help"]) for name in COMMANDS]
+    for name, words in cases:
+        done = run(leat, words, home)
+        failures.expect(" ".join(words), (done.returncode, done.stderr), (0, ""))
+        path = os.path.join(FOLDER, name.replace(" ", "_") + ".txt")
+        if os.environ.get("UPDATE_GOLDEN"):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(done.stdout)
+            continue
+        with open(path, encoding="utf-8") as file:
+            failures.expect(" ".join(words), done.stdout, file.read())
+        failures.expect(f"an example in {name} --help", "  leat " in done.stdout, True)
+
+
+def check_bad_input(leat, home, failures):
+    os.mkdir(os.path.join(home, "open"))
+    os.chmod(os.path.join(home, "open"), 0o755)
+    pool = "name = 'a'\nprovider = '%s'\nnodes = %s\n"
+    for name, content in [("file", ""), ("bad.toml", pool % ("local", "'x'")),
+                          ("slurm.toml", pool % ("slurm", "1"))]:
+        with open(os.path.join(home, name), "w", encoding="utf-8") as file:
+            file.write(content)
+    before = sorted(os.listdir(home))
+    for text, code, line in BAD_INPUT:
+        words = [word.replace("HOME", home) for word in text.split()]
+        done = run(leat, words, home)
+        failures.expect(text, done.returncode, code)
+        failures.expect(text + ": standard output", done.stdout, "")
+        failures.expect(text + ": one line", done.stderr.count("\n"), 1)
+        if line is not None:
+            failures.expect(text, done.stderr.rstrip("\n"), line.replace("HOME", home))
+    failures.expect("bad input changes nothing", sorted(os.listdir(home)), before)
+
+
+def check_streams(leat, home, failures):
+    done = run(leat, ["--version"], home)
+    failures.expect("--version", done.stdout.startswith("leat 0."), True)
+    # A reader that has gone is no error.
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([leat, "--help"], stdout=writing, stderr=subprocess.PIPE, text=True,
+                          timeout=60)
+    os.close(writing)
+    failures.expect("closed standard output", (done.returncode, done.stderr), (0, ""))
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run([leat, "--help"], stdout=full, stderr=subprocess.PIPE, text=True,
+                              timeout=60)
+    failures.expect("full standard output", (done.returncode, done.stderr),
+                    (1, "leat: standard output: No space left on device\n"))
+    done = run(leat, ["frob\033[2J\n"], home)
+    failures.expect("control characters", done.stderr,
+                    "leat: unknown command frob\\x1b[2J\\x0a: see leat --help\n")
+
+
+def main():
+    leat = os.path.abspath(sys.argv[1])
+    failures = Failures()
+    with tempfile.TemporaryDirectory(prefix="leat-golden-") as home:
+        check_help(leat, home, failures)
+        check_bad_input(leat, home, failures)
+        check_streams(leat, home, failures)
+    print(f"{failures.count} failures")
+    sys.exit(1 if failures.count else 0)
+
+
+main()
