@@ -1,3 +1,5 @@
+// connect.cc - the connecting side of listener.h, and the socket options of both.
+
 #include <kj/compat/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -1,3 +1,5 @@
+// credentials.cc - the part of authority.h that needs no authority: keys, requests, files.
+
 #include <openssl/pem.h>
 
 #include <algorithm>

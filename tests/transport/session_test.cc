@@ -6,7 +6,7 @@
 #include <deque>
 #include <string>
 
-#include "echo.capnp.h"
+#include "tests/transport/echo.capnp.h"
 #include "tests/transport/support.h"
 #include "transport/listener.h"
 
