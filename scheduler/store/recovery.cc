@@ -141,9 +141,9 @@ class Replayer {
 
 }  // namespace
 
-Result<Recovered> recover(Contents& contents) {
+Result<Recovered> recover(Contents& contents, SnapshotLimits limits) {
   auto state = std::make_unique<core::State>();
-  Snapshotter snapshotter;
+  Snapshotter snapshotter(limits);
   const Result<Seal> seal = contents.seal();
   if (!seal.ok()) return seal.refusal();
 

@@ -22,6 +22,6 @@ struct Recovered {
 
 // Snapshot rows, then later facts through State::apply. Refused, naming the turn or row: damaged
 // or unknown bytes, a turn that is missing. An empty store gives an empty state.
-Result<Recovered> recover(Contents& contents);
+Result<Recovered> recover(Contents& contents, SnapshotLimits limits = {});
 
 }  // namespace leat::store

@@ -93,14 +93,14 @@ void Snapshotter::before(const core::Fact& fact, const core::State& state) {
 void Snapshotter::after_turn(const core::State& state, Time at, TurnRecord& turn) {
   fact_bytes_ += turn.facts.size();
   const bool idle = !boundary_ && superseded_.empty();
-  if (idle && fact_bytes_ >= kFactBytesPerRound) {
+  if (idle && fact_bytes_ >= limits_.fact_bytes_per_round) {
     boundary_ = Seal{turn.sequence, at};
     LEAT_CHECK(pending_.empty() && round_.empty());
     pending_.swap(dirty_);
     fact_bytes_ = 0;
   }
   if (boundary_) {
-    while (!pending_.empty() && encoded_bytes_ < kSnapshotBytesPerTurn)
+    while (!pending_.empty() && encoded_bytes_ < limits_.bytes_per_turn)
       encode(RowKey(*pending_.begin()), state);
     turn.round = boundary_->sequence;
     turn.rows = std::exchange(encoded_, {});
@@ -111,7 +111,7 @@ void Snapshotter::after_turn(const core::State& state, Time at, TurnRecord& turn
     }
     return;
   }
-  const std::size_t count = std::min(superseded_.size(), kSupersededPerTurn);
+  const std::size_t count = std::min(superseded_.size(), limits_.superseded_per_turn);
   const auto from = superseded_.end() - static_cast<std::ptrdiff_t>(count);
   turn.superseded.assign(from, superseded_.end());
   superseded_.erase(from, superseded_.end());

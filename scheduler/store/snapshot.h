@@ -22,6 +22,14 @@ inline constexpr std::size_t kSnapshotBytesPerTurn = 256u << 10;
 inline constexpr std::uint64_t kFactBytesPerRound = 4u << 20;
 // Old row versions deleted in one turn.
 inline constexpr std::size_t kSupersededPerTurn = 256;
+
+// The head runs with the constants; tests go through many small rounds.
+struct SnapshotLimits {
+  std::size_t bytes_per_turn = kSnapshotBytesPerTurn;
+  std::uint64_t fact_bytes_per_round = kFactBytesPerRound;
+  std::size_t superseded_per_turn = kSupersededPerTurn;
+};
+
 // A stage has at most this many rows of cells, of at least kCellsPerRow positions each.
 inline constexpr std::uint64_t kCellsPerRow = 4096;
 inline constexpr std::uint64_t kCellRowsPerStage = 4096;
@@ -50,6 +58,9 @@ Interval cells_covered(const RowKey& key, std::uint64_t size);
 // the newest snapshot, or the round that is being written, holds.
 class Snapshotter {
  public:
+  Snapshotter() = default;
+  explicit Snapshotter(SnapshotLimits limits) : limits_(limits) {}
+
   // Before state.apply(fact).
   void before(const core::Fact& fact, const core::State& state);
   // After the last apply of the turn, `turn` with sequence and facts: adds rows, seal and
@@ -66,6 +77,7 @@ class Snapshotter {
   // Moves a row of the round from pending_ to encoded_.
   void encode(const RowKey& key, const core::State& state);
 
+  SnapshotLimits limits_;
   std::set<RowKey> dirty_;    // changed since the boundary: for the next round
   std::set<RowKey> pending_;  // of this round, not yet encoded
   std::set<RowKey> stored_;

@@ -1,0 +1,213 @@
+#pragma once
+
+// driver.h - a cluster that does random things, one recorded turn after the other.
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/random.h"
+#include "scheduler/core/decide.h"
+#include "scheduler/store/recovery.h"
+#include "scheduler/store/row_codec.h"
+#include "tests/scheduler/store/specs.h"
+
+namespace leat::store {
+
+// Every piece of a state, encoded: equal states have equal dumps, in all their fields.
+inline std::map<std::string, std::string> dump(const core::State& state) {
+  std::map<std::string, std::string> rows;
+  rows["meta"] = encode_meta(state.meta());
+  for (const auto& [id, pool] : state.pools())
+    rows["pool " + std::to_string(id.value)] = encode_pool(pool);
+  for (const auto& [id, node] : state.nodes())
+    rows["node " + std::to_string(id.value)] = encode_node(node);
+  for (const auto& [id, job] : state.jobs()) {
+    const std::string name = "job " + std::to_string(id.value);
+    rows[name] = encode_job(job);
+    if (!job.active()) continue;
+    rows[name + " spec"] = *job.spec->encoded;
+    for (std::size_t n = 0; n < job.stages.size(); ++n)
+      rows[name + " stage " + std::to_string(n)] =
+          encode_cells(job.stages[n], {0, job.stages[n].cells.size() - 1});
+  }
+  return rows;
+}
+
+class Driver {
+ public:
+  Driver(Recovered from, std::uint64_t seed)
+      : state_(std::move(from.state)),
+        recorder_(std::move(from.recorder)),
+        now_(from.last),
+        random_(seed) {}
+
+  const core::State& state() const { return *state_; }
+  Time now() const { return now_; }
+  core::Facts last_facts() const { return last_facts_; }
+
+  void say(const core::Command& command) {
+    core::Facts facts;
+    (void)core::decide(*state_, command, now_, facts);
+    apply(facts);
+  }
+
+  // One turn of whatever comes to mind; nothing if nothing came of it.
+  std::optional<TurnRecord> random_turn() {
+    now_ = now_ + Duration(static_cast<std::int64_t>(random_.below(30'000'000)));
+    if (state_->meta().epoch.value == 0 || random_.chance(1)) say(core::StartHead{1'000'000, "t"});
+    for (std::uint64_t n = random_.below(4) + 1; n > 0; --n) random_command();
+    place();
+    return finish();
+  }
+
+  void place() {
+    core::Placer placer;
+    core::Facts facts;
+    while (placer.next(*state_, facts)) {
+      apply(facts);
+      facts.clear();
+    }
+  }
+
+  // The turn so far, as the store wants it.
+  std::optional<TurnRecord> finish() {
+    if (turn_.empty()) return std::nullopt;
+    TurnRecord record = recorder_.finish(turn_, *state_, now_);
+    last_facts_ = std::exchange(turn_, {});
+    return record;
+  }
+
+  void advance(Duration by) { now_ = now_ + by; }
+
+ private:
+  void apply(const core::Facts& facts) {
+    for (const core::Fact& fact : facts) {
+      recorder_.before(fact, *state_);
+      state_->apply(fact, now_);
+      recorder_.after(fact, *state_, now_);
+      turn_.push_back(fact);
+    }
+  }
+
+  template <typename Map>
+  auto any_of(const Map& map) {
+    auto at = map.begin();
+    std::advance(at, static_cast<std::ptrdiff_t>(random_.below(map.size())));
+    return at;
+  }
+
+  void random_command() {
+    const std::uint64_t what = random_.below(100);
+    if (state_->pools().empty() || what < 1) {
+      const std::string name = "pool-" + std::to_string(random_.below(3));
+      say(core::SetPool{"k" + name, {7, "h", ""}, core::PoolSpec{name, "local", 4, {}, {}}});
+    } else if (what < 10 || state_->nodes().size() < 3) {
+      new_node();
+    } else if (what < 20) {
+      submit();
+    } else if (what < 25) {
+      cancel();
+    } else if (what < 28) {
+      say(core::LoseNode{any_of(state_->nodes())->second.ref});
+    } else if (what < 31 && state_->nodes().size() > 3) {
+      say(core::ProveGone{any_of(state_->nodes())->second.ref, "it was time"});
+    } else if (what < 34) {
+      rejoin(any_of(state_->nodes())->second);
+    } else if (what < 38) {
+      say(core::Tick{});
+    } else if (what < 39 && !state_->ended_jobs().empty()) {
+      apply({core::JobForgotten{any_of(state_->ended_jobs())->first}});
+    } else {
+      report(any_of(state_->nodes())->second);
+    }
+  }
+
+  void new_node() {
+    core::Hash token{};
+    for (int n = 0; n < 8; ++n) token[n] = static_cast<std::uint8_t>(random_.next() & 0xff);
+    say(core::RequestNode{any_of(state_->pools())->first, token, now_ + Duration(60'000'000)});
+    if (random_.chance(10)) return;
+    say(core::EnrolNode{token});
+    const core::Node* node = state_->node_by_token(token);
+    if (node != nullptr && !random_.chance(10)) rejoin(*node);
+  }
+
+  void rejoin(const core::Node& node) {
+    core::NodeReport report;
+    report.node = node.ref;
+    report.capacity = {8000, 1u << 30, 0};
+    report.host_name = "host" + std::to_string(node.ref.id.value);
+    report.data_address = "127.0.0.1:" + std::to_string(random_.below(65536));
+    report.agent_pid = static_cast<std::uint32_t>(random_.below(30000));
+    report.labels = {"a", "b"};
+    say(core::JoinNode{report});
+  }
+
+  void submit() {
+    static constexpr std::uint64_t kSizes[] = {1, 3, 40, 300, 9000, 30000};
+    const std::uint64_t size = kSizes[random_.below(6)];
+    const std::uint64_t width = random_.chance(50) ? 2 + random_.below(40) : 0;
+    say(core::Submit{"key" + std::to_string(random_.next()),
+                     {1000, "h", ""},
+                     sweep_spec(size, width, 1 + random_.below(3))});
+  }
+
+  void cancel() {
+    if (state_->jobs().empty()) return;
+    const core::Job& job = any_of(state_->jobs())->second;
+    core::Cancel cancel{"c", {1000, "h", ""}, job.id, 0, {}};
+    if (job.active() && random_.chance(70)) {
+      const IndexList& all = job.stages[0].spec->indices;
+      const std::uint64_t first = random_.below(all.size());
+      cancel.indices =
+          all.select(IntervalSet(first, std::min(first + random_.below(20), all.size() - 1)));
+    }
+    say(cancel);
+  }
+
+  core::EndedSet ended(StageRef stage, Attempt attempt, const IntervalSet& positions) {
+    core::EndedSet set;
+    set.runs = {stage, attempt, state_->stage(stage)->spec->indices.select(positions)};
+    std::vector<RunRow> rows(set.runs.indices.size());
+    const bool odd = random_.chance(30);
+    for (RunRow& row : rows) {
+      row.start_us = now_.us() - 5000;
+      row.duration_us = 1000 + static_cast<std::int64_t>(random_.below(4000));
+      row.output_bytes = static_cast<std::int64_t>(random_.below(100));
+      if (!odd || random_.chance(80)) continue;
+      row.outcome = static_cast<Outcome>(random_.below(13));
+      row.code = static_cast<std::int32_t>(random_.below(3));
+    }
+    set.columns = to_columns(rows);
+    if (rows.size() == 1) set.result = core::Blob{core::Hash{1, 2, 3}, random_.below(1000)};
+    return set;
+  }
+
+  // Some of what a node has is over.
+  void report(const core::Node& node) {
+    core::ReportEnded report{node.ref, node.session, {}};
+    for (const auto& [stage, allotment] : node.allotments) {
+      const IntervalSet some = allotment.runs.lowest(1 + random_.below(400));
+      std::map<Attempt, IntervalSet> groups;
+      some.for_each([&](Interval where) {
+        state_->stage(stage)->cells.for_each(where, [&](Interval part, const core::TaskCell& cell) {
+          groups[cell.attempt].insert(part);
+        });
+      });
+      for (const auto& [attempt, positions] : groups)
+        report.ended.push_back(ended(stage, attempt, positions));
+    }
+    say(report);
+  }
+
+  std::unique_ptr<core::State> state_;
+  Recorder recorder_;
+  Time now_;
+  Random random_;
+  core::Facts turn_;
+  core::Facts last_facts_;
+};
+
+}  // namespace leat::store
