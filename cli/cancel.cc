@@ -1,3 +1,5 @@
+// cancel.cc - `leat cancel`: a wish that the head keeps.
+
 #include "cli/command.h"
 #include "cli/follow.h"
 #include "cli/head.h"

@@ -1,3 +1,5 @@
+// down.cc - `leat down`: the nodes and the head end, work that waits stays.
+
 #include <cstdlib>
 
 #include "cli/command.h"

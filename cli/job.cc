@@ -1,3 +1,5 @@
+// job.cc - `leat job list`, `leat job show`: what became of what was asked.
+
 #include "cli/command.h"
 #include "cli/follow.h"
 #include "cli/head.h"

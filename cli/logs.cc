@@ -1,3 +1,5 @@
+// logs.cc - `leat logs`: what a task wrote, read from its node.
+
 #include <algorithm>
 
 #include "cli/command.h"

@@ -1,3 +1,5 @@
+// node.cc - `leat node list`: every node and what runs on it.
+
 #include "cli/cluster_view.h"
 #include "cli/command.h"
 #include "cli/head.h"

@@ -1,3 +1,5 @@
+// result.cc - `leat result`: what a job's reduce made, proved by its hash.
+
 #include <fcntl.h>
 #include <kj/debug.h>
 #include <kj/io.h>

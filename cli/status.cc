@@ -1,3 +1,5 @@
+// status.cc - `leat status`: the head, its pools, its daemons.
+
 #include "cli/cluster_view.h"
 #include "cli/command.h"
 #include "cli/head.h"

@@ -1,3 +1,5 @@
+// submit.cc - `leat submit`: a program, and what makes tasks of it.
+
 #include <capnp/message.h>
 #include <sys/stat.h>
 

@@ -1,3 +1,5 @@
+// up.cc - `leat up`: a head, a pool, and nodes that are up.
+
 #include <sched.h>
 #include <unistd.h>
 

@@ -1,3 +1,5 @@
+// wait.cc - `leat wait`: returns when a job has ended.
+
 #include "cli/command.h"
 #include "cli/follow.h"
 #include "cli/head.h"

@@ -1,3 +1,5 @@
+// why.cc - `leat why`: what a job waits for.
+
 #include "cli/command.h"
 #include "cli/follow.h"
 #include "cli/head.h"

@@ -4,11 +4,13 @@
     golden_test.py PATH/TO/leat          UPDATE_GOLDEN=1 rewrites the files
 """
 import os
+import re
 import subprocess
 import sys
 import tempfile
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
+MANUAL = os.path.join(FOLDER, "..", "..", "..", "docs", "man")
 COMMANDS = ["up", "down", "status", "submit", "wait", "cancel", "why", "logs", "result",
             "job list", "job show", "node list"]
 
@@ -110,6 +112,17 @@ def check_help(leat, home, failures):
         with open(path, encoding="utf-8") as file:
             failures.expect(" ".join(words), done.stdout, file.read())
         failures.expect(f"an example in {name} --help", "  leat " in done.stdout, True)
+        check_page(name, done.stdout, failures)
+
+
+def check_page(name, shown, failures):
+    """The manual page names every option that --help does."""
+    page = name.replace(" ", "-") if name == "leat" else "leat-" + name.replace(" ", "-")
+    with open(os.path.join(MANUAL, page + ".1.scd"), encoding="utf-8") as file:
+        text = file.read()
+    options = re.findall(r"^  (?:-\w, )?(--[\w-]+)", shown, re.MULTILINE)
+    missing = [option for option in options if option not in text]
+    failures.expect(f"options missing in {page}.1.scd", missing, [])
 
 
 def check_bad_input(leat, home, failures):
