@@ -12,6 +12,8 @@ if(LEAT_WERROR)
   list(APPEND LEAT_WARNINGS -Werror)
 endif()
 if(LEAT_SANITIZE)
+  # g++ 12 with sanitizers sees uninitialized values in kj::Maybe that are none.
+  add_compile_options(-Wno-maybe-uninitialized)
   add_compile_options(-fsanitize=${LEAT_SANITIZE} -fno-omit-frame-pointer
                       -fno-sanitize-recover=undefined)
   add_link_options(-fsanitize=${LEAT_SANITIZE})

@@ -1,0 +1,367 @@
+#include "tests/sim/world.h"
+
+#include <capnp/message.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/check.h"
+#include "node-agent/agent_codec.h"
+#include "scheduler/store/spec_codec.h"
+#include "tests/sim/bytes.h"
+
+namespace leat::sim {
+namespace {
+
+std::string text_of(const RunId& run) {
+  return std::to_string(run.job.value) + "." + std::to_string(run.stage) + "." +
+         std::to_string(run.index) + " attempt " + std::to_string(run.attempt);
+}
+
+std::string fresh_directory() {
+  std::string path = (std::filesystem::temp_directory_path() / "leat-sim-XXXXXX").string();
+  LEAT_CHECK(::mkdtemp(path.data()) != nullptr);
+  return path;
+}
+
+void write_stage(schema::StageSpec::Builder stage, std::uint64_t tasks, Random& random) {
+  stage.getProgram().initArgv(1).set(0, "/bin/true");
+  stage.getProgram().setDirectory("/");
+  auto indices = stage.initIndices(1);
+  indices[0].setCount(tasks);
+  auto members = stage.initMembers(1);
+  members[0].setCount(1);
+  stage.setRetries(4);
+  stage.setLeaseUs(15'000'000 + static_cast<std::int64_t>(random.below(15'000'000)));
+}
+
+}  // namespace
+
+void Evidence::launched(NodeRef node, const RunId& run, bool first) {
+  ++launches_;
+  if (!first)
+    complain("run " + text_of(run) + " was launched twice on node " +
+             std::to_string(node.id.value));
+}
+
+std::uint64_t Evidence::successes(JobId job, StageId stage, Index index) const {
+  const auto at = successes_.find({job, stage, 0, index});
+  return at == successes_.end() ? 0 : at->second;
+}
+
+World::World(const Plan& plan)
+    : plan_(plan),
+      random_(plan.seed),
+      disk_(events_, random_, plan.mutant == Mutant::kAcknowledgeEarly),
+      directory_(fresh_directory()),
+      network_(*this) {
+  auto signer = transport::TicketSigner::open(directory_);
+  LEAT_CHECK(signer.ok());
+  signer_ = std::make_unique<transport::TicketSigner>(std::move(signer).value());
+  for (std::size_t n = 0; n < plan_.jobs; ++n) {
+    User user;
+    user.key = "user-" + std::to_string(n);
+    user.spec = make_job(n);
+    user.tasks = user.spec.stages[0].indices.size();
+    user.cancels = n % 6 == 5;
+    users_.push_back(std::move(user));
+    const auto when =
+        static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(plan_.chaos.count())));
+    events_.after(Duration(when), [this, n] { submit(n); });
+    if (users_.back().cancels) events_.after(Duration(when + 3'000'000), [this, n] { cancel(n); });
+  }
+  start_head();
+  keep_pool();
+  schedule_faults();
+}
+
+World::~World() {
+  head_.reset();
+  std::error_code ignored;
+  std::filesystem::remove_all(directory_, ignored);
+}
+
+core::JobSpec World::make_job(std::size_t n) {
+  capnp::MallocMessageBuilder message;
+  auto job = message.initRoot<schema::JobSpec>();
+  job.setName("job " + std::to_string(n));
+  job.setPriority(static_cast<std::int32_t>(random_.below(3)));
+  std::vector<std::uint64_t> sizes{1 + random_.below(plan_.tasks_max)};
+  const bool reduces = n % 2 == 0;
+  const std::uint64_t width = 2 + random_.below(12);
+  while (reduces && (sizes.size() == 1 || sizes.back() > 1))
+    sizes.push_back((sizes.back() - 1) / width + 1);
+  auto stages = job.initStages(static_cast<unsigned>(sizes.size()));
+  for (unsigned s = 0; s < sizes.size(); ++s) {
+    write_stage(stages[s], sizes[s], random_);
+    if (s == 0) continue;
+    auto outputs = stages[s].getInputs().initOutputs();
+    outputs.setStage(static_cast<StageId>(s - 1));
+    outputs.setWidth(width);
+  }
+  if (reduces) job.setResultStage(static_cast<std::int32_t>(sizes.size()) - 1);
+  auto spec = store::read_job_spec(job.asReader());
+  if (!spec.ok()) std::fprintf(stderr, "sim: %s\n", spec.refusal().message.c_str());
+  LEAT_CHECK(spec.ok());
+  return std::move(spec).value();
+}
+
+Node* World::node(NodeRef ref) {
+  const auto at = nodes_.find(ref);
+  return at == nodes_.end() || !at->second->alive() ? nullptr : at->second.get();
+}
+
+Duration World::task_length(const RunId& run) {
+  // Short and long jobs; every task of its own length.
+  const std::uint64_t scale = run.job.value % 3 == 0 ? 2'000'000 : 50'000;
+  return Duration(500 + static_cast<std::int64_t>(random_.below(scale)));
+}
+
+bool World::task_fails(const RunId& run) {
+  return run.attempt <= 3 && random_.chance(3);
+}
+
+agent::BlobRef World::store(const Coverage& result) {
+  results_.push_back(result);
+  agent::BlobRef blob;
+  const std::uint64_t number = results_.size();
+  for (std::size_t n = 0; n < 8; ++n)
+    blob.hash[n] = static_cast<std::byte>((number >> (8 * n)) & 0xff);
+  blob.length = 1;
+  return blob;
+}
+
+void World::start_head() {
+  LEAT_CHECK(head_ == nullptr);
+  ++head_life_;
+  head_ = std::make_unique<Head>(events_, disk_, *signer_, events_.now());
+  core::PoolSpec pool;
+  pool.name = "sim";
+  pool.provider = "local";
+  pool.nodes = plan_.nodes;
+  head_->ask(core::SetPool{"pool", {}, pool},
+             [](const Result<core::Answer>& answer) { LEAT_CHECK(answer.ok()); });
+}
+
+void World::kill_head() {
+  if (head_ == nullptr) return;
+  facts_ += head_->engine().facts_written();
+  disk_.crash();
+  head_.reset();
+  network_.cut_all();
+  const Duration away(100'000 + static_cast<std::int64_t>(random_.below(3'000'000)));
+  events_.after(away, [this] { start_head(); });
+}
+
+// The provider and its driver: replaces what is gone, proves what is dead.
+void World::keep_pool() {
+  events_.after(Duration(200'000), [this] { keep_pool(); });
+  if (head_ == nullptr || !head_->ready() || head_->state().pools().empty()) return;
+  unsigned present = 0;
+  for (const auto& [id, known] : head_->state().nodes()) {
+    const auto at = nodes_.find(known.ref);
+    // What was asked for and never made, or is dead, will not come.
+    const bool dead = at == nodes_.end() ? !requesting_ : !at->second->alive();
+    if (dead) {
+      head_->ask(core::ProveGone{known.ref, "its machine is dead"}, [](const auto&) {});
+    } else {
+      ++present;
+    }
+  }
+  if (present >= plan_.nodes || requesting_) return;
+  requesting_ = true;
+  core::Hash token{};
+  for (std::size_t n = 0; n < 8; ++n)
+    token[n] = static_cast<std::uint8_t>((tokens_ >> (8 * n)) & 0xff);
+  ++tokens_;
+  const std::uint64_t life = head_life_;
+  head_->ask(core::RequestNode{head_->state().pools().begin()->first, token, kNever},
+             [this, token, life](const Result<core::Answer>& requested) {
+               LEAT_CHECK(requested.ok());
+               const NodeRef ref = std::get<NodeRef>(requested.value());
+               head_->ask(core::EnrolNode{token}, [this, ref](const Result<core::Answer>&) {
+                 requesting_ = false;
+                 const auto cores = static_cast<std::uint32_t>(1 + random_.below(4));
+                 nodes_[ref] = std::make_unique<Node>(*this, ref, cores);
+                 nodes_[ref]->boot();
+               });
+               (void)life;
+             });
+}
+
+void World::schedule_faults() {
+  const Duration pause(100'000 + static_cast<std::int64_t>(random_.below(3'000'000)));
+  events_.after(pause, [this] {
+    if (!chaos_) return;
+    one_fault();
+    schedule_faults();
+  });
+}
+
+void World::one_fault() {
+  const std::uint64_t kind = random_.below(10);
+  if (kind < 2) {
+    kill_head();
+    requesting_ = false;
+    return;
+  }
+  std::vector<Node*> alive;
+  for (auto& [ref, node] : nodes_)
+    if (node->alive()) alive.push_back(node.get());
+  if (alive.empty()) return;
+  Node& victim = *alive[random_.below(alive.size())];
+  if (kind < 5) {
+    if (!victim.agent_alive()) return;
+    ++agents_killed_;
+    victim.kill_agent();
+    const Duration away(100'000 + static_cast<std::int64_t>(random_.below(8'000'000)));
+    events_.after(away, [&victim] { victim.start_agent(); });
+  } else if (kind < 7) {
+    ++nodes_killed_;
+    victim.die();
+  } else if (kind < 9) {
+    // Out of reach for a while: longer than the head waits, or than a lease, now and then.
+    const Duration away(static_cast<std::int64_t>(random_.below(40'000'000)));
+    victim.isolate(events_.now() + away);
+  } else if (victim.connection() != 0) {
+    network_.cut(victim.connection());
+  }
+}
+
+void World::submit(std::size_t n) {
+  User& user = users_[n];
+  if (user.job && !chaos_) return;
+  // No answer in time: ask again with the same key, as the command line does.
+  if (!user.job) events_.after(Duration(1'000'000), [this, n] { submit(n); });
+  if (head_ == nullptr || !head_->ready()) return;
+  head_->ask(core::Submit{user.key, {}, user.spec}, [this, n](const Result<core::Answer>& answer) {
+    LEAT_CHECK(answer.ok());
+    const JobId job = std::get<JobId>(answer.value());
+    User& asked = users_[n];
+    if (asked.job && *asked.job != job) evidence_.complain(asked.key + ": one key, two jobs");
+    asked.job = job;
+  });
+}
+
+void World::cancel(std::size_t n) {
+  const User& user = users_[n];
+  if (head_ == nullptr || !head_->ready() || !user.job) {
+    events_.after(Duration(1'000'000), [this, n] { cancel(n); });
+    return;
+  }
+  head_->ask(core::Cancel{user.key + "-cancel", {}, *user.job, 0, {}}, [](const auto&) {});
+}
+
+bool World::all_over() {
+  if (head_ == nullptr || !head_->ready()) return false;
+  return std::all_of(users_.begin(), users_.end(), [this](const User& user) {
+    const core::Job* job = user.job ? head_->state().job(*user.job) : nullptr;
+    return user.job && (job == nullptr || !job->active());
+  });
+}
+
+std::vector<std::string> World::run() {
+  const Time chaos_end = Time{} + plan_.chaos;
+  while (events_.now() < chaos_end && events_.step()) {
+    if (head_ != nullptr) head_->state().check_invariants();
+  }
+  chaos_ = false;
+  for (auto& [ref, node] : nodes_) {
+    node->isolate(Time{});
+    node->start_agent();
+  }
+  const Time deadline = events_.now() + plan_.heal;
+  while (!all_over() && events_.now() < deadline && events_.step()) {
+  }
+  check_books();
+  return evidence_.complaints();
+}
+
+void World::check_books() {
+  if (!all_over()) evidence_.complain("not everything ended in time");
+  if (head_ == nullptr) return;
+  head_->state().check_invariants();
+  for (const User& user : users_) check_job(user);
+  // What is on disk is what is believed.
+  if (head_->engine().committing() || plan_.mutant != Mutant::kNone) return;
+  const store::Recovered again = Head::recover(disk_);
+  if (again.state->digest() != head_->state().digest())
+    evidence_.complain("recovery gives another state");
+}
+
+void World::check_job(const User& user) {
+  const core::Job* job = user.job ? head_->state().job(*user.job) : nullptr;
+  if (job == nullptr) {
+    evidence_.complain(user.key + ": an acknowledged job is not there");
+    return;
+  }
+  if (job->active()) return;
+  const auto count = [job](core::TaskState s) {
+    return job->final_counts[0][static_cast<std::size_t>(s)];
+  };
+  std::uint64_t total = 0;
+  for (const std::uint64_t n : job->final_counts[0]) total += n;
+  if (total != user.tasks) evidence_.complain(user.key + ": tasks do not add up");
+  if (job->state != core::JobState::kSucceeded) {
+    if (!user.cancels &&
+        count(core::TaskState::kFailed) + count(core::TaskState::kQuarantined) == 0)
+      evidence_.complain(user.key + ": ended " + core::name_of(job->state) + " for no reason");
+    return;
+  }
+  if (count(core::TaskState::kSucceeded) != user.tasks)
+    evidence_.complain(user.key + ": succeeded with tasks missing");
+  user.spec.stages[0].indices.for_each([&](Index index) {
+    if (evidence_.successes(*user.job, 0, index) == 0)
+      evidence_.complain(user.key + ": task " + std::to_string(index) + " never ran to its end");
+  });
+  if (user.spec.result_stage < 0) return;
+  std::uint64_t number = 0;
+  if (job->result)
+    for (std::size_t n = 8; n-- > 0;) number = number << 8 | job->result->hash[n];
+  if (number == 0 || number > results_.size())
+    evidence_.complain(user.key + ": no result");
+  else if (!results_[number - 1].exact(user.tasks))
+    evidence_.complain(user.key + ": the result does not count every task once");
+}
+
+void World::make_fresh(core::ReportEnded& report) {
+  for (core::EndedSet& set : report.ended) {
+    const core::Stage* stage = head_->state().stage(set.runs.stage);
+    if (stage == nullptr) continue;
+    const auto position = stage->spec->indices.position_of(set.runs.indices.at(0));
+    if (!position) continue;
+    const core::TaskCell& cell = stage->cells.at(*position);
+    const core::Node* node = head_->state().node(cell.node);
+    if (cell.state != core::TaskState::kPlaced || node == nullptr) continue;
+    if (cell.attempt == set.runs.attempt) continue;
+    set.runs.attempt = cell.attempt;
+    report.node = node->ref;
+    report.session = node->session;
+  }
+}
+
+void World::replay_old_start(Node& node, const std::string& bytes) {
+  const Message message(bytes);
+  const auto batch = message.root<schema::StartBatch>();
+  std::string& old = old_starts_[node.ref()];
+  if (batch.getSequence() == 1 && !old.empty()) {
+    const Message old_message(old);
+    capnp::MallocMessageBuilder patched;
+    patched.setRoot(old_message.root<schema::StartBatch>());
+    auto forged = patched.getRoot<schema::StartBatch>();
+    forged.setHeadEpoch(batch.getHeadEpoch());
+    forged.setSession(batch.getSession());
+    forged.setSequence(0);
+    node.start(bytes_of(forged.asReader()));
+  }
+  old = bytes;
+}
+
+World::Figures World::figures() const {
+  return {head_life_,           agents_killed_,
+          nodes_killed_,        disk_.seals(),
+          evidence_.launches(), facts_ + (head_ == nullptr ? 0 : head_->engine().facts_written())};
+}
+
+}  // namespace leat::sim

@@ -1,0 +1,138 @@
+#pragma once
+
+// world.h - a virtual cluster: one disk, heads that die, nodes that come and go, users.
+//
+// Production code in it: the core, the engine with its loop and agent links, the agent's core, and
+// the codecs of facts, snapshots and messages. Everything else is here, and is driven by a seed.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/events.h"
+#include "tests/sim/head.h"
+#include "tests/sim/network.h"
+#include "tests/sim/node.h"
+#include "transport/ticket.h"
+
+namespace leat::sim {
+
+// Deliberate faults in Leat itself, made at its ports; the simulation must notice each.
+enum class Mutant : std::uint8_t {
+  kNone,
+  kAcknowledgeEarly,  // before the facts are on disk
+  kCountStale,        // a report of an old attempt passes for news about the newest
+  kForgetEpoch,       // orders of an older session are carried out
+};
+
+// What tasks themselves leave behind: evidence from outside the schedulers' own books.
+class Evidence {
+ public:
+  void launched(NodeRef node, const RunId& run, bool first);
+  void succeeded(const RunId& run) { ++successes_[{run.job, run.stage, 0, run.index}]; }
+  std::uint64_t successes(JobId job, StageId stage, Index index) const;
+  const std::vector<std::string>& complaints() const { return complaints_; }
+  std::uint64_t launches() const { return launches_; }
+  void complain(std::string what) { complaints_.push_back(std::move(what)); }
+
+ private:
+  std::map<RunId, std::uint64_t> successes_;  // attempt 0: any
+  std::vector<std::string> complaints_;
+  std::uint64_t launches_ = 0;
+};
+
+struct Plan {
+  std::uint64_t seed = 1;
+  Mutant mutant = Mutant::kNone;
+  unsigned nodes = 8;
+  unsigned jobs = 12;
+  std::uint64_t tasks_max = 400;  // per job
+  Duration chaos{40'000'000};     // how long things go wrong
+  Duration heal{600'000'000};     // within which everything must end after that
+};
+
+class World {
+ public:
+  explicit World(const Plan& plan);
+  ~World();
+
+  // Chaos, then healing, then the books are compared. Empty: all is well.
+  std::vector<std::string> run();
+
+  Time now() const { return events_.now(); }
+  Events& events() { return events_; }
+  Random& random() { return random_; }
+  Network& network() { return network_; }
+  Evidence& evidence() { return evidence_; }
+  Head* head() { return head_.get(); }
+  std::uint64_t head_life() const { return head_life_; }
+  Mutant mutant() const { return plan_.mutant; }
+  bool chaos() const { return chaos_; }
+  bool repeats() { return chaos_ && random_.chance(5); }
+  // Nothing if it is dead.
+  Node* node(NodeRef ref);
+
+  Duration task_length(const RunId& run);
+  bool task_fails(const RunId& run);
+  agent::BlobRef store(const Coverage& result);
+
+  // What the mutants do.
+  void make_fresh(core::ReportEnded& report);
+  void replay_old_start(Node& node, const std::string& bytes);
+
+  struct Figures {
+    std::uint64_t heads = 0, agents = 0, nodes = 0, seals = 0, launches = 0, facts = 0;
+  };
+  Figures figures() const;
+
+ private:
+  struct User {
+    std::string key;
+    core::JobSpec spec;
+    std::optional<JobId> job;  // as answered
+    bool cancels = false;
+    std::uint64_t tasks = 0;
+  };
+
+  void start_head();
+  void kill_head();
+  void keep_pool();
+  void one_fault();
+  void schedule_faults();
+  void submit(std::size_t user);
+  void cancel(std::size_t user);
+  void check_books();
+  void check_job(const User& user);
+  bool all_over();
+  core::JobSpec make_job(std::size_t n);
+
+  Plan plan_;
+  Random random_;
+  Events events_;
+  Disk disk_;
+  std::string directory_;
+  std::unique_ptr<transport::TicketSigner> signer_;
+  Evidence evidence_;
+  Network network_;
+  std::map<NodeRef, std::unique_ptr<Node>> nodes_;
+  std::vector<std::unique_ptr<Node>> dead_;
+  std::vector<User> users_;
+  std::vector<Coverage> results_;
+  std::map<NodeRef, std::string> old_starts_;
+  bool chaos_ = true;
+  bool requesting_ = false;
+  std::uint64_t head_life_ = 0;
+  std::uint64_t tokens_ = 0;
+  std::uint64_t agents_killed_ = 0;
+  std::uint64_t nodes_killed_ = 0;
+  std::uint64_t facts_ = 0;
+  std::unique_ptr<Head> head_;  // last: its promises use all of the above
+};
+
+}  // namespace leat::sim
