@@ -126,10 +126,10 @@ void AgentCore::add_stage(const StageRef& stage, std::shared_ptr<const StageSpec
   for (auto i = running_.lower_bound(run_id(stage, 0, 0));
        i != running_.end() && stage_of(i->first) == stage; ++i)
     mark(i->first.index, {RunState::kRunning, i->first.attempt});
-  for (const RunSet& set : reports_.sets()) {
-    if (set.stage != stage) continue;
-    set.indices.for_each([&mark, &set](Index index) {
-      mark(index, {RunState::kEnded, set.attempt});
+  for (const Ended& ended : reports_.content()) {
+    if (ended.runs.stage != stage) continue;
+    ended.runs.indices.for_each([&mark, &ended](Index index) {
+      mark(index, {RunState::kEnded, ended.runs.attempt});
     });
   }
 }
@@ -261,8 +261,9 @@ void AgentCore::on_stop(Duration grace, Time now) {
 
 // --- from the node -------------------------------------------------------------------------------
 
-bool AgentCore::on_exit(const RunId& run, const RunResult& result, bool by_order, Time now,
-                        std::optional<BlobRef> stored) {
+std::optional<RunResult> AgentCore::on_exit(const RunId& run, const RunResult& result,
+                                            bool by_order, Time now,
+                                            std::optional<BlobRef> stored) {
   const StageRef stage = stage_of(run);
   Allotment* allotment = find(stage);
   std::optional<std::uint64_t> position;
@@ -271,7 +272,7 @@ bool AgentCore::on_exit(const RunId& run, const RunResult& result, bool by_order
   const auto found = running_.find(run);
   if (found == running_.end() && position &&
       allotment->known(*position) == Known{RunState::kEnded, run.attempt})
-    return false;
+    return std::nullopt;
 
   RunResult reported = result;
   Attempt successor = 0;
@@ -296,7 +297,7 @@ bool AgentCore::on_exit(const RunId& run, const RunResult& result, bool by_order
   }
   settle(stage);
   launch_starved();
-  return true;
+  return reported;
 }
 
 void AgentCore::on_recovered_stage(const StageRef& stage, std::shared_ptr<const StageSpec> spec) {

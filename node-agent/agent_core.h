@@ -100,13 +100,15 @@ class AgentCore {
 
   // --- from the node ---------------------------------------------------------------------------
 
-  // A run is over. `by_order`: an EndRun ended it, so its outcome is what the order said.
-  // Ignored (false) if the run is known to have ended already.
-  bool on_exit(const RunId& run, const RunResult& result, bool by_order, Time now,
-               std::optional<BlobRef> stored = std::nullopt);
+  // A run is over. `by_order`: an EndRun ended it, so its outcome is what the order said. Returns
+  // what will be reported; nothing, and nothing happens, if the run is known to have ended already.
+  std::optional<RunResult> on_exit(const RunId& run, const RunResult& result, bool by_order,
+                                   Time now, std::optional<BlobRef> stored = std::nullopt);
 
-  // After a restart of the agent, before anything else: first the stages the log knows, then what
-  // ended and was not acknowledged, then what the warden still runs.
+  // After a restart of the agent, before anything else: the newest head it had joined, then the
+  // stages the log knows, then what ended and was not acknowledged, then what the warden still
+  // runs.
+  void on_recovered_head(HeadEpoch head_epoch) { head_epoch_ = head_epoch; }
   void on_recovered_stage(const StageRef& stage, std::shared_ptr<const StageSpec> spec);
   void on_recovered_end(const RunId& run, const RunResult& result,
                         const std::optional<BlobRef>& stored, Time now);
@@ -136,7 +138,10 @@ class AgentCore {
 
   std::uint64_t queued() const { return queued_; }
   std::uint64_t running() const { return running_.size(); }
+  // What the log must keep: results that were not acknowledged.
+  std::vector<Ended> unreported_results() const { return reports_.content(); }
   std::uint64_t unreported() const { return reports_.run_count(); }
+  bool connected() const { return connected_; }
   bool idle() const { return queued_ == 0 && running_.empty(); }
   HeadEpoch head_epoch() const { return head_epoch_; }
   std::uint64_t session() const { return session_; }

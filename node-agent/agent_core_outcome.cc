@@ -114,8 +114,8 @@ std::vector<RunSet> AgentCore::live() const {
       others.emplace_back(run_id(stage_of(run), running.successor, run.index), RunResult{});
   }
   for (Ended& ended : fold(std::move(others))) sets.push_back(std::move(ended.runs));
-  for (RunSet& set : reports_.sets())
-    if (!stages_.contains(set.stage)) sets.push_back(std::move(set));
+  for (Ended& ended : reports_.content())
+    if (!stages_.contains(ended.runs.stage)) sets.push_back(std::move(ended.runs));
   return sets;
 }
 

@@ -63,21 +63,26 @@ void ReportQueue::add_set(const RunSet& runs, const RunResult& result, Time now)
   }
 }
 
-void ReportQueue::close() {
-  Closed closed;
-  closed.batch.id = next_id_++;
+std::vector<Ended> ReportQueue::folded_open() const {
+  std::vector<Ended> folded;
   std::vector<std::pair<RunId, RunResult>> plain;
-  for (Entry& entry : open_) {
+  for (const Entry& entry : open_) {
     if (!entry.stored) {
       plain.emplace_back(entry.run, entry.result);
       continue;
     }
-    std::vector<Ended> one = fold({{entry.run, entry.result}});
-    one.front().result = entry.stored;
-    closed.batch.ended.push_back(std::move(one.front()));
+    folded.push_back(std::move(fold({{entry.run, entry.result}}).front()));
+    folded.back().result = entry.stored;
   }
-  std::vector<Ended> folded = fold(std::move(plain));
-  std::move(folded.begin(), folded.end(), std::back_inserter(closed.batch.ended));
+  std::vector<Ended> rest = fold(std::move(plain));
+  std::move(rest.begin(), rest.end(), std::back_inserter(folded));
+  return folded;
+}
+
+void ReportQueue::close() {
+  Closed closed;
+  closed.batch.id = next_id_++;
+  closed.batch.ended = folded_open();
   std::move(open_sets_.begin(), open_sets_.end(), std::back_inserter(closed.batch.ended));
   closed_.push_back(std::move(closed));
   open_.clear();
@@ -124,15 +129,13 @@ void ReportQueue::resend() {
   in_flight_ = 0;
 }
 
-std::vector<RunSet> ReportQueue::sets() const {
-  std::vector<RunSet> sets;
-  for (const Closed& c : closed_)
-    for (const Ended& ended : c.batch.ended) sets.push_back(ended.runs);
-  std::vector<std::pair<RunId, RunResult>> plain;
-  for (const Entry& entry : open_) plain.emplace_back(entry.run, entry.result);
-  for (Ended& ended : fold(std::move(plain))) sets.push_back(std::move(ended.runs));
-  for (const Ended& ended : open_sets_) sets.push_back(ended.runs);
-  return sets;
+std::vector<Ended> ReportQueue::content() const {
+  std::vector<Ended> all;
+  for (const Closed& c : closed_) all.insert(all.end(), c.batch.ended.begin(), c.batch.ended.end());
+  const std::vector<Ended> open = folded_open();
+  all.insert(all.end(), open.begin(), open.end());
+  all.insert(all.end(), open_sets_.begin(), open_sets_.end());
+  return all;
 }
 
 }  // namespace leat::agent

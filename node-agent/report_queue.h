@@ -39,8 +39,8 @@ class ReportQueue {
   void resend();
 
   std::uint64_t run_count() const { return run_count_; }
-  // Visits every Ended that is kept, closed batches first.
-  std::vector<RunSet> sets() const;
+  // Everything that is kept, closed batches first.
+  std::vector<Ended> content() const;
 
  private:
   struct Entry {
@@ -54,6 +54,7 @@ class ReportQueue {
   };
 
   void close();
+  std::vector<Ended> folded_open() const;
   void note(Time now, std::uint64_t runs);
 
   std::vector<Entry> open_;

@@ -60,7 +60,7 @@ struct Node {
     EXPECT_EQ(core.on_end(kHead, {&order, 1}, now), Verdict::kTaken);
   }
   bool exit(Index index, Attempt attempt = 1, bool by_order = false) {
-    return core.on_exit(run_id(kStage, attempt, index), exit_code(0), by_order, now);
+    return core.on_exit(run_id(kStage, attempt, index), exit_code(0), by_order, now).has_value();
   }
   std::vector<Index> launched() {
     std::vector<Index> indices;

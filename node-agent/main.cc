@@ -1,0 +1,350 @@
+// leat-agent - one per node: takes runs from the head, has the warden carry them out, reports.
+//
+// leat-agent --dir DIR [--bind HOST:PORT] [--mock]
+//
+// Exit codes: 0 stopped in good order, 1 the node is lost (its warden ended), 2 wrong usage or a
+// file that makes no sense, 4 the head refuses this node for good.
+
+#include <fcntl.h>
+#include <kj/async-unix.h>
+#include <kj/compat/tls.h>
+#include <kj/debug.h>
+#include <openssl/rand.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "node-agent/data_server.h"
+#include "node-agent/enrol_node.h"
+#include "node-agent/head_link.h"
+#include "node-agent/mock_runner.h"
+#include "node-agent/node_file.h"
+#include "node-agent/topology.h"
+#include "node-agent/warden_runner.h"
+#include "transport/secret_file.h"
+#include "transport/tls.h"
+
+namespace leat::agent {
+namespace {
+
+constexpr int kExitLost = 1;
+constexpr int kExitUsage = 2;
+constexpr int kExitRefused = 4;
+constexpr Duration kTerminateGrace{2'000'000};
+constexpr kj::Duration kStopDeadline = 15 * kj::SECONDS;
+constexpr kj::Duration kWardenDeadline = 20 * kj::SECONDS;
+constexpr kj::Duration kGoodbyeDeadline = 3 * kj::SECONDS;
+
+struct Flags {
+  std::string directory;
+  std::string bind = "127.0.0.1:0";
+  bool mock = false;
+};
+
+void say(std::string_view line) {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  char stamp[32];
+  std::strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  std::fprintf(stderr, "%s leat-agent: %.*s\n", stamp, static_cast<int>(line.size()), line.data());
+}
+
+std::optional<Flags> parse(int argc, char** argv) {
+  Flags flags;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view flag = argv[i];
+    const bool has_value = i + 1 < argc;
+    if (flag == "--dir" && has_value) {
+      flags.directory = argv[++i];
+    } else if (flag == "--bind" && has_value) {
+      flags.bind = argv[++i];
+    } else if (flag == "--mock") {
+      flags.mock = true;
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (flags.directory.empty()) return std::nullopt;
+  return flags;
+}
+
+std::uint64_t random_number() {
+  std::uint64_t value = 0;
+  LEAT_CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(&value), sizeof value) == 1);
+  return value;
+}
+
+std::string random_token() {
+  char text[33];
+  std::snprintf(text, sizeof text, "%016llx%016llx",
+                static_cast<unsigned long long>(random_number()),
+                static_cast<unsigned long long>(random_number()));
+  return text;
+}
+
+transport::WallSeconds wall_seconds() {
+  return std::time(nullptr);
+}
+
+std::string host_name() {
+  char name[256] = {};
+  ::gethostname(name, sizeof name - 1);
+  return name;
+}
+
+// Held as long as this process lives: two agents of one node would both believe they are it.
+Result<Done> lock(const std::string& directory) {
+  const std::string path = directory + "/agent.lock";
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0) return invalid(path + ": cannot be opened: " + std::strerror(errno));
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  if (::fcntl(fd, F_OFD_SETLK, &whole) != 0)
+    return invalid(directory + ": another agent serves this node");
+  return Done{};
+}
+
+// What ends an agent.
+struct Ending {
+  int code = 0;
+  bool end_runs = false;
+};
+
+// Builds the parts, in the order in which they need each other, and runs them.
+class Agent {
+ public:
+  Agent(kj::AsyncIoContext& io, Flags flags, NodeFile file, std::string directory)
+      : io_(io),
+        flags_(std::move(flags)),
+        file_(std::move(file)),
+        directory_(std::move(directory)),
+        timer_(io.provider->getTimer()),
+        network_(io.provider->getNetwork()) {}
+
+  int run() {
+    // Early: a provider may end what it has only just started.
+    kj::Promise<void> terminated = io_.unixEventPort.onSignal(SIGTERM).ignoreResult().exclusiveJoin(
+        io_.unixEventPort.onSignal(SIGINT).ignoreResult());
+    auto stop = kj::newPromiseAndFulfiller<void>();
+    stop_ = kj::mv(stop.fulfiller);
+
+    const Result<transport::Credentials> credentials =
+        enrol_node(network_, timer_, directory_, file_, backoff(), say).wait(io_.waitScope);
+    if (!credentials.ok()) {
+      say(credentials.refusal().message);
+      return credentials.refusal().reason == Reason::kConflict ? kExitRefused : kExitUsage;
+    }
+    context_ = transport::make_context(credentials.value(), timer_);
+    if (const Result<Done> built = build(); !built.ok()) {
+      say(built.refusal().message);
+      return kExitUsage;
+    }
+    kj::Promise<Ending> warden_lost = start_runner();
+    if (const Result<Done> open = open_ports(); !open.ok()) {
+      say(open.refusal().message);
+      return kExitUsage;
+    }
+    const Ending ending =
+        head_->run()
+            .then([](Refusal) {
+              return Ending{kExitRefused, true};
+            })
+            .exclusiveJoin(stop.promise.then([this]() { return wind_up(kStopGrace); }))
+            .exclusiveJoin(terminated.then([this]() {
+              say("SIGTERM: ending all runs");
+              return wind_up(kTerminateGrace);
+            }))
+            .exclusiveJoin(kj::mv(warden_lost))
+            .wait(io_.waitScope);
+    if (ending.end_runs && warden_ != nullptr) {
+      warden_->shut_down();
+      timer_.timeoutAfter(kGoodbyeDeadline, warden_gone_.addBranch())
+          .catch_([](kj::Exception&&) {})
+          .wait(io_.waitScope);
+    }
+    say("ends with " + std::to_string(ending.code));
+    return ending.code;
+  }
+
+ private:
+  transport::Backoff backoff() const { return transport::Backoff(Random(random_number())); }
+
+  Result<Done> build() {
+    Result<Topology> topology =
+        Topology::discover({file_.millicores, file_.memory_bytes, file_.core_first});
+    if (!topology.ok()) return topology.refusal();
+    topology_ = std::make_unique<Topology>(std::move(topology).value());
+
+    const std::string spool = directory_ + "/spool";
+    if (const Result<Done> made = transport::ensure_private_directory(spool); !made.ok())
+      return made;
+    Result<spool::SpoolIndex> index = spool::SpoolIndex::open(spool);
+    if (!index.ok()) return index.refusal();
+    if (index.value().dropped_bytes() > 0) say("the end of the spool's index was torn and is cut");
+    auto log = RunLog::open(directory_ + "/runs.log");
+    if (!log.ok()) return log.refusal();
+    auto [run_log, recovered] = std::move(log).value();
+    if (recovered.dropped_bytes > 0) say("the end of the run log was torn and is cut");
+    log_ = std::make_unique<RunLog>(std::move(run_log));
+
+    outputs_ = std::make_unique<Outputs>(std::move(index).value(), spool, timer_);
+    links_ = std::make_unique<PeerLinks>(network_, timer_, *context_);
+    inputs_ = std::make_unique<InputStore>(*links_, *outputs_, timer_, directory_, file_.node,
+                                           file_.cluster_id);
+    uploads_ = std::make_unique<ResultUpload>(*links_, timer_, spool);
+    node_ = std::make_unique<Node>(
+        NodeParts{timer_, *outputs_, *log_, *inputs_, *uploads_, say, file_.spool_quota_bytes},
+        std::move(recovered));
+    return Done{};
+  }
+
+  // Resolves when the warden is lost.
+  kj::Promise<Ending> start_runner() {
+    if (flags_.mock) {
+      mock_ = std::make_unique<MockRunner>(*node_);
+      node_->set_runner(*mock_);
+      return kj::NEVER_DONE;
+    }
+    warden_ = std::make_unique<WardenRunner>(
+        WardenRunnerOptions{directory_, file_.pool, file_.node}, *topology_, *outputs_, *node_);
+    node_->set_runner(*warden_);
+    WardenRunner* runner = warden_.get();
+    kj::Own<WardenLink> link =
+        WardenLink::attach(io_.unixEventPort, timer_,
+                           WardenOptions{directory_, file_.warden, random_token()},
+                           [runner](const warden::Event& event) { runner->on_event(event); })
+            .wait(io_.waitScope);
+    warden_pid_ = link->warden_pid();
+    warden_gone_ = link->on_lost().fork();
+    runner->set_link(kj::mv(link));
+    timer_.timeoutAfter(kWardenDeadline, runner->on_adoption()).wait(io_.waitScope);
+    return warden_gone_.addBranch().then([]() {
+      say("the warden has ended: its runs are dead, the node is lost");
+      return Ending{kExitLost, false};
+    });
+  }
+
+  Result<Done> open_ports() {
+    Result<kj::Own<DataServer>> data =
+        DataServer::open(network_, timer_, flags_.bind, *context_, *outputs_, wall_seconds, say);
+    if (!data.ok()) return data.refusal();
+    data_ = std::move(data).value();
+    const std::string host = flags_.bind.substr(0, flags_.bind.rfind(':'));
+
+    AgentFacts facts;
+    facts.node = file_.node;
+    facts.cluster_id = file_.cluster_id;
+    facts.host_name = host_name();
+    facts.data_address = host + ":" + std::to_string(data_->port());
+    facts.millicores = topology_->millicores();
+    facts.memory_bytes = topology_->memory_bytes();
+    facts.agent_pid = static_cast<std::uint32_t>(::getpid());
+    facts.warden_pid = static_cast<std::uint32_t>(warden_pid_);
+    facts.topology_hash = topology_->hash();
+    facts.labels = file_.labels;
+
+    const auto head_address = [this]() -> Result<std::string> {
+      const Result<NodeFile> now = read_node_file(directory_);
+      if (!now.ok()) return now.refusal();
+      return now.value().head_address;
+    };
+    head_ = std::make_unique<HeadLink>(
+        HeadLinkParts{network_, timer_, *context_, *node_, say, head_address,
+                      [this](const transport::PublicKey& key) { data_->set_ticket_key(key); },
+                      [this]() { stop_->fulfill(); }},
+        std::move(facts), backoff());
+    return Done{};
+  }
+
+  // Ends every run, tells the head, and then the warden.
+  kj::Promise<Ending> wind_up(Duration grace) {
+    return timer_.timeoutAfter(kStopDeadline, node_->stop(grace))
+        .catch_([](kj::Exception&&) { say("some runs did not end in time"); })
+        .then([this]() { return timer_.timeoutAfter(kGoodbyeDeadline, head_->leave()); })
+        .catch_([](kj::Exception&&) {})
+        .then([]() {
+          return Ending{0, true};
+        });
+  }
+
+  kj::AsyncIoContext& io_;
+  Flags flags_;
+  NodeFile file_;
+  std::string directory_;
+  kj::Timer& timer_;
+  kj::Network& network_;
+  kj::Own<kj::PromiseFulfiller<void>> stop_;
+  kj::Own<kj::TlsContext> context_;
+  std::unique_ptr<Topology> topology_;
+  std::unique_ptr<RunLog> log_;
+  std::unique_ptr<Outputs> outputs_;
+  std::unique_ptr<PeerLinks> links_;
+  std::unique_ptr<InputStore> inputs_;
+  std::unique_ptr<ResultUpload> uploads_;
+  std::unique_ptr<Node> node_;
+  std::unique_ptr<MockRunner> mock_;
+  std::unique_ptr<WardenRunner> warden_;
+  int warden_pid_ = 0;
+  kj::ForkedPromise<void> warden_gone_ = nullptr;
+  kj::Own<DataServer> data_;
+  std::unique_ptr<HeadLink> head_;  // last: it calls all the others
+};
+
+int run(int argc, char** argv) {
+  const std::optional<Flags> flags = parse(argc, argv);
+  if (!flags) {
+    std::fputs("usage: leat-agent --dir DIR [--bind HOST:PORT] [--mock]\n", stderr);
+    return kExitUsage;
+  }
+  ::umask(077);
+  char resolved[PATH_MAX];
+  if (::realpath(flags->directory.c_str(), resolved) == nullptr) {
+    say(flags->directory + ": " + std::strerror(errno));
+    return kExitUsage;
+  }
+  const std::string directory = resolved;
+  const Result<Done> is_private = transport::ensure_private_directory(directory);
+  const Result<NodeFile> file = read_node_file(directory);
+  const Result<Done> locked = is_private.ok() ? lock(directory) : is_private;
+  for (const Refusal* wrong :
+       {locked.ok() ? nullptr : &locked.refusal(), file.ok() ? nullptr : &file.refusal()}) {
+    if (wrong == nullptr) continue;
+    say(wrong->message);
+    return kExitUsage;
+  }
+  if (flags->mock && !file.value().mock) {
+    say("--mock: agent.json does not allow it");
+    return kExitUsage;
+  }
+  kj::UnixEventPort::captureSignal(SIGTERM);
+  kj::UnixEventPort::captureSignal(SIGINT);
+  std::signal(SIGHUP, SIG_IGN);
+  kj::AsyncIoContext io = kj::setupAsyncIo();
+  return Agent(io, *flags, file.value(), directory).run();
+}
+
+}  // namespace
+}  // namespace leat::agent
+
+int main(int argc, char** argv) {
+  try {
+    return leat::agent::run(argc, argv);
+  } catch (const kj::Exception& e) {
+    leat::agent::say(e.getDescription().cStr());
+    return leat::agent::kExitLost;
+  }
+}

@@ -1,0 +1,35 @@
+#pragma once
+
+// scratch.h - LEAT_TASK_DIR: one directory for each slot, or for each task that asks for it.
+
+#include <set>
+#include <string>
+
+#include "base/ids.h"
+#include "node-agent/messages.h"
+#include "node-agent/slot_pool.h"
+#include "node-agent/trash.h"
+
+namespace leat::agent {
+
+// A slot's directory is used by one task after the other and emptied only if something is in it;
+// a task's own stays until its job is released. Thread: any one; calls block on a local disk.
+class Scratch {
+ public:
+  explicit Scratch(const std::string& node_directory);
+
+  // The directory for a run, empty. Empty text: it cannot be made.
+  std::string prepare(const RunId& run, Slot slot, bool own_directory);
+  void forget(JobId job);
+
+  // Removes some of what was left behind; false when nothing is left.
+  bool clean_step() { return trash_.step(); }
+  bool is_clean() const { return trash_.empty(); }
+
+ private:
+  std::string root_;
+  Trash trash_;
+  std::set<Slot> made_;
+};
+
+}  // namespace leat::agent

@@ -1,0 +1,138 @@
+#include "node-agent/stage_codec.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "node-agent/agent_codec.h"
+
+namespace leat::agent {
+namespace {
+
+bool has_nul(const std::string& text) {
+  return text.find('\0') != std::string::npos;
+}
+
+std::string text_of(capnp::Text::Reader in) {
+  return std::string(in.begin(), in.size());
+}
+
+Result<Program> read_program(schema::Program::Reader in) {
+  Program program;
+  for (const auto argument : in.getArgv()) program.argv.push_back(text_of(argument));
+  if (program.argv.empty() || program.argv.front().empty()) return invalid("no program");
+  for (const auto variable : in.getEnvironment()) {
+    program.environment.emplace_back(text_of(variable.getName()), text_of(variable.getValue()));
+    const auto& [name, value] = program.environment.back();
+    if (name.empty() || name.find('=') != std::string::npos || has_nul(name) || has_nul(value))
+      return invalid("a variable of the environment makes no sense");
+  }
+  program.directory = text_of(in.getDirectory());
+  program.bind_cores = in.getBindCores();
+  program.output_limit_bytes = in.getOutputLimitBytes();
+  program.task_directory = in.getTaskDirectory();
+  if (has_nul(program.directory) || std::any_of(program.argv.begin(), program.argv.end(), has_nul))
+    return invalid("an argument or the directory holds a NUL");
+  return program;
+}
+
+Result<Inputs> read_inputs(schema::Inputs::Reader in) {
+  Inputs inputs;
+  switch (in.which()) {
+    case schema::Inputs::NONE:
+      return inputs;
+    case schema::Inputs::OUTPUTS:
+      inputs.kind = Inputs::Kind::kOutputs;
+      return inputs;
+    case schema::Inputs::LINES:
+      break;
+  }
+  if (in.which() != schema::Inputs::LINES) return invalid("inputs of a kind not known here");
+  const schema::Inputs::Lines::Reader lines = in.getLines();
+  const Result<BlobRef> data = read_blob(lines.getData());
+  const Result<BlobRef> offsets = read_blob(lines.getOffsets());
+  if (!data.ok() || !offsets.ok() || lines.getChunk() == 0 || lines.getLines() > kTasksPerJobMax ||
+      lines.getChunk() > kTasksPerJobMax)
+    return invalid("the input lines make no sense");
+  inputs.kind = Inputs::Kind::kLines;
+  inputs.data = data.value();
+  inputs.offsets = offsets.value();
+  inputs.chunk = lines.getChunk();
+  inputs.lines = lines.getLines();
+  return inputs;
+}
+
+}  // namespace
+
+Result<IndexList> read_indices(capnp::List<schema::Stride>::Reader in) {
+  std::vector<Stride> strides;
+  strides.reserve(in.size());
+  for (const auto stride : in)
+    strides.push_back({stride.getFirst(), stride.getCount(), stride.getStep()});
+  return IndexList::from_strides(strides);
+}
+
+void write_indices(const IndexList& indices, capnp::List<schema::Stride>::Builder out) {
+  for (kj::uint i = 0; i < out.size(); ++i) {
+    const Stride& stride = indices.strides()[i];
+    out[i].setFirst(stride.first);
+    out[i].setCount(stride.count);
+    out[i].setStep(stride.step);
+  }
+}
+
+Result<StageSpec> read_stage_spec(schema::StageSpec::Reader in) {
+  StageSpec spec;
+  Result<Program> program = read_program(in.getProgram());
+  if (!program.ok()) return program.refusal();
+  spec.program = std::move(program).value();
+  Result<IndexList> indices = read_indices(in.getIndices());
+  if (!indices.ok()) return indices.refusal();
+  spec.indices = std::move(indices).value();
+  if (spec.indices.empty()) return invalid("a stage without tasks");
+  Result<Inputs> inputs = read_inputs(in.getInputs());
+  if (!inputs.ok()) return inputs.refusal();
+  spec.inputs = inputs.value();
+  if (in.getMembers().size() > 0) {
+    spec.millicores = in.getMembers()[0].getResources().getMillicores();
+    spec.memory_bytes = in.getMembers()[0].getResources().getMemoryBytes();
+  }
+  spec.time_limit = Duration(std::max<std::int64_t>(0, in.getTimeLimitUs()));
+  spec.grace = Duration(std::max<std::int64_t>(0, in.getGraceUs()));
+  return spec;
+}
+
+void write_stage_spec(const StageSpec& spec, schema::StageSpec::Builder out) {
+  schema::Program::Builder program = out.initProgram();
+  auto argv = program.initArgv(static_cast<kj::uint>(spec.program.argv.size()));
+  for (kj::uint i = 0; i < argv.size(); ++i) argv.set(i, spec.program.argv[i]);
+  auto environment =
+      program.initEnvironment(static_cast<kj::uint>(spec.program.environment.size()));
+  for (kj::uint i = 0; i < environment.size(); ++i) {
+    environment[i].setName(spec.program.environment[i].first);
+    environment[i].setValue(spec.program.environment[i].second);
+  }
+  program.setDirectory(spec.program.directory);
+  program.setBindCores(spec.program.bind_cores);
+  program.setOutputLimitBytes(spec.program.output_limit_bytes);
+  program.setTaskDirectory(spec.program.task_directory);
+  write_indices(spec.indices,
+                out.initIndices(static_cast<kj::uint>(spec.indices.strides().size())));
+  schema::Inputs::Builder inputs = out.initInputs();
+  if (spec.inputs.kind == Inputs::Kind::kOutputs) inputs.initOutputs();
+  if (spec.inputs.kind == Inputs::Kind::kLines) {
+    schema::Inputs::Lines::Builder lines = inputs.initLines();
+    write_blob(spec.inputs.data, lines.initData());
+    write_blob(spec.inputs.offsets, lines.initOffsets());
+    lines.setChunk(spec.inputs.chunk);
+    lines.setLines(spec.inputs.lines);
+  }
+  schema::Resources::Builder resources = out.initMembers(1)[0].initResources();
+  resources.setMillicores(spec.millicores);
+  resources.setMemoryBytes(spec.memory_bytes);
+  out.setTimeLimitUs(spec.time_limit.count());
+  out.setGraceUs(spec.grace.count());
+}
+
+}  // namespace leat::agent

@@ -1,0 +1,53 @@
+#include "node-agent/task_environment.h"
+
+#include <algorithm>
+#include <array>
+
+namespace leat::agent {
+namespace {
+
+// Set by Leat: a program's own value would be that of the job it was submitted from.
+constexpr std::array<std::string_view, 12> kOurs{
+    "LEAT_JOB_ID",   "LEAT_STAGE",      "LEAT_TASK_COUNT", "LEAT_POOL",
+    "LEAT_NODE",     "LEAT_TASK_INDEX", "LEAT_ATTEMPT",    "LEAT_CPUS",
+    "LEAT_TASK_DIR", "LEAT_ENTRY",      "LEAT_RUN_TOKEN",  "LEAT_HOME"};
+
+}  // namespace
+
+warden::StringBlock stage_environment(const StartSet& stage, const std::string& pool, NodeId node) {
+  warden::StringBlock block;
+  bool has_path = false;
+  for (const auto& [name, value] : stage.spec->program.environment) {
+    if (std::find(kOurs.begin(), kOurs.end(), name) != kOurs.end()) continue;
+    has_path = has_path || name == "PATH";
+    block.add(name, value);
+  }
+  if (!has_path) block.add("PATH", kPathDefault);
+  block.add("LEAT_JOB_ID", std::to_string(stage.runs.stage.job.value));
+  block.add("LEAT_STAGE", std::to_string(stage.runs.stage.stage));
+  block.add("LEAT_TASK_COUNT", std::to_string(stage.task_count));
+  block.add("LEAT_POOL", pool);
+  block.add("LEAT_NODE", std::to_string(node.value));
+  return block;
+}
+
+warden::StringBlock task_environment(const RunId& run, std::uint32_t cpus,
+                                     const std::string& task_directory,
+                                     const std::optional<std::string>& entry) {
+  warden::StringBlock block;
+  block.add("LEAT_TASK_INDEX", std::to_string(run.index));
+  block.add("LEAT_ATTEMPT", std::to_string(run.attempt));
+  block.add("LEAT_CPUS", std::to_string(cpus));
+  block.add("LEAT_TASK_DIR", task_directory);
+  if (entry) block.add("LEAT_ENTRY", *entry);
+  return block;
+}
+
+std::optional<std::string> entry_of(std::string_view line) {
+  if (line.ends_with('\n')) line.remove_suffix(1);
+  if (line.size() >= kEntryBytesMax || line.find('\0') != std::string_view::npos)
+    return std::nullopt;
+  return std::string(line);
+}
+
+}  // namespace leat::agent

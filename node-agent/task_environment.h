@@ -1,0 +1,34 @@
+#pragma once
+
+// task_environment.h - what a task finds in its environment.
+//
+// Exactly the program's own environment and what Leat adds; nothing of the agent's.
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+#include "node-agent/messages.h"
+#include "node-agent/warden/string_block.h"
+
+namespace leat::agent {
+
+inline constexpr std::string_view kPathDefault = "/usr/local/bin:/usr/bin:/bin";
+// An input line longer than this comes by standard input only.
+inline constexpr std::size_t kEntryBytesMax = 128 * 1024;
+
+// The same for all tasks of a stage: the program's variables, a PATH if it has none, and
+// LEAT_JOB_ID LEAT_STAGE LEAT_TASK_COUNT LEAT_POOL LEAT_NODE. What Leat sets wins.
+warden::StringBlock stage_environment(const StartSet& stage, const std::string& pool, NodeId node);
+
+// A task's own: LEAT_TASK_INDEX LEAT_ATTEMPT LEAT_CPUS, LEAT_TASK_DIR, and LEAT_ENTRY if the task
+// has one line for input.
+warden::StringBlock task_environment(const RunId& run, std::uint32_t cpus,
+                                     const std::string& task_directory,
+                                     const std::optional<std::string>& entry);
+
+// The line as LEAT_ENTRY, without its end; nothing if it is too long or holds a NUL.
+std::optional<std::string> entry_of(std::string_view line);
+
+}  // namespace leat::agent
