@@ -17,8 +17,6 @@
 namespace leat::blobs {
 namespace {
 
-constexpr unsigned kSubdirectories = 256;
-
 std::string error_text(int error) {
   return std::strerror(error);
 }
@@ -95,13 +93,7 @@ Result<Done> BlobStore::prepare() {
     const Result<Done> counted = count(path);
     if (!counted.ok()) return counted;
   }
-  // An earlier life may have named a blob and died before it synced the name; from here on has()
-  // vouches for it.
-  const int raw = ::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (raw < 0) return disk_refusal("open " + directory_, errno);
-  const kj::AutoCloseFd owner(raw);
-  if (::syncfs(raw) != 0) return disk_refusal("sync " + directory_, errno);
-  return Done{};
+  return sync_directory(directory_);
 }
 
 Result<Done> BlobStore::sweep_incoming() {
@@ -124,8 +116,15 @@ std::string BlobStore::path_of(const Hash& hash) const {
   return directory_ + "/" + text.substr(0, 2) + "/" + text.substr(2);
 }
 
-bool BlobStore::has(const Hash& hash) const {
-  return length(hash).ok();
+bool BlobStore::has(const Hash& hash) {
+  if (!length(hash).ok()) return false;
+  // An earlier life may have named the blob and died before it synced the name.
+  const std::size_t number = std::to_integer<std::size_t>(hash[0]);
+  if (!names_synced_[number]) {
+    const std::string path = path_of(hash);
+    names_synced_[number] = sync_directory(path.substr(0, path.rfind('/'))).ok();
+  }
+  return names_synced_[number];
 }
 
 Result<std::uint64_t> BlobStore::length(const Hash& hash) const {

@@ -10,6 +10,7 @@
 
 #include <kj/io.h>
 
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -53,7 +54,8 @@ class BlobStore {
   // and counts what is there. Refused if a directory is not ours alone.
   static Result<std::unique_ptr<BlobStore>> open(const std::string& directory, std::uint64_t quota);
 
-  bool has(const Hash& hash) const;
+  // Whether the blob is there to stay: its name is on disk.
+  bool has(const Hash& hash);
   // Refused with kNotFound.
   Result<std::uint64_t> length(const Hash& hash) const;
   // Fills `buffer` from byte `offset`. Refused unless the blob has all these bytes.
@@ -71,6 +73,8 @@ class BlobStore {
   Usage usage() const { return usage_; }
 
  private:
+  static constexpr unsigned kSubdirectories = 256;
+
   friend class IncomingBlob;
   BlobStore(std::string directory, std::uint64_t quota);
 
@@ -85,6 +89,7 @@ class BlobStore {
   std::string directory_;
   Usage usage_;
   std::uint64_t uploads_begun_ = 0;
+  std::bitset<kSubdirectories> names_synced_;  // by this life
 };
 
 // An upload under way. Destroyed before seal(), it leaves nothing behind.

@@ -7,7 +7,7 @@
 namespace leat::pools {
 namespace {
 
-TEST(ProcessStamp_, IsReadOnlyIfItIsWhole) {
+TEST(ProcessStampTest, IsReadOnlyIfItIsWhole) {
   EXPECT_EQ(parse_stamp("12 345\n").value(), (ProcessStamp{12, 345, ""}));
   EXPECT_EQ(parse_stamp("12 345 boot\n").value(), (ProcessStamp{12, 345, "boot"}));
   for (const char* text : {"", "12", "12 ", "x 345", "12 y", "-1 345", "0 1", "12 3 b more",
@@ -15,7 +15,7 @@ TEST(ProcessStamp_, IsReadOnlyIfItIsWhole) {
     EXPECT_FALSE(parse_stamp(text).ok()) << text;
 }
 
-TEST(DirectoryName_, IsReadOnlyAsItIsWritten) {
+TEST(DirectoryNameTest, IsReadOnlyAsItIsWritten) {
   const NodeRef node{NodeId{3}, NodeEpoch{17}};
   EXPECT_EQ(directory_name(node), "3-17");
   EXPECT_EQ(parse_directory_name("3-17"), node);
@@ -24,7 +24,7 @@ TEST(DirectoryName_, IsReadOnlyAsItIsWritten) {
     EXPECT_FALSE(parse_directory_name(name).has_value()) << name;
 }
 
-TEST(NodeFile_, KeepsWhatItIsTold) {
+TEST(NodeFileTest, KeepsWhatItIsTold) {
   NodeOrder order;
   order.node = {NodeId{3}, NodeEpoch{17}};
   order.pool = "a\"b\\c\n";
