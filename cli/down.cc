@@ -25,25 +25,27 @@ class Down final : public Command {
     const pid_t pid = pid_of_head(head);
     ProcessHandle process(pid);
     shell.console.progress("stopping");
-    const auto answer = head.ask([this, &shell](schema::Scheduler::Client& client) {
-      auto call = client.shutdownRequest();
-      call.setEndTasks(force_);
-      return call.send();
-    });
-    const schema::Answer::Reader stopped = answer;
-    if (stopped.isRefusal()) {
-      const Refusal refusal = read_refusal(stopped.getRefusal());
-      const bool advise = refusal.reason == Reason::kConflict && !force_ &&
-                          refusal.message.find("--force") == std::string::npos;
-      fail(exit_code_of(refusal.reason),
-           refusal.message + (advise ? ": leat wait for them, or leat down --force" : ""));
-    }
+    stop(head);
     if (process.wait_for_end(shell, kGoneDeadline)) return ExitCode::kDone;
     fail(ExitCode::kTimedOut, "the head (process " + std::to_string(pid) +
                                   ") has not ended within 30 s: see " + shell.home.logs());
   }
 
  private:
+  // A head that is gone before its answer has arrived is stopped too.
+  void stop(Head& head) const {
+    try {
+      const auto answer = head.ask([this](schema::Scheduler::Client& client) {
+        auto call = client.shutdownRequest();
+        call.setEndTasks(force_);
+        return call.send();
+      });
+      expect_done(schema::Answer::Reader(answer));
+    } catch (const Failure& failure) {
+      if (failure.code != ExitCode::kUnreachable) throw;
+    }
+  }
+
   static pid_t pid_of_head(Head& head) {
     const auto answer =
         head.ask([](schema::Scheduler::Client& client) { return client.statusRequest().send(); });

@@ -18,16 +18,6 @@ constexpr int kPauseShare = 20;
 constexpr kj::Duration kPauseMax = 100 * kj::MILLISECONDS;
 constexpr std::size_t kFailuresShown = 5;
 
-std::string job_prefix(const TaskName& name) {
-  return name.job ? "job " + std::to_string(name.job->value) + ": " : "last job: ";
-}
-
-TaskName named(JobId job) {
-  TaskName name;
-  name.job = job;
-  return name;
-}
-
 // One job being followed.
 class Follower {
  public:
@@ -44,7 +34,7 @@ class Follower {
       const kj::Maybe<WatchResponse> answer = watch();
       KJ_IF_MAYBE (response, answer) {
         const schema::WatchResult::Reader result = *response;
-        if (result.isRefusal()) fail(read_refusal(result.getRefusal()), job_prefix(named(job_)));
+        if (result.isRefusal()) fail(read_refusal(result.getRefusal()));
         const JobView job = read_job(result.getChange().getJob());
         cursor_ = result.getChange().getCursor();
         show(job);
@@ -141,8 +131,7 @@ JobView ask_job(Head& head, JobId job, const Patience& patience) {
       },
       patience);
   const schema::JobResult::Reader result = response;
-  if (result.isRefusal())
-    fail(read_refusal(result.getRefusal()), job ? job_prefix(named(job)) : "last job: ");
+  if (result.isRefusal()) fail(read_refusal(result.getRefusal()));
   return read_job(result.getJob());
 }
 

@@ -62,9 +62,9 @@ class Logs final : public Command {
     const schema::LocateResult::Reader located = answer;
     if (located.isRefusal()) {
       const Refusal refusal = read_refusal(located.getRefusal());
-      // Not a wrong question: what was asked for is not there (any more).
-      if (refusal.reason == Reason::kConflict) fail(ExitCode::kWorkFailed, refusal.message);
-      fail(refusal);
+      // Not a wrong question: what was asked for is not there any more.
+      const bool lost = refusal.message.rfind("output lost", 0) == 0;
+      fail(lost ? ExitCode::kWorkFailed : exit_code_of(refusal.reason), refusal.message);
     }
     const schema::LocateResult::Place::Reader place = located.getPlace();
     node_ = place.getNode().getId();
