@@ -58,18 +58,19 @@ def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
 
 
 class Cluster:
-    """`with Cluster(programs) as cluster:` has a head with `nodes` local nodes.
+    """`with Cluster(programs) as cluster:` has a head with `nodes` local nodes, or those of the file
+    `pool`.
 
     Owns its home directory and every process in it; both are gone at the end. With LEAT_KEEP set
     in the environment the directory stays for a look.
     """
 
     def __init__(self, programs: str | pathlib.Path, nodes: int = 2, *, keep: bool = False,
-                 prefix: list[str] | None = None):
+                 pool: str | pathlib.Path | None = None):
         self.programs = pathlib.Path(programs).resolve()
         self.nodes = nodes
         self.keep = keep or "LEAT_KEEP" in os.environ
-        self.prefix = prefix or []  # put before every command, e.g. unshare
+        self.pool = pathlib.Path(pool).resolve() if pool else None
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="leat-", dir="/var/tmp"))
         self.home = self.folder / "home"
         self.seen: set[int] = set()  # every daemon that was ever shown
@@ -91,7 +92,7 @@ class Cluster:
         return {**os.environ, "LEAT_HOME": str(self.home), **more}
 
     def command(self, *args) -> list[str]:
-        return [*self.prefix, str(self.programs / "leat"), *(str(arg) for arg in args)]
+        return [str(self.programs / "leat"), *(str(arg) for arg in args)]
 
     def run(self, *args, stdin: bytes = b"", seconds: float = DEADLINE_S,
             cwd: str | None = None, **variables: str) -> subprocess.CompletedProcess:
@@ -112,7 +113,7 @@ class Cluster:
         return json.loads(self.leat(*args, "--json", **options))
 
     def up(self) -> None:
-        self.leat("up", "--local", self.nodes)
+        self.leat("up", *(["--pool", self.pool] if self.pool else ["--local", self.nodes]))
         self.status()
 
     def status(self) -> dict:

@@ -15,9 +15,10 @@ import time
 
 from cluster import Cluster, wait_for_end
 
-NODES = 4
+# One core each: on a machine of many cores the job would else be over before the kills.
+POOL = pathlib.Path(__file__).resolve().parents[1] / "examples" / "four_small_nodes.toml"
 BYTES_MAX = 100_000_000
-FILES_PER_TASK = 3
+FILES_PER_TASK = 1
 REDUCE_WIDTH = 8
 JOB_DEADLINE_S = 600
 # Kills, at these shares of the fan-out.
@@ -100,7 +101,7 @@ def run_job(cluster: Cluster, build: pathlib.Path, listing: pathlib.Path) -> byt
     job = cluster.submit("--each-line", listing, "--chunk", FILES_PER_TASK, "--retries", 2,
                          "--reduce", programs / "merge_counts", "--reduce-width", REDUCE_WIDTH,
                          "--name", "identifiers", "--", programs / "identifiers")
-    say(f"job {job}: one task per {FILES_PER_TASK} files, merged {REDUCE_WIDTH} at a time")
+    say(f"job {job}: a task per {FILES_PER_TASK} file, merged {REDUCE_WIDTH} at a time")
     end = subprocess.Popen(cluster.command("wait", job, "--timeout", f"{JOB_DEADLINE_S}s"),
                            env=cluster.environment(), cwd=cluster.folder,
                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -111,7 +112,7 @@ def run_job(cluster: Cluster, build: pathlib.Path, listing: pathlib.Path) -> byt
         counts = shown["counts"]
         kills.at((counts["succeeded"] + counts["held"]) / counts["total"])
         try:
-            wait_for_end(end.pid, 0.2)  # the pace of the progress line
+            wait_for_end(end.pid, 0.1)  # the pace of the progress line
         except TimeoutError:
             pass
     last = cluster.job(job)
@@ -142,11 +143,11 @@ def top(counts: bytes, number: int = 20) -> list[tuple[str, int]]:
 
 def main() -> int:
     build = pathlib.Path(sys.argv[1])
-    with Cluster(build / "bin", NODES, keep="--keep" in sys.argv) as cluster:
+    with Cluster(build / "bin", keep="--keep" in sys.argv, pool=POOL) as cluster:
         files = headers()
         listing = cluster.folder / "headers"
         listing.write_text("".join(path + "\n" for path in files))
-        say(f"up: a head and {NODES} nodes; {len(files)} headers, "
+        say(f"up: a head and {len(cluster.node_ids())} nodes; {len(files)} headers, "
             f"{sum(os.path.getsize(path) for path in files) / 1e6:.0f} MB")
         ours = run_job(cluster, build, listing)
         theirs = by_pipeline(listing)
