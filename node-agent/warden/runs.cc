@@ -196,8 +196,9 @@ void Runs::finish(Run& run, std::int64_t now_us) {
     by_pid_.erase(at);
   --live_;
   ended_since_sweep_ = true;
-  slots_[run.exited.slot].busy = false;
-  sink_.report(run);
+  Slot& slot = slots_[run.exited.slot];
+  slot.busy = false;
+  sink_.report(run, slot.waiting.size() > kBacklogSafe);
   start_next_in(run.exited.slot, now_us);
 }
 
@@ -219,7 +220,7 @@ void Runs::on_time(std::int64_t now_us) {
     Run* run = table_.at(ref);
     if (run == nullptr || !run->pidfd) continue;
     if (!watch_pipes(*run)) young_.emplace_back(now_us + kYoungUs, ref);
-    sink_.report(*run);
+    sink_.report(*run, true);
   }
   table_due_.clear();
   for (const auto& [deadline_us, index] : deadlines_) {

@@ -32,8 +32,9 @@ struct Clock {
 class ReportSink {
  public:
   virtual ~ReportSink() = default;
-  // What there is to tell is in the run when it gets sent.
-  virtual void report(Run& run) = 0;
+  // What there is to tell is in the run when it gets sent. `can_wait`: the agent loses nothing by
+  // hearing of it a little later, together with others.
+  virtual void report(Run& run, bool can_wait) = 0;
   // A launch that found no place in the table.
   virtual void refuse(const Exited& exited) = 0;
 };
@@ -116,6 +117,8 @@ class Runs {
   static constexpr int kKillRoundsMax = 400;
   // One visit to a pipe, so that one loud task cannot starve the others.
   static constexpr std::uint64_t kPipeVisitBytes = 4u << 20;
+  // With more launches than this still waiting for the slot, an exit needs no quick answer.
+  static constexpr std::size_t kBacklogSafe = 2;
   static constexpr std::size_t kTemplateBytesMax = 32u << 20;  // all together
 
   // runs_start.cc

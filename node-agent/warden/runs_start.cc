@@ -47,7 +47,7 @@ const char* or_null(const std::string& text) {
 }  // namespace
 
 void Runs::launch(const Launch& launch, std::int64_t now_us) {
-  if (Run* known = table_.find(launch.run)) return sink_.report(*known);
+  if (Run* known = table_.find(launch.run)) return sink_.report(*known, false);
   if (launch.slot >= kSlotsMax) return refuse(launch, StartStep::kTable, EINVAL);
   if (table_.size() >= kRunsMax) return refuse(launch, StartStep::kTable, EAGAIN);
   if (launch.slot >= slots_.size()) slots_.resize(launch.slot + std::size_t{1});
@@ -148,7 +148,7 @@ void Runs::could_not_start(Run& run, StartStep step, int error) {
   run.exited.step = step;
   run.exited.error = error;
   run.state = RunState::kEnded;
-  sink_.report(run);
+  sink_.report(run, false);
 }
 
 void Runs::refuse(const Launch& launch, StartStep step, int error) {

@@ -60,6 +60,7 @@ bool Warden::turn() {
     if (at_us >= 0 && (until_us < 0 || at_us < until_us)) until_us = at_us;
   };
   sooner(attachment_.on_time(now_us_));
+  if (owes_wake_) sooner(wake_by_us_);
   if (over_) sooner(over_by_us_);
   if (!attachment_.attached()) sooner(now_us_ + kIdleUs);
   if (more) until_us = 0;
@@ -136,8 +137,12 @@ void Warden::obey(Command& command) {
              command);
 }
 
-void Warden::report(Run& run) {
-  if (!attachment_.attached() || run.report_queued) return;
+void Warden::report(Run& run, bool can_wait) {
+  if (!attachment_.attached()) return;
+  const std::int64_t by_us = can_wait ? now_us_ + kWakeDelayUs : now_us_;
+  if (outgoing_.empty() && !owes_wake_) wake_by_us_ = by_us;
+  wake_by_us_ = std::min(wake_by_us_, by_us);
+  if (run.report_queued) return;
   run.report_queued = true;
   outgoing_.emplace_back(run.ref);
 }
@@ -145,6 +150,7 @@ void Warden::report(Run& run) {
 void Warden::refuse(const Exited& exited) {
   if (!attachment_.attached()) return;
   ++refusals_;
+  wake_by_us_ = now_us_;
   outgoing_.emplace_back(exited);
 }
 
@@ -187,7 +193,11 @@ void Warden::send_reports() {
     if (std::holds_alternative<DumpEnd>(next)) in_dump_ = false;
     outgoing_.pop_front();
   }
-  if (events.publish()) attachment_.wake_agent();
+  owes_wake_ = events.publish() || owes_wake_;
+  if (owes_wake_ && wake_by_us_ <= now_us_) {
+    owes_wake_ = false;
+    attachment_.wake_agent();
+  }
   attachment_.rings().drop_used_pages();
 }
 
@@ -206,10 +216,11 @@ void Warden::on_change(Attachment::Change change) {
     case Attachment::Change::kAttached: {
       DumpEnd end;
       runs_.table().for_each([this, &end](Run& run) {
-        report(run);
+        report(run, false);
         ++end.runs;
       });
       outgoing_.emplace_back(end);
+      wake_by_us_ = now_us_;
       in_dump_ = true;
       return;
     }
@@ -221,6 +232,7 @@ void Warden::detach() {
   outgoing_.clear();
   refusals_ = 0;
   in_dump_ = false;
+  owes_wake_ = false;
   runs_.table().for_each([](Run& run) { run.report_queued = false; });
   idle_since_us_ = now_us_;
 }

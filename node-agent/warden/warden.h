@@ -40,12 +40,13 @@ class Warden final : private ReportSink {
   static constexpr int kCommandsPerTurn = 64;
   static constexpr int kEventsPerWait = 64;
   static constexpr std::size_t kRefusalsMax = 1024;
+  static constexpr std::int64_t kWakeDelayUs = 1'000;  // for what can wait
   static constexpr std::int64_t kIdleUs = 60'000'000;
   static constexpr std::int64_t kLastWordsUs = 3'000'000;  // to end all runs when it is over
   static constexpr int kLastRoundsMax = 100;
   static constexpr std::uint32_t kFloorEveryTurns = 256;
 
-  void report(Run& run) override;
+  void report(Run& run, bool can_wait) override;
   void refuse(const Exited& exited) override;
 
   bool turn();
@@ -66,7 +67,9 @@ class Warden final : private ReportSink {
   Attachment attachment_;
   std::deque<Outgoing> outgoing_;
   std::size_t refusals_ = 0;
-  bool in_dump_ = false;  // DumpEnd is still in the queue
+  bool in_dump_ = false;         // DumpEnd is still in the queue
+  bool owes_wake_ = false;       // the agent sleeps, and there is something for it
+  std::int64_t wake_by_us_ = 0;  // when what has been reported must have been heard
   bool over_ = false;
   std::int64_t now_us_ = 0;
   std::int64_t idle_since_us_ = 0;

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include "node-agent/warden/fd.h"
 
@@ -43,7 +44,8 @@ TemporaryDirectory::~TemporaryDirectory() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-WardenWorld::WardenWorld() : io_(kj::setupAsyncIo()) {
+WardenWorld::WardenWorld(std::string program)
+    : program_(std::move(program)), io_(kj::setupAsyncIo()) {
   environment.add("PATH", "/usr/local/bin:/usr/bin:/bin");
   environment.add("DIR", directory_.path());
   attach();
@@ -55,7 +57,7 @@ WardenWorld::~WardenWorld() {
 }
 
 agent::WardenOptions WardenWorld::options() const {
-  return {directory_.path(), LEAT_WARDEN_PROGRAM, "00112233445566778899aabbccddeeff"};
+  return {directory_.path(), program_, "00112233445566778899aabbccddeeff"};
 }
 
 void WardenWorld::attach() {

@@ -36,12 +36,12 @@ class WardenWorld {
   static constexpr std::uint64_t kMiB = 1u << 20;
   static constexpr std::uint64_t kSecond = 1'000'000;
 
-  WardenWorld();
+  explicit WardenWorld(std::string program = LEAT_WARDEN_PROGRAM);
   ~WardenWorld();
 
   // The link comes and goes as the agent would. attach() waits for the whole dump.
   void attach();
-  void detach() { link_ = nullptr; }
+  void leave() { link_ = nullptr; }
   agent::WardenLink& link() { return *link_; }
 
   // A launch of `sh -c script` under the next free index, ready to be changed and put.
@@ -75,6 +75,7 @@ class WardenWorld {
   void on_event(const Event& event);
 
   TemporaryDirectory directory_;
+  std::string program_;
   kj::AsyncIoContext io_;
   kj::Own<agent::WardenLink> link_;
   int warden_pid_ = 0;
