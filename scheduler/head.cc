@@ -66,7 +66,10 @@ Result<transport::ClusterAuthority> authority_of(const Home& home, transport::Wa
 Result<Done> issue(const Home& home, const transport::ClusterAuthority& authority,
                    const std::string& name, const transport::Peer& peer,
                    transport::WallSeconds now) {
-  return transport::save_credentials(home.tls() + "/" + name, authority.issue(peer, now));
+  const std::string directory = home.tls() + "/" + name;
+  Result<Done> made = transport::ensure_private_directory(directory);
+  if (!made.ok()) return made;
+  return transport::save_credentials(directory, authority.issue(peer, now));
 }
 
 transport::Peer peer_of(transport::Peer::Kind kind, std::uint32_t uid = 0) {

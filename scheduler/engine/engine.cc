@@ -121,11 +121,13 @@ void Engine::commit(Turn turn) {
   facts_written_ += turn.facts.size();
   fact_bytes_written_ += record.facts.size();
   turn.facts.clear();
+  // Kept here, not in the promise: should the append fail, nobody may be told, not even that.
+  under_way_ = std::move(turn);
   committing_ = true;
-  commits_.add(store_.append(std::move(record)).then([this, done = std::move(turn)]() mutable {
+  commits_.add(store_.append(std::move(record)).then([this] {
     ++durable_;
     committing_ = false;
-    committed(std::move(done));
+    committed(std::exchange(under_way_, {}));
   }));
 }
 

@@ -131,6 +131,7 @@ class Engine final : private kj::TaskSet::ErrorHandler {
   std::function<void()> wake_;
   bool more_to_place_ = false;  // the last turn's bound was met
   bool committing_ = false;
+  Turn under_way_;  // while committing_
   bool broken_ = false;
   std::uint64_t durable_ = 0;
   Time last_;
