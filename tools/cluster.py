@@ -151,6 +151,13 @@ class Cluster:
         return sorted(node["id"] for node in self.json("node", "list")["nodes"]
                       if node["state"] == "up")
 
+    def find_pid(self, name: str, node: int = 0) -> int:
+        """As pid(), or 0 while there is none."""
+        try:
+            return self.pid(name, node)
+        except Refused:
+            return 0
+
     def kill_head(self) -> int:
         pid = self.pid("leat-scheduler")
         kill(pid)

@@ -2,7 +2,7 @@
 
 import os
 
-from support import ClusterTest, is_alive, kill, main, wait_for_end
+from support import ClusterTest, is_alive, kill, main, process_file, wait_for_end
 
 
 class AdoptionTest(ClusterTest):
@@ -66,7 +66,7 @@ class AdoptionTest(ClusterTest):
         started, gate = self.pipe("started"), self.pipe("gate")
         job = self.shell_job('setsid sleep 1000 & echo "$$ $!" > started; read _ < gate; exit 0')
         first = [int(pid) for pid in started.lines(1)[0].split()]
-        parent = int(open(f"/proc/{first[0]}/stat").read().rsplit(")", 1)[1].split()[1])
+        parent = int(process_file(first[0], "stat").rsplit(")", 1)[1].split()[1])
         self.assertNotEqual(parent, os.getpid())
         kill(parent)
         for pid in first:

@@ -68,8 +68,10 @@ class HeadRestartTest(ClusterTest):
         before = self.cluster.job(job)
         self.restart()
         after = self.cluster.job(job)
-        for field in ("state", "counts", "failures", "submitted_us", "ended_us"):
+        for field in ("state", "counts", "failures"):
             self.assertEqual(after[field], before[field], field)
+        for field in ("submitted_us", "ended_us"):  # wall clocks are adjusted, but not by much
+            self.assertAlmostEqual(after[field], before[field], delta=20_000, msg=field)
         self.assertEqual(self.log(f"{job}.0"), b"kept\n")
 
     def test_the_store_of_bytes_comes_back(self):
@@ -77,7 +79,8 @@ class HeadRestartTest(ClusterTest):
         self.cluster.wait(job)
         store = self.cluster.pid("leat-store")
         kill(store)
-        self.cluster.until(lambda: self.cluster.pid("leat-store") != store, "a new leat-store")
+        self.cluster.until(lambda: self.cluster.find_pid("leat-store") not in (0, store),
+                           "a new leat-store")
         self.assertEqual(self.cluster.result(job), b"42\n" * 4)
         self.restart()
         self.assertEqual(self.cluster.result(job), b"42\n" * 4)

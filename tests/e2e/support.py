@@ -9,8 +9,8 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
 
-# pylint: disable=wrong-import-position
-from cluster import DEADLINE_S, Cluster, is_alive, kill, wait_for_end  # noqa: E402,F401
+from cluster import (  # noqa: E402,F401
+    DEADLINE_S, Cluster, is_alive, kill, process_file, wait_for_end)
 
 PROGRAMS = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/dev/bin")
 
