@@ -151,13 +151,19 @@ ExitCode conclude(Shell& shell, const JobView& job, bool talk) {
     shell.console.talk("task " + task + ": " + describe_outcome(failure.outcome, failure.code) +
                        ": leat logs " + task + " --stderr");
   }
-  std::uint64_t failed = job.counts.failed + job.counts.quarantined;
-  for (std::size_t i = 1; i < job.stages.size(); ++i)
-    failed += job.stages[i].failed + job.stages[i].quarantined;
+  TaskCounts sum;
+  for (const TaskCounts& stage : job.stages) {
+    sum.total += stage.total;
+    sum.succeeded += stage.succeeded;
+    sum.failed += stage.failed + stage.quarantined;
+  }
+  if (job.stages.empty()) sum = job.counts;
   const std::string id = std::to_string(job.id);
-  fail(ExitCode::kWorkFailed,
-       "job " + id + ' ' + job_state_name(job.state) + ", " + std::to_string(failed) + " of " +
-           std::to_string(job.counts.total) + " tasks failed: leat job show " + id + " tells more");
+  const std::string of_total = " of " + std::to_string(sum.total) + " tasks ";
+  const std::string what = sum.failed > 0 ? std::to_string(sum.failed) + of_total + "failed"
+                                          : std::to_string(sum.succeeded) + of_total + "succeeded";
+  fail(ExitCode::kWorkFailed, "job " + id + ' ' + job_state_name(job.state) + ", " + what +
+                                  ": leat job show " + id + " tells more");
 }
 
 }  // namespace leat::cli

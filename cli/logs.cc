@@ -12,10 +12,8 @@ namespace {
 
 // An agent that is being restarted, or a head that is, is asked again for so long.
 constexpr Duration kAgentPatience = std::chrono::seconds(20);
-// The agent holds an answer back for 10 s while there is nothing new.
+// The agent holds an answer back for 10 s while there is nothing new; longer is lost.
 constexpr kj::Duration kReadDeadline = 30 * kj::SECONDS;
-// Without --follow, an agent that has nothing (yet) is not waited for any longer.
-constexpr kj::Duration kSilenceMax = 2 * kj::SECONDS;
 
 class Logs final : public Command {
  public:
@@ -84,34 +82,30 @@ class Logs final : public Command {
     attempt_ = attempt;
   }
 
+  // Whether everything wanted has been written out.
   bool read_all(Shell& shell, schema::DataServer::Client& agent,
                 schema::LocateResult::Place::Reader place) {
-    using Response = capnp::Response<schema::ReadResult>;
-    kj::Timer& timer = shell.io.provider->getTimer();
+    // A read of no bytes is answered at once, also where the next byte is yet to come.
+    std::uint32_t length = follow_ ? schema::MAX_READ_BYTES : 0;
     for (;;) {
       auto call = agent.readRequest();
       call.setTicket(place.getTicket());
       call.setRun(place.getRun());
       call.setStream(error_ ? schema::Stream::ERROR : schema::Stream::OUTPUT);
       call.setOffset(offset_);
-      call.setLength(schema::MAX_READ_BYTES);
-      kj::Maybe<Response> response;
+      call.setLength(length);
+      kj::Maybe<capnp::Response<schema::ReadResult>> response;
       const kj::Maybe<kj::Exception> lost = kj::runCatchingExceptions([&] {
-        kj::Promise<kj::Maybe<Response>> reply =
-            call.send().then([](Response&& bytes) -> kj::Maybe<Response> { return kj::mv(bytes); });
-        response = reply
-                       .exclusiveJoin(timer.afterDelay(follow_ ? kReadDeadline : kSilenceMax)
-                                          .then([]() -> kj::Maybe<Response> { return nullptr; }))
+        kj::Promise<capnp::Response<schema::ReadResult>> answer = call.send();
+        response = shell.io.provider->getTimer()
+                       .timeoutAfter(kReadDeadline, kj::mv(answer))
                        .wait(shell.io.waitScope);
       });
       if (lost != nullptr) return false;
-      KJ_IF_MAYBE (answer, response) {
-        const schema::ReadResult::Reader result = *answer;
-        if (result.isRefusal()) fail(read_refusal(result.getRefusal()));
-        if (write_out(shell.console, result.getBytes())) return true;
-      } else {
-        return !follow_;
-      }
+      const schema::ReadResult::Reader result = KJ_ASSERT_NONNULL(response);
+      if (result.isRefusal()) fail(read_refusal(result.getRefusal()));
+      if (write_out(shell.console, result.getBytes())) return true;
+      length = schema::MAX_READ_BYTES;
     }
   }
 

@@ -127,7 +127,7 @@ class Up final : public Command {
       definitions::fill_pool_spec(pool, call.initSpec());
       return call.send();
     });
-    expect_done(schema::Answer::Reader(answer), "pool " + pool.name + ": ");
+    expect_done(schema::Answer::Reader(answer));
   }
 
   // All nodes of all pools; the number that is up.

@@ -146,6 +146,25 @@ TEST_F(DataTest, LogsOfALiveTaskEndWhereItIsUnlessFollowed) {
   EXPECT_EQ(cluster.console.written, "so far");
 }
 
+TEST_F(DataTest, LogsOfALiveTaskThatIsSilentAreEmpty) {
+  cluster.world.output_finished = false;
+  EXPECT_EQ(cluster.run(kLogs, {"17.0"}), 0) << cluster.failure;
+  EXPECT_EQ(cluster.console.written, "");
+}
+
+TEST_F(DataTest, LogsThatAreFollowedEndWithTheTask) {
+  cluster.world.output = "so far";
+  cluster.world.output_finished = false;
+  cluster.in_background(
+      cluster.io.provider->getTimer().afterDelay(100 * kj::MILLISECONDS).then([this] {
+        cluster.world.output += ", and on";
+        cluster.world.output_finished = true;
+        cluster.lose_data_sessions();
+      }));
+  EXPECT_EQ(cluster.run(kLogs, {"17.0", "-f"}), 0) << cluster.failure;
+  EXPECT_EQ(cluster.console.written, "so far, and on");
+}
+
 TEST_F(DataTest, LogsGoOnWhereTheyWereWhenTheAgentIsRestarted) {
   cluster.world.output = "0123456789";
   cluster.world.reads_until_lost = 2;

@@ -230,8 +230,10 @@ class FakeAgent final : public schema::DataServer::Server {
     const auto params = context.getParams();
     // At most three bytes at a time, so that every reader has to go on.
     const std::string part = world_.output.substr(params.getOffset(), 3);
+    const bool probe = params.getLength() == 0;
+    if (part.empty() && !probe && !world_.output_finished) return kj::NEVER_DONE;
     auto bytes = context.getResults().initBytes();
-    bytes.setData(kj::StringPtr(part.c_str(), part.size()).asBytes());
+    bytes.setData(kj::StringPtr(part.c_str(), probe ? 0 : part.size()).asBytes());
     bytes.setTotal(world_.output.size());
     bytes.setFinished(world_.output_finished);
     return kj::READY_NOW;
@@ -338,6 +340,10 @@ void FakeCluster::start_data_servers() {
   });
   world.store_address = "127.0.0.1:" + std::to_string(s.store->port());
   world.agent_address = "127.0.0.1:" + std::to_string(s.agent->port());
+}
+
+void FakeCluster::lose_data_sessions() {
+  servers_->lose_data_sessions();
 }
 
 void FakeCluster::in_background(kj::Promise<void> promise) {

@@ -84,6 +84,9 @@ class FakeCluster {
   void kill_head();
   void start_data_servers();
 
+  // Connections to store and agent break; both take new ones.
+  void lose_data_sessions();
+
   // Runs `promise` in the background of whatever command runs.
   void in_background(kj::Promise<void> promise);
 
