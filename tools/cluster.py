@@ -66,13 +66,16 @@ class Cluster:
     """
 
     def __init__(self, programs: str | pathlib.Path, nodes: int = 2, *, keep: bool = False,
-                 pool: str | pathlib.Path | None = None):
+                 pool: str | pathlib.Path | None = None, uid: int | None = None):
         self.programs = pathlib.Path(programs).resolve()
         self.nodes = nodes
         self.keep = keep or "LEAT_KEEP" in os.environ
         self.pool = pathlib.Path(pool).resolve() if pool else None
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="leat-", dir="/var/tmp"))
         self.home = self.folder / "home"
+        self.uid = uid  # run every command as this user; needs root
+        if uid is not None:
+            os.chown(self.folder, uid, uid)
         self.seen: set[int] = set()  # every daemon that was ever shown
 
     def __enter__(self) -> "Cluster":
@@ -95,11 +98,14 @@ class Cluster:
         return [str(self.programs / "leat"), *(str(arg) for arg in args)]
 
     def run(self, *args, stdin: bytes = b"", seconds: float = DEADLINE_S,
-            cwd: str | None = None, **variables: str) -> subprocess.CompletedProcess:
+            cwd: str | None = None, uid: int | None = None,
+            **variables: str) -> subprocess.CompletedProcess:
         """One `leat` command, whatever its exit code; output as bytes."""
+        uid = self.uid if uid is None else uid
+        as_user = {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
         return subprocess.run(self.command(*args), input=stdin, capture_output=True,
                               timeout=seconds, cwd=cwd or self.folder,
-                              env=self.environment(**variables), check=False)
+                              env=self.environment(**variables), check=False, **as_user)
 
     def leat(self, *args, code: int = 0, **options) -> str:
         """One `leat` command that must end with `code`; its standard output as text."""

@@ -43,6 +43,17 @@ class RefusalsTest(ClusterTest):
                      saying="no-such-program-anywhere")
         self.refused(2, "submit", "--", "/etc/passwd", saying="/etc/passwd")
 
+    def test_directories_that_are_not_there(self):
+        done = self.cluster.run("submit", "--cwd", "/no/such/directory", "--", "/bin/true")
+        if done.returncode == 0:  # it may be there on the nodes; then they say so
+            job = int(done.stdout)
+            self.cluster.wait(job, code=1)
+            failure = self.cluster.job(job)["failures"][0]
+            self.assertEqual((failure["outcome"], failure["code"]), ("could_not_start", 2))
+        else:
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(b"/no/such/directory", done.stderr)
+
     def test_resources_that_never_fit(self):
         for resources in (["--cpus", "5000"], ["--memory", "900T"]):
             done = self.cluster.run("submit", *resources, "--", "/bin/true")

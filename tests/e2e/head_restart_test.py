@@ -85,6 +85,26 @@ class HeadRestartTest(ClusterTest):
         self.restart()
         self.assertEqual(self.cluster.result(job), b"42\n" * 4)
 
+    def test_down_is_refused_while_tasks_run_and_loses_nothing_by_force(self):
+        started, gate = self.pipe("started"), self.pipe("gate")
+        job = self.shell_job("echo x > started; read _ < gate; echo done >> ran", "--array", "1-4")
+        started.lines(2)
+        done = self.cluster.run("down")
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.assertEqual(len(done.stderr.strip().splitlines()), 1)
+        self.cluster.leat("down", "--force")
+        self.assertEqual(self.cluster.processes(), [])
+        self.cluster.up()
+        gate.release(4)
+        self.cluster.wait(job)
+        self.assertEqual(self.evidence(), ["done"] * 4)
+        self.assert_counts(job, succeeded=4)
+
+    def test_up_twice_changes_nothing(self):
+        before = self.cluster.status()["daemons"]
+        self.cluster.up()
+        self.assertEqual(self.cluster.status()["daemons"], before)
+
     def test_a_second_head_is_refused(self):
         done = subprocess.run([str(self.cluster.programs / "leat-scheduler"), "--home",
                                str(self.cluster.home)], capture_output=True, timeout=30,

@@ -2,7 +2,7 @@
 back byte by byte."""
 
 import json
-import unittest
+import subprocess
 
 from support import ClusterTest, main
 
@@ -34,6 +34,31 @@ class SubmitRunTest(ClusterTest):
         job = self.shell_job("seq 1 1000000")
         self.cluster.wait(job)
         self.assertEqual(self.log(f"{job}.0"), b"".join(b"%d\n" % n for n in range(1, 1000001)))
+
+    def test_logs_can_be_followed_while_the_task_runs(self):
+        gate = self.pipe("gate")
+        job = self.shell_job("echo first; read _ < gate; echo second")
+        following = subprocess.Popen(self.cluster.command("logs", f"{job}.0", "-f"),
+                                     env=self.cluster.environment(), stdout=subprocess.PIPE)
+        self.addCleanup(following.kill)
+        self.assertEqual(following.stdout.readline(), b"first\n")
+        gate.release()
+        self.assertEqual(following.communicate(timeout=60)[0], b"second\n")
+        self.assertEqual(following.returncode, 0)
+
+    def test_cores_are_bound_when_asked(self):
+        job = self.submit("--array", "1-4", "--bind", "--", "/usr/bin/nproc")
+        self.cluster.wait(job)
+        for index in range(1, 5):
+            self.assertEqual(self.log(f"{job}.{index}"), b"1\n")
+
+    def test_a_task_may_have_a_directory_of_its_own(self):
+        job = self.shell_job('cd "$LEAT_TASK_DIR" && ls -A | wc -l && touch mine && pwd', "--array",
+                             "1-6", "--task-dir")
+        self.cluster.wait(job)
+        texts = [self.log(f"{job}.{n}").decode().split() for n in range(1, 7)]
+        self.assertEqual([empty for empty, _ in texts], ["0"] * 6)
+        self.assertEqual(len({place for _, place in texts}), 6)
 
     def test_a_task_has_the_surroundings_that_were_asked_for(self):
         script = ('cat > /dev/null; pwd; echo "$LEAT_JOB_ID $LEAT_TASK_INDEX $LEAT_TASK_COUNT '
