@@ -101,6 +101,8 @@ class BlobUpload final : public schema::Upload::Server {
       if (sealed.ok()) {
         SealedBlob blob = std::move(sealed).value();
         refusal_ = invalid("the upload is finished already");
+        // The disk goes on without the call; the call must not outlive its session.
+        context.allowCancellation();
         return store(context, kj::mv(blob));
       }
       fail(sealed.refusal());

@@ -88,6 +88,8 @@ Result<Done> BlobStore::prepare() {
   if (!swept.ok()) return swept;
   for (unsigned i = 0; i < kSubdirectories; ++i) {
     const std::string path = directory_ + "/" + subdirectory_name(i);
+    // Made here, looked at there: that function would sync after each of them.
+    ::mkdir(path.c_str(), 0700);
     const Result<Done> made = transport::ensure_private_directory(path);
     if (!made.ok()) return made;
     const Result<Done> counted = count(path);

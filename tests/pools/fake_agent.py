@@ -2,14 +2,13 @@
 """fake_agent.py - an agent and a warden that do nothing but live and die as real ones do.
 
 FAKE_MODE in the environment: "normal"; "dies" (ends at once, without a warden); "stubborn"
-(ignores SIGTERM and the death of its warden, and so does its warden); "refused" (starts a warden,
-then exits with 4 when it is told to by the file DIR/refuse).
+(ignores SIGTERM and the death of its warden, and so does its warden). On SIGUSR1 it exits with 4,
+as an agent does that the head has refused.
 """
 import os
 import select
 import signal
 import sys
-import time
 
 
 def start_ticks(pid):
@@ -20,13 +19,14 @@ def start_ticks(pid):
     return int(fields[19])
 
 
-def be_warden(directory, mode):
+def be_warden(directory, mode, ready):
     os.setsid()
     if mode == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with open(directory + "/warden.pid.new", "w") as f:
         f.write(f"{os.getpid()} {start_ticks(os.getpid())}\n")
     os.rename(directory + "/warden.pid.new", directory + "/warden.pid")
+    os.close(ready)
     while True:
         signal.pause()
 
@@ -44,14 +44,16 @@ def live_warden(directory):
 
 
 def start_warden(directory, mode):
+    waits, ready = os.pipe()
     child = os.fork()
     if child == 0:
         if os.fork() == 0:
-            be_warden(directory, mode)
+            be_warden(directory, mode, ready)
         os._exit(0)
+    os.close(ready)
     os.waitpid(child, 0)
-    while live_warden(directory) is None:
-        time.sleep(0.002)
+    os.read(waits, 1)
+    os.close(waits)
 
 
 def main():
@@ -72,15 +74,12 @@ def main():
         sys.exit(0)
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN if mode == "stubborn" else stop)
+    signal.signal(signal.SIGUSR1, lambda *_: sys.exit(4))
     open(directory + "/attached", "w").close()
-    while True:
-        ready, _, _ = select.select([warden_fd], [], [], 0.01)
-        if mode == "refused" and os.path.exists(directory + "/refuse"):
-            sys.exit(4)
-        if ready and mode != "stubborn":
-            sys.exit(1)
-        if ready:
-            time.sleep(0.05)
+    select.select([warden_fd], [], [])
+    while mode == "stubborn":
+        signal.pause()
+    sys.exit(1)
 
 
 main()

@@ -102,10 +102,9 @@ TEST_F(LocalPoolTest, GivesUpAnAgentThatNeverGetsAWarden) {
 }
 
 TEST_F(LocalPoolTest, DoesNotRestartAnAgentThatTheHeadRefused) {
-  mode("refused");
   open();
   const Instance instance = create_whole(order(1));
-  write_text(directory(instance.node) + "/refuse", "");
+  ::kill(instance.agent_pid, SIGUSR1);
   const InstanceChange gone = next(InstanceState::kGone);
   EXPECT_EQ(gone.proof, "agent and warden processes ended");
   EXPECT_FALSE(process_lives(instance.warden_pid));

@@ -177,6 +177,23 @@ TEST_F(DaemonTest, RefusesAHomeThatIsNotInOrder) {
   EXPECT_EQ(daemon.end(0), 2);
 }
 
+TEST_F(DaemonTest, EndsInGoodOrderWhileUploadsRun) {
+  Daemon daemon(arguments());
+  ASSERT_EQ(daemon.ready_line(), "ready");
+  const std::string write = home_.ticket(Ticket::Right::kWrite, kUser);
+  StoreClient user(*loop_, home_, address(), kUser);
+  kj::Vector<kj::Promise<void>> uploads;
+  for (std::uint64_t i = 0; i < 40; ++i) {
+    const std::string bytes = some_bytes(100'000, i);
+    uploads.add(
+        put_blob(user.store(), write, bytes.size(), memory_source(bytes)).then([&](Result<Blob>) {
+          ::kill(daemon.pid(), SIGTERM);
+        }));
+  }
+  loop_->within(kj::joinPromises(uploads.releaseAsArray()));
+  EXPECT_EQ(daemon.end(0), 0);
+}
+
 // Uploads many blobs at once and kills the store in the middle. What was acknowledged is whole;
 // what was not is whole or absent.
 TEST_F(DaemonTest, KeepsWhatItAcknowledgedThroughKills) {
