@@ -58,8 +58,8 @@ def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
 
 
 class Cluster:
-    """`with Cluster(programs) as cluster:` has a head with `nodes` local nodes, or those of the file
-    `pool`.
+    """`with Cluster(programs) as cluster:` has a head with `nodes` local nodes, or those of the
+    file `pool`.
 
     Owns its home directory and every process in it; both are gone at the end. With LEAT_KEEP set
     in the environment the directory stays for a look.
@@ -201,9 +201,9 @@ class Cluster:
     def processes(self) -> list[int]:
         """Ours that are alive: shown by status at any time, or started with this home."""
         mine = {pid for pid in self.seen if is_alive(pid) and self._is_ours(pid)}
-        for entry in pathlib.Path("/proc").iterdir():
-            if entry.name.isdigit() and is_alive(int(entry.name)) and self._is_ours(int(entry.name)):
-                mine.add(int(entry.name))
+        for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()]:
+            if is_alive(pid) and self._is_ours(pid):
+                mine.add(pid)
         return sorted(mine - {os.getpid()})
 
     def _is_ours(self, pid: int) -> bool:

@@ -1,4 +1,4 @@
-"""cancel_limits_retries_test.py - ends that somebody wants: cancel, wall-clock limits, output limits,
+"""cancel_limits_retries_test.py - ends that somebody wants: cancel, limits of time and of output,
 retries, and programs that resist."""
 
 from support import ClusterTest, main, wait_for_end

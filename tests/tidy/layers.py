@@ -75,8 +75,14 @@ class Layers:
         return path.split("/", 1)[0] in self.top
 
 
+def matches(path: str, glob: str) -> bool:
+    """Part by part: `a/*` is what stands in a, not what stands in folders of it."""
+    parts, globs = path.split("/"), glob.split("/")
+    return len(parts) == len(globs) and all(map(fnmatch.fnmatchcase, parts, globs))
+
+
 def is_among(path: str, globs: list[str]) -> bool:
-    return any(fnmatch.fnmatchcase(path, glob) for glob in globs)
+    return any(matches(path, glob) for glob in globs)
 
 
 def quoted_problem(layers: Layers, source: Source, target: str) -> str | None:

@@ -46,6 +46,10 @@ class LayersTest(unittest.TestCase):
     def test_refuses_a_library_outside_its_file(self):
         self.assertTrue(arrow_problems("store/store.cc", "#include <sqlite3.h>"))
 
+    def test_takes_a_star_for_one_folder_only(self):
+        self.assertTrue(layers.matches("agent/a.cc", "agent/*"))
+        self.assertFalse(layers.matches("agent/warden/a.cc", "agent/*"))
+
     def test_refuses_unknown_folders_and_bare_names(self):
         self.assertTrue(arrow_problems("core/a.cc", '#include "b.h"'))
         self.assertTrue(arrow_problems("core/a.cc", '#include "util/b.h"'))
