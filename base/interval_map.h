@@ -2,13 +2,13 @@
 
 // interval_map.h - a value for every number of a line, equal neighbours folded.
 
+#include <algorithm>
 #include <cstdint>
-#include <iterator>
-#include <map>
 #include <utility>
 
 #include "base/check.h"
 #include "base/interval_set.h"
+#include "base/sorted_chunks.h"
 
 namespace leat {
 
@@ -21,7 +21,7 @@ class IntervalMap {
  public:
   IntervalMap() = default;
   IntervalMap(std::uint64_t size, V value) : size_(size) {
-    if (size > 0) entries_.emplace(0, std::move(value));
+    if (size > 0) entries_.insert(entries_.end(), 0, std::move(value));
   }
 
   std::uint64_t size() const { return size_; }
@@ -30,7 +30,7 @@ class IntervalMap {
   // Precondition: number < size().
   const V& at(std::uint64_t number) const {
     LEAT_CHECK(number < size_);
-    return std::prev(entries_.upper_bound(number))->second;
+    return entries_.value(entry_of(number));
   }
 
   // Gives every number of `where` the value `value`.
@@ -42,10 +42,16 @@ class IntervalMap {
   template <typename Change>
   void change(Interval where, Change change) {
     LEAT_CHECK(where.first <= where.last && where.last < size_);
-    auto at = split(where.first);
-    const auto end = where.last + 1 == size_ ? entries_.end() : split(where.last + 1);
-    for (auto i = at; i != end; ++i) change(i->second);
-    fold(at, end);
+    if (where.last + 1 < size_) split(where.last + 1);
+    split(where.first);
+    auto i = entry_of(where.first);
+    // One entry more than was changed is compared, so that the neighbour behind folds too.
+    bool last = false;
+    while (!last && i != entries_.end()) {
+      last = entries_.key(i) > where.last;
+      if (!last) change(entries_.value(i));
+      i = fold_into_previous(i);
+    }
   }
 
   // Calls visit(Interval, const V&) for every entry that meets `where`, cut to it.
@@ -53,11 +59,12 @@ class IntervalMap {
   void for_each(Interval where, Visit visit) const {
     if (size_ == 0) return;
     LEAT_CHECK(where.first <= where.last && where.last < size_);
-    for (auto i = std::prev(entries_.upper_bound(where.first));
-         i != entries_.end() && i->first <= where.last; ++i) {
-      const std::uint64_t first = i->first < where.first ? where.first : i->first;
-      const std::uint64_t entry_last = last_of(i);
-      visit(Interval{first, entry_last > where.last ? where.last : entry_last}, i->second);
+    for (auto i = entry_of(where.first); i != entries_.end() && entries_.key(i) <= where.last;
+         i = entries_.next(i)) {
+      const std::uint64_t first = std::max(entries_.key(i), where.first);
+      const auto after = entries_.next(i);
+      const std::uint64_t last = after == entries_.end() ? size_ - 1 : entries_.key(after) - 1;
+      visit(Interval{first, std::min(last, where.last)}, entries_.value(i));
     }
   }
 
@@ -67,38 +74,28 @@ class IntervalMap {
   }
 
  private:
-  using Entries = std::map<std::uint64_t, V>;
+  using Entries = SortedChunks<V>;  // first number -> value
 
-  std::uint64_t last_of(typename Entries::const_iterator i) const {
-    const auto after = std::next(i);
-    return (after == entries_.end() ? size_ : after->first) - 1;
+  typename Entries::Cursor entry_of(std::uint64_t number) const {
+    return entries_.previous(entries_.above(number));
   }
 
-  // The entry that begins at `number`, made by cutting if need be.
-  typename Entries::iterator split(std::uint64_t number) {
-    auto i = std::prev(entries_.upper_bound(number));
-    if (i->first == number) return i;
-    return entries_.emplace_hint(std::next(i), number, i->second);
+  // Makes an entry begin at `number`.
+  void split(std::uint64_t number) {
+    const auto after = entries_.above(number);
+    const auto before = entries_.previous(after);
+    if (entries_.key(before) < number) entries_.insert(after, number, V(entries_.value(before)));
   }
 
-  // Joins equal neighbours from the entry before `at` to the entry at `end`.
-  void fold(typename Entries::iterator at, typename Entries::iterator end) {
-    if (at != entries_.begin()) --at;
-    for (;;) {
-      const auto after = std::next(at);
-      if (after == entries_.end()) return;
-      const bool was_last = after == end;
-      if (after->second == at->second) {
-        entries_.erase(after);
-      } else {
-        at = after;
-      }
-      if (was_last) return;
-    }
+  // Drops the entry if it is as the one before it. Returns where the next stands.
+  typename Entries::Cursor fold_into_previous(typename Entries::Cursor i) {
+    if (i == entries_.begin()) return entries_.next(i);
+    if (!(entries_.value(entries_.previous(i)) == entries_.value(i))) return entries_.next(i);
+    return entries_.erase(i);
   }
 
   std::uint64_t size_ = 0;
-  Entries entries_;  // first number -> value
+  Entries entries_;
 };
 
 }  // namespace leat

@@ -1,48 +1,58 @@
 #include "base/interval_set.h"
 
 #include <algorithm>
-#include <iterator>
 
 #include "base/check.h"
 
 namespace leat {
 
+IntervalSet::Intervals::Cursor IntervalSet::reaching(std::uint64_t number) const {
+  const auto after = intervals_.above(number);
+  if (after == intervals_.begin()) return after;
+  const auto before = intervals_.previous(after);
+  return intervals_.value(before) >= number ? before : after;
+}
+
 void IntervalSet::insert(Interval interval) {
   LEAT_CHECK(interval.first <= interval.last);
   LEAT_CHECK(interval.last < kNumberMax);
-  std::uint64_t first = interval.first;
-  std::uint64_t last = interval.last;
-  auto at = intervals_.upper_bound(first);
-  if (at != intervals_.begin()) {
-    const auto before = std::prev(at);
-    if (before->second + 1 >= first) at = before;
+  // Neighbours that touch are merged too.
+  auto at = reaching(interval.first == 0 ? 0 : interval.first - 1);
+  if (at == intervals_.end() || intervals_.key(at) > interval.last + 1) {
+    intervals_.insert(at, interval.first, interval.last);
+    size_ += interval.size();
+    return;
   }
-  while (at != intervals_.end() && at->first <= last + 1) {
-    first = std::min(first, at->first);
-    last = std::max(last, at->second);
-    size_ -= at->second - at->first + 1;
-    at = intervals_.erase(at);
+  // The first that touches grows over all the others.
+  Interval grown = interval_at(at);
+  size_ -= grown.size();
+  grown.first = std::min(grown.first, interval.first);
+  grown.last = std::max(grown.last, interval.last);
+  for (auto other = intervals_.next(at);
+       other != intervals_.end() && intervals_.key(other) <= grown.last + 1;
+       other = intervals_.next(at)) {
+    size_ -= interval_at(other).size();
+    grown.last = std::max(grown.last, intervals_.value(other));
+    intervals_.erase(other);
   }
-  intervals_.emplace_hint(at, first, last);
-  size_ += last - first + 1;
+  intervals_.set_key(at, grown.first);
+  intervals_.value(at) = grown.last;
+  size_ += grown.size();
 }
 
 void IntervalSet::erase(Interval interval) {
   LEAT_CHECK(interval.first <= interval.last);
-  auto at = intervals_.upper_bound(interval.first);
-  if (at != intervals_.begin() && std::prev(at)->second >= interval.first) --at;
-  while (at != intervals_.end() && at->first <= interval.last) {
-    const auto [first, last] = *at;
-    size_ -= last - first + 1;
-    at = intervals_.erase(at);
-    if (last > interval.last) {
-      at = intervals_.emplace_hint(at, interval.last + 1, last);
-      size_ += last - interval.last;
-    }
-    if (first < interval.first) {
-      intervals_.emplace_hint(at, first, interval.first - 1);
-      size_ += interval.first - first;
-    }
+  auto at = reaching(interval.first);
+  while (at != intervals_.end() && intervals_.key(at) <= interval.last) {
+    const Interval old = interval_at(at);
+    const bool low = old.first < interval.first;
+    const bool high = old.last > interval.last;
+    size_ -= std::min(old.last, interval.last) - std::max(old.first, interval.first) + 1;
+    if (low) intervals_.value(at) = interval.first - 1;
+    if (low && high) intervals_.insert(intervals_.next(at), interval.last + 1, old.last);
+    if (!low && high) intervals_.set_key(at, interval.last + 1);
+    if (high) return;
+    at = low ? intervals_.next(at) : intervals_.erase(at);
   }
 }
 
@@ -64,22 +74,23 @@ bool IntervalSet::contains(std::uint64_t value) const {
 }
 
 bool IntervalSet::contains(Interval interval) const {
-  const auto after = intervals_.upper_bound(interval.first);
-  return after != intervals_.begin() && std::prev(after)->second >= interval.last;
+  const auto at = reaching(interval.first);
+  return at != intervals_.end() && intervals_.key(at) <= interval.first &&
+         intervals_.value(at) >= interval.last;
 }
 
 bool IntervalSet::intersects(Interval interval) const {
-  const auto after = intervals_.upper_bound(interval.last);
-  return after != intervals_.begin() && std::prev(after)->second >= interval.first;
+  const auto at = reaching(interval.first);
+  return at != intervals_.end() && intervals_.key(at) <= interval.last;
 }
 
 IntervalSet IntervalSet::within(Interval interval) const {
   IntervalSet result;
-  auto at = intervals_.upper_bound(interval.first);
-  if (at != intervals_.begin()) --at;
-  for (; at != intervals_.end() && at->first <= interval.last; ++at) {
-    if (at->second < interval.first) continue;
-    result.insert({std::max(at->first, interval.first), std::min(at->second, interval.last)});
+  for (auto at = reaching(interval.first);
+       at != intervals_.end() && intervals_.key(at) <= interval.last; at = intervals_.next(at)) {
+    const Interval found = interval_at(at);
+    result.insert(
+        Interval{std::max(found.first, interval.first), std::min(found.last, interval.last)});
   }
   return result;
 }
@@ -95,10 +106,11 @@ IntervalSet IntervalSet::intersection(const IntervalSet& other) const {
 
 IntervalSet IntervalSet::lowest(std::uint64_t count) const {
   IntervalSet result;
-  for (const auto& [first, last] : intervals_) {
-    if (count == 0) break;
-    const std::uint64_t taken = std::min(count, last - first + 1);
-    result.insert({first, first + taken - 1});
+  for (auto at = intervals_.begin(); at != intervals_.end() && count > 0;
+       at = intervals_.next(at)) {
+    const Interval found = interval_at(at);
+    const std::uint64_t taken = std::min(count, found.size());
+    result.insert(Interval{found.first, found.first + taken - 1});
     count -= taken;
   }
   return result;
@@ -106,7 +118,7 @@ IntervalSet IntervalSet::lowest(std::uint64_t count) const {
 
 Interval IntervalSet::front() const {
   LEAT_CHECK(!intervals_.empty());
-  return {intervals_.begin()->first, intervals_.begin()->second};
+  return interval_at(intervals_.begin());
 }
 
 std::vector<Interval> IntervalSet::intervals() const {

@@ -3,9 +3,10 @@
 // interval_set.h - a set of numbers, held as few intervals.
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <vector>
+
+#include "base/sorted_chunks.h"
 
 namespace leat {
 
@@ -59,7 +60,8 @@ class IntervalSet {
 
   template <typename Visit>
   void for_each(Visit visit) const {
-    for (const auto& [first, last] : intervals_) visit(Interval{first, last});
+    for (auto i = intervals_.begin(); i != intervals_.end(); i = intervals_.next(i))
+      visit(interval_at(i));
   }
 
   friend bool operator==(const IntervalSet& a, const IntervalSet& b) {
@@ -67,7 +69,15 @@ class IntervalSet {
   }
 
  private:
-  std::map<std::uint64_t, std::uint64_t> intervals_;  // first -> last
+  using Intervals = SortedChunks<std::uint64_t>;  // first -> last
+
+  Interval interval_at(Intervals::Cursor at) const {
+    return {intervals_.key(at), intervals_.value(at)};
+  }
+  // The first interval that ends at or after `number`.
+  Intervals::Cursor reaching(std::uint64_t number) const;
+
+  Intervals intervals_;
   std::uint64_t size_ = 0;
 };
 

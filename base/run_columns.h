@@ -46,6 +46,8 @@ class Column {
   }
 
   const std::vector<T>& values() const { return values_; }
+  // Whether all values are equal.
+  bool folded() const { return values_.size() <= 1; }
   // Whether this can describe `count` runs.
   bool fits(std::size_t count) const { return values_.size() <= 1 || values_.size() == count; }
 
