@@ -113,6 +113,12 @@ bool Placer::place_stage(const State& state, StageRef ref, Facts& out) {
   const auto is_reserved = [this](const Node& node) {
     return reserved_.contains(node.ref.id) || reserved_pools_.contains(node.pool);
   };
+  // A node that idles comes before a queue that runs low.
+  for (const Pool* pool : pools_of(state, *job->spec)) {
+    if (reserved_pools_.contains(pool->id)) continue;
+    const auto found = state.capacity().tightest(pool->id, stage->spec->resources, reserved_);
+    if (found) return claim(state, *state.node(*found), ref, *stage, out);
+  }
   const auto hungry = state.hungry().find(ref);
   if (hungry != state.hungry().end()) {
     for (const NodeId id : hungry->second) {
@@ -120,11 +126,6 @@ bool Placer::place_stage(const State& state, StageRef ref, Facts& out) {
       if (node == nullptr || is_reserved(*node)) continue;
       if (refill(state, *node, ref, *stage, out)) return true;
     }
-  }
-  for (const Pool* pool : pools_of(state, *job->spec)) {
-    if (reserved_pools_.contains(pool->id)) continue;
-    const auto found = state.capacity().tightest(pool->id, stage->spec->resources, reserved_);
-    if (found) return claim(state, *state.node(*found), ref, *stage, out);
   }
   reserve(state, *job, *stage);
   return false;

@@ -120,6 +120,7 @@ TEST(Placement, AsksForQueuedTasksBackWhenANodeIdles) {
   RunRow back;
   back.outcome = Outcome::kWithdrawn;
   w.end(busy, {{job, 0}, 1, IndexList(Stride{7, 1, 1})}, back);
+  w.starts();
   w.place();
   EXPECT_EQ(w.starts().at(0).node, idle);
 }
