@@ -92,7 +92,11 @@ class Cluster:
     # --- commands ---
 
     def environment(self, **more: str) -> dict[str, str]:
-        return {**os.environ, "LEAT_HOME": str(self.home), **more}
+        variables = {**os.environ, "LEAT_HOME": str(self.home), **more}
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
+            if name in variables:  # what sanitizers have to say must outlive the node it is about
+                variables[name] += f":log_path={self.folder}/sanitizer"
+        return variables
 
     def command(self, *args) -> list[str]:
         return [str(self.programs / "leat"), *(str(arg) for arg in args)]
@@ -210,7 +214,21 @@ class Cluster:
         arguments = process_file(pid, "cmdline") or ""
         return str(self.folder) in arguments
 
+    def complaints(self) -> list[str]:
+        """What daemons have said that must never be said: failed checks, sanitizer reports."""
+        found = [f"{path.name}: {path.read_text(errors='replace')}"
+                 for path in self.folder.glob("sanitizer.*")]
+        for path in [*self.home.glob("log/*.log"), *self.home.glob("nodes/*/*.log")]:
+            if path.name == "runs.log":
+                continue
+            for line in path.read_text(errors="replace").splitlines():
+                if "leat: bug:" in line or "Sanitizer" in line or "terminate called" in line:
+                    found.append(f"{path.name}: {line}")
+        return found
+
     def close(self) -> None:
+        """Ends everything. Raises if a daemon has complained."""
+        found = self.complaints()
         try:
             self.run("down", "--force", seconds=40)
         except subprocess.TimeoutExpired:
@@ -220,7 +238,10 @@ class Cluster:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+        found += [complaint for complaint in self.complaints() if complaint not in found]
         if not self.keep:
             shutil.rmtree(self.folder, ignore_errors=True)
         else:
             print(f"kept: {self.folder}")
+        if found:
+            raise RuntimeError("daemons complained:\n" + "\n".join(found))
