@@ -1,0 +1,37 @@
+#pragma once
+
+// samples.h - one of every record with values that are written down, for codec and fixtures.
+
+#include <capnp/message.h>
+
+#include <map>
+#include <string>
+
+#include "base/random.h"
+#include "scheduler/core/messages.h"
+#include "scheduler/core/state.h"
+
+namespace leat::store {
+
+// One fact of each kind by the name of its fixture. The values never change: files in
+// tests/fixtures were written from them and must be read as them for ever.
+std::map<std::string, core::Fact> sample_facts();
+
+RunColumns sample_columns();
+core::Meta sample_meta();
+core::Pool sample_pool();
+core::Node sample_node();
+core::Job sample_job();
+// Ten tasks in six states.
+core::Stage sample_stage(const core::StageSpec& spec);
+
+// A schema JobSpec in which every field, also those of later versions, has a value of its own.
+void fill_job_spec(capnp::MessageBuilder& message);
+
+// Any fact of the kind with this number in the variant.
+core::Fact random_fact(std::size_t kind, Random& random);
+
+// Equal in every field; specs by their bytes.
+bool same(const core::Fact& a, const core::Fact& b);
+
+}  // namespace leat::store

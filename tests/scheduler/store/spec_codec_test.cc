@@ -1,0 +1,173 @@
+#include "scheduler/store/spec_codec.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "tests/scheduler/store/samples.h"
+#include "tests/scheduler/store/specs.h"
+
+namespace leat::store {
+namespace {
+
+TEST(SpecCodec, ReadsWhatTheCoreLooksAt) {
+  SpecMessage message(100, 10, 3);
+  message.job().setPriority(4);
+  message.job().initPools(2).set(1, "wide");
+  message.job().getPools().set(0, "narrow");
+  message.stage().setTimeLimitUs(5);
+  message.stage().setGraceUs(6);
+  message.stage().setLeaseUs(7);
+  message.stage().getMembers()[0].getResources().setMemoryBytes(8);
+  const Result<core::JobSpec> read = message.read();
+  ASSERT_TRUE(read.ok()) << read.refusal().message;
+  const core::JobSpec& spec = read.value();
+  EXPECT_EQ(spec.name, "sweep");
+  EXPECT_EQ(spec.priority, 4);
+  EXPECT_EQ(spec.pools, (std::vector<std::string>{"narrow", "wide"}));
+  EXPECT_EQ(spec.result_stage, 2);
+  ASSERT_EQ(spec.stages.size(), 3u);
+  EXPECT_EQ(spec.stages[0].indices, IndexList::parse("0-297:3").value());
+  EXPECT_EQ(spec.stages[0].resources, (core::Resources{1000, 8, 0}));
+  EXPECT_EQ(spec.stages[0].retries, 2u);
+  EXPECT_EQ(spec.stages[0].time_limit, Duration{5});
+  EXPECT_EQ(spec.stages[0].grace, Duration{6});
+  EXPECT_EQ(spec.stages[0].lease, Duration{7});
+  EXPECT_FALSE(spec.stages[0].reduces);
+  EXPECT_EQ(spec.stages[2].reduces, (core::ReduceInput{1, 10}));
+  EXPECT_FALSE(core::check(spec).has_value());
+}
+
+TEST(SpecCodec, KeepsTheWholeMessage) {
+  const core::JobSpec spec = sweep_spec(100, 10);
+  EXPECT_EQ(spec.encoded->size() % 8, 0u);
+  with_encoded(spec, [](schema::JobSpec::Reader job) {
+    EXPECT_EQ(job.getStages()[0].getProgram().getArgv()[1], "hello");
+    EXPECT_EQ(job.getStages()[0].getProgram().getEnvironment()[0].getValue(), "/bin");
+  });
+  const Result<core::JobSpec> again = restore_job_spec(*spec.encoded);
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again.value().stages, spec.stages);
+  EXPECT_EQ(*again.value().encoded, *spec.encoded);
+}
+
+struct Bad {
+  const char* name;
+  std::function<void(SpecMessage&)> spoil;
+  Reason reason;
+  const char* says;
+};
+
+const Bad kBad[] = {
+    {"gang", [](SpecMessage& m) { m.stage().getMembers()[0].setCount(2); },
+     Reason::kNotInThisVersion, "tasks on several nodes: not in this version"},
+    {"two members", [](SpecMessage& m) { m.stage().initMembers(2); }, Reason::kNotInThisVersion,
+     "tasks on several nodes: not in this version"},
+    {"no member", [](SpecMessage& m) { m.stage().initMembers(0); }, Reason::kInvalid,
+     "no member says what a task needs"},
+    {"gpus", [](SpecMessage& m) { m.stage().getMembers()[0].getResources().setGpus(1); },
+     Reason::kNotInThisVersion, "gpus: not in this version"},
+    {"counters", [](SpecMessage& m) { m.stage().getMembers()[0].getResources().initCounters(1); },
+     Reason::kNotInThisVersion, "resource counters: not in this version"},
+    {"after", [](SpecMessage& m) { m.stage().initAfter(1); }, Reason::kNotInThisVersion,
+     "dependencies (after): not in this version"},
+    {"requires", [](SpecMessage& m) { m.job().initRequires(1).set(0, "x"); },
+     Reason::kNotInThisVersion, "labels that a node must have (requires): not in this version"},
+    {"exclusive", [](SpecMessage& m) { m.job().setExclusive(true); }, Reason::kNotInThisVersion,
+     "whole nodes (exclusive): not in this version"},
+    {"node loss",
+     [](SpecMessage& m) { m.stage().setOnNodeLoss(schema::StageSpec::OnNodeLoss::FAIL); },
+     Reason::kNotInThisVersion, "on-node-loss other than requeue: not in this version"},
+    {"exclusive run", [](SpecMessage& m) { m.stage().setExclusiveRun(true); },
+     Reason::kNotInThisVersion, "exclusive runs: not in this version"},
+    {"start within", [](SpecMessage& m) { m.stage().setStartWithinUs(1); },
+     Reason::kNotInThisVersion, "start-within: not in this version"},
+    {"no program", [](SpecMessage& m) { m.stage().getProgram().initArgv(0); }, Reason::kInvalid,
+     "no program is named"},
+    {"empty program", [](SpecMessage& m) { m.stage().getProgram().getArgv().set(0, ""); },
+     Reason::kInvalid, "no program is named"},
+    {"zero in an argument",
+     [](SpecMessage& m) { m.stage().getProgram().getArgv().set(1, kj::StringPtr("a\0b", 3)); },
+     Reason::kInvalid, "an argument contains a zero byte"},
+    {"name with =",
+     [](SpecMessage& m) { m.stage().getProgram().getEnvironment()[0].setName("A=B"); },
+     Reason::kInvalid, "a name in the environment is empty or contains = or 0"},
+    {"no name", [](SpecMessage& m) { m.stage().getProgram().getEnvironment()[0].setName(""); },
+     Reason::kInvalid, "a name in the environment is empty or contains = or 0"},
+    {"zero in a value",
+     [](SpecMessage& m) {
+       m.stage().getProgram().getEnvironment()[0].setValue(kj::StringPtr("\0", 1));
+     },
+     Reason::kInvalid, "the value of PATH contains a zero byte"},
+    {"relative directory", [](SpecMessage& m) { m.stage().getProgram().setDirectory("here"); },
+     Reason::kInvalid, "the working directory must be an absolute path"},
+    {"no directory", [](SpecMessage& m) { m.stage().getProgram().setDirectory(""); },
+     Reason::kInvalid, "the working directory must be an absolute path"},
+    {"empty pool name", [](SpecMessage& m) { m.job().initPools(1); }, Reason::kInvalid,
+     "the name of a pool must have 1 to 256 bytes"},
+    {"too many stages", [](SpecMessage& m) { m.job().initStages(65); }, Reason::kInvalid,
+     "more than 64 stages"},
+    {"stride out of range", [](SpecMessage& m) { m.stage().getIndices()[0].setStep(0); },
+     Reason::kInvalid, "stage 0: index list: a stride is out of range"},
+    {"strides out of order", [](SpecMessage& m) { m.stage().initIndices(2); }, Reason::kInvalid,
+     "stage 0: index list: strides are not sorted"},
+    {"lines without bytes",
+     [](SpecMessage& m) { m.stage().initInputs().initLines().setLines(100); }, Reason::kInvalid,
+     "an input without its bytes"},
+    {"lines and chunk",
+     [](SpecMessage& m) {
+       auto lines = m.stage().initInputs().initLines();
+       lines.setLines(100);
+       lines.setChunk(2);
+     },
+     Reason::kInvalid, "the number of tasks does not match lines and chunk"},
+    {"no lines", [](SpecMessage& m) { m.stage().initInputs().initLines(); }, Reason::kInvalid,
+     "the input has no lines"},
+    {"chunk of nothing", [](SpecMessage& m) { m.stage().initInputs().initLines().setChunk(0); },
+     Reason::kInvalid, "a chunk needs at least one line"},
+    {"too large",
+     [](SpecMessage& m) {
+       m.stage().getProgram().getArgv().set(1, kj::str(kj::repeat('x', 5 << 20)));
+     },
+     Reason::kInvalid,
+     "the job is larger than 4 MiB: its environment, arguments and lists together"},
+};
+
+TEST(SpecCodec, RefusesWithTheReason) {
+  for (const Bad& bad : kBad) {
+    SpecMessage message(100);
+    bad.spoil(message);
+    const Result<core::JobSpec> read = message.read();
+    ASSERT_FALSE(read.ok()) << bad.name;
+    EXPECT_EQ(read.refusal().reason, bad.reason) << bad.name;
+    EXPECT_EQ(read.refusal().message, bad.says) << bad.name;
+  }
+}
+
+TEST(SpecCodec, NamesTheStageWhenThereAreSeveral) {
+  SpecMessage message(100, 10);
+  message.job().getStages()[1].initAfter(1);
+  EXPECT_EQ(message.read().refusal().message, "stage 1: dependencies (after): not in this version");
+}
+
+TEST(SpecCodec, TakesBackWhatWasAcceptedOnce) {
+  // What this version would refuse from a user, it still reads from its store.
+  SpecMessage message(100);
+  message.job().setExclusive(true);
+  EXPECT_TRUE(restore_job_spec(message.job().asReader()).ok());
+}
+
+TEST(SpecCodec, RefusesAPoolOfGpus) {
+  capnp::MallocMessageBuilder message;
+  auto pool = message.initRoot<schema::PoolSpec>();
+  pool.setName("p");
+  pool.setDeclared(true);
+  pool.initShape().setGpus(1);
+  const auto read = read_pool_spec(pool.asReader());
+  ASSERT_FALSE(read.ok());
+  EXPECT_EQ(read.refusal().reason, Reason::kNotInThisVersion);
+  EXPECT_EQ(read.refusal().message, "pool: gpus: not in this version");
+}
+
+}  // namespace
+}  // namespace leat::store
