@@ -1,3 +1,5 @@
+// cells_codec.cc - the cells of a stretch of tasks, as columns.
+
 #include <algorithm>
 #include <limits>
 #include <vector>
@@ -6,8 +8,6 @@
 #include "scheduler/store/message_bytes.h"
 #include "scheduler/store/row_codec.h"
 #include "schema/snapshot.capnp.h"
-
-// The cells of a stretch of tasks, as columns.
 
 namespace leat::store {
 namespace {

@@ -93,8 +93,9 @@ Result<std::unique_ptr<StoreFile>> StoreFile::open(const std::string& path) {
     file->seal_ = {tables.number("snapshot_sequence"),
                    Time{Duration{static_cast<std::int64_t>(tables.number("snapshot_time_us"))}}};
     Cursor oldest = tables.oldest_turn.start();
-    if (oldest.next() && !oldest.is_null(0))
-      file->oldest_turn_ = static_cast<std::uint64_t>(oldest.number(0));
+    const bool some = oldest.next() && !oldest.is_null(0);
+    file->oldest_turn_ =
+        some ? static_cast<std::uint64_t>(oldest.number(0)) : file->seal_.sequence + 1;
     return file;
   });
 }

@@ -1,10 +1,12 @@
+// touched_rows.cc - which rows of the snapshot a fact changes.
+//
+// Naming one too many costs a few bytes; naming one too few loses a change: the crash tests compare
+// digests.
+
 #include <algorithm>
 
 #include "base/check.h"
 #include "scheduler/store/snapshot.h"
-
-// Which rows of the snapshot a fact changes. Naming one too many costs a few bytes; naming one
-// too few loses a change: the crash tests compare digests.
 
 namespace leat::store {
 namespace {
