@@ -173,7 +173,7 @@ void write_start_set(const StartSet& set, schema::StartSet::Builder out) {
       write_run_set(part.runs, parts[k].initRuns());
       write_node(part.node, parts[k].initNode());
       parts[k].setAddress(part.address);
-      parts[k].setTicket(kj::StringPtr(part.ticket).asBytes());
+      parts[k].setTicket(kj::arrayPtr(part.ticket.data(), part.ticket.size()).asBytes());
     }
   }
   out.setJobName(set.job_name);

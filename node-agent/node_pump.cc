@@ -141,6 +141,8 @@ void Node::send_reports() {
 }
 
 void Node::forget(JobId job) {
+  const auto known = stages_.lower_bound(StageRef{job, 0});
+  if (known == stages_.end() || known->first.job != job) return;  // the head repeats itself
   parts_.log.forgotten(job);
   runner_->forget(job);
   parts_.inputs.forget(job);

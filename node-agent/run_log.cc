@@ -110,9 +110,11 @@ class Recovery {
           stages_[set.value().runs.stage] = std::move(set).value();
         break;
       }
-      case LogKind::kEnded:
-        load_ended(take_ended(in), in.done());
+      case LogKind::kEnded: {
+        const Ended ended = take_ended(in);
+        if (in.done()) load_ended(ended);
         break;
+      }
       case LogKind::kAcknowledged: {
         const RunSet runs = take_runs(in);
         if (!in.done()) break;
@@ -149,8 +151,7 @@ class Recovery {
   }
 
  private:
-  void load_ended(const Ended& ended, bool is_sound) {
-    if (!is_sound) return;
+  void load_ended(const Ended& ended) {
     std::size_t n = 0;
     ended.runs.indices.for_each([this, &ended, &n](Index index) {
       ended_[run_id(ended.runs.stage, ended.runs.attempt, index)] = {row_of(ended.columns, n++),
