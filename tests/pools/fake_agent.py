@@ -10,6 +10,8 @@ import select
 import signal
 import sys
 
+LIFE_SECONDS = 120  # whatever becomes of the test, nothing of it is left for long
+
 
 def start_ticks(pid):
     with open(f"/proc/{pid}/stat") as f:
@@ -21,6 +23,7 @@ def start_ticks(pid):
 
 def be_warden(directory, mode, ready):
     os.setsid()
+    signal.alarm(LIFE_SECONDS)
     if mode == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with open(directory + "/warden.pid.new", "w") as f:
@@ -61,6 +64,7 @@ def main():
     mode = os.environ.get("FAKE_MODE", "normal")
     with open(directory + "/starts", "a") as f:
         f.write(f"{os.getpid()} {' '.join(sys.argv[1:])}\n")
+    signal.alarm(LIFE_SECONDS)
     if mode == "dies":
         sys.exit(2)
     if live_warden(directory) is None:

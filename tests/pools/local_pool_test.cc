@@ -1,5 +1,6 @@
 // local_pool_test.cc - nodes as processes: made once, found again, proved gone.
 
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <thread>
@@ -173,6 +174,7 @@ TEST_F(LocalPoolTest, OutlivesAHeadThatIsKilled) {
 TEST_F(LocalPoolTest, DoesNotTakeALaterProcessWithTheSamePidForItsOwn) {
   const pid_t innocent = ::fork();
   if (innocent == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::pause();
     ::_exit(0);
   }
@@ -214,6 +216,7 @@ TEST_F(LocalPoolTest, DestroysWithoutLeavingAProcess) {
   write_text(directory(instance.node) + "/node.token", "00ff00ff00ff00ff00ff00ff00ff00ff\n");
   const pid_t stray = ::fork();
   if (stray == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     const char* const argv[] = {"/bin/sleep", "1000", nullptr};
     const char* const environment[] = {"LEAT_RUN_TOKEN=00ff00ff00ff00ff00ff00ff00ff00ff.1.0.5.1",
                                        nullptr};

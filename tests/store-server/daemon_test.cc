@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <csignal>
@@ -24,6 +25,7 @@ class Daemon {
     arguments.insert(arguments.begin(), LEAT_STORE);
     pid_ = ::fork();
     if (pid_ == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       ::dup2(errors[1], 2);
       ::dup2(ready[1], 99);
       std::vector<char*> argv;
