@@ -1,4 +1,4 @@
-// What the core gives back: launches, reports, and the answer to "what is here".
+// agent_core_outcome.cc - what the core gives back: launches, reports, and what is here.
 #include <algorithm>
 #include <utility>
 

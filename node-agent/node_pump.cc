@@ -1,4 +1,4 @@
-// What a node does once per turn of the loop: keeps results, carries out decisions, reports.
+// node_pump.cc - what a node does once per turn: keeps results, carries out decisions, reports.
 #include <algorithm>
 #include <utility>
 
