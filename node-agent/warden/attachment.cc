@@ -84,6 +84,12 @@ bool Attachment::watch(int fd, std::uint32_t source) {
   return epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
+// Closing would not do: the agent has the same eventfd, and a child that is just being started has
+// a copy of every descriptor.
+void Attachment::unwatch(int fd) {
+  epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
+}
+
 Attachment::Change Attachment::on_ready(std::uint32_t source, std::int64_t now_us,
                                         std::uint32_t floor_kib) {
   if (source == kListener) {
@@ -119,7 +125,7 @@ Attachment::Change Attachment::hear(Peer& peer, std::uint32_t floor_kib) {
   if (attached() && agent_has_gone()) return Change::kDetached;
   Hello hello;
   Fd socket = std::move(peer.socket);
-  epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, socket.get(), nullptr);
+  unwatch(socket.get());
   if (recv(socket.get(), &hello, sizeof hello, MSG_DONTWAIT) != sizeof hello) return Change::kNone;
   if (hello.magic != kRingMagic) return Change::kNone;
   if (hello.version != kRingVersion) {
@@ -174,8 +180,8 @@ bool Attachment::welcome(int socket, AttachStatus status, std::uint32_t floor_ki
 }
 
 void Attachment::drop() {
-  // The agent may hold the same eventfd for longer, so closing ours would not end the watch.
-  if (attached()) epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, rings_->to_warden_fd(), nullptr);
+  if (attached()) unwatch(rings_->to_warden_fd());
+  unwatch(agent_.get());
   agent_.reset();
   rings_.reset();
 }
@@ -185,6 +191,7 @@ std::int64_t Attachment::on_time(std::int64_t now_us) {
   for (Peer& peer : peers_) {
     if (!peer.socket) continue;
     if (peer.deadline_us <= now_us) {
+      unwatch(peer.socket.get());
       peer.socket.reset();
     } else if (due_us < 0 || peer.deadline_us < due_us) {
       due_us = peer.deadline_us;

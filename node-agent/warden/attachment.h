@@ -87,6 +87,7 @@ class Attachment {
   bool agent_has_gone();
   bool welcome(int socket, AttachStatus status, std::uint32_t floor_kib);
   bool watch(int fd, std::uint32_t source);
+  void unwatch(int fd);
 
   Fd listener_;
   int epoll_fd_;

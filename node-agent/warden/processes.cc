@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdlib>
 
@@ -65,17 +66,14 @@ std::optional<Process> parse_stat(std::string_view text) {
   if (text.size() < 2) return std::nullopt;
   process.state = text.front();
   text.remove_prefix(2);
-  // Fields 4 to 22 of proc(5): parent, group, session, 15 others, start time.
-  std::int64_t ignored = 0;
-  if (!take_number(text, ' ', process.parent) || !take_number(text, ' ', ignored) ||
-      !take_number(text, ' ', process.session))
-    return std::nullopt;
-  for (int field = 7; field < 22; ++field) {
-    const std::size_t end = text.find(' ');
-    if (end == std::string_view::npos) return std::nullopt;
-    text.remove_prefix(end + 1);
-  }
-  if (!take_number(text, ' ', process.start_ticks)) return std::nullopt;
+  constexpr int kFirst = 4;  // as proc(5) counts the fields
+  std::array<std::int64_t, 22 - kFirst + 1> fields{};
+  for (std::int64_t& field : fields)
+    if (!take_number(text, ' ', field)) return std::nullopt;
+  process.parent = static_cast<int>(fields[4 - kFirst]);
+  process.session = static_cast<int>(fields[6 - kFirst]);
+  process.threads = static_cast<int>(fields[20 - kFirst]);
+  process.start_ticks = static_cast<std::uint64_t>(fields[22 - kFirst]);
   return process;
 }
 

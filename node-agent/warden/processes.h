@@ -18,9 +18,11 @@ struct Process {
   int parent = 0;
   int session = 0;
   char state = '?';
+  int threads = 0;
   std::uint64_t start_ticks = 0;  // since boot; with the pid, a name that is never used again
 
-  bool dead() const { return state == 'Z' || state == 'X'; }
+  // A process whose first thread has ended shows as a zombie although its others run on.
+  bool dead() const { return (state == 'Z' || state == 'X') && threads <= 1; }
 };
 
 // Reads the text of /proc/PID/stat. The name in it may hold blanks, brackets and line ends.

@@ -146,16 +146,31 @@ void Runs::on_watch(Watch watch, RunRef ref, std::int64_t now_us) {
       if (run->pidfd) reap(*run, now_us);
       return;
     case Watch::kOut:
-      return on_pipe(run->out);
-    case Watch::kErr:
-      return on_pipe(run->err);
+    case Watch::kErr: {
+      Capture& capture = watch == Watch::kOut ? run->out : run->err;
+      // More than one visit's worth: ask again, and let the others have their turn.
+      if (visit_pipe(capture) && !this->watch(capture.pipe_fd(), watch, ref))
+        young_.emplace_back(now_us, ref);
+      return;
+    }
     case Watch::kOther:
       return;
   }
 }
 
-void Runs::on_pipe(Capture& capture) {
-  if (capture.open() && capture.drain(kPipeVisitBytes) == Capture::Flow::kEnded) capture.close();
+// True if there is more to move than one visit may.
+bool Runs::visit_pipe(Capture& capture) {
+  if (!capture.open()) return false;
+  switch (capture.drain(kPipeVisitBytes)) {
+    case Capture::Flow::kEnded:
+      capture.close();
+      return false;
+    case Capture::Flow::kOpen:
+      return false;
+    case Capture::Flow::kMore:
+      return true;
+  }
+  return false;
 }
 
 void Runs::reap(Run& run, std::int64_t now_us) {
@@ -164,7 +179,10 @@ void Runs::reap(Run& run, std::int64_t now_us) {
   const long result =
       syscall(SYS_waitid, P_PIDFD, run.pidfd.get(), &info, WEXITED | WNOHANG, &usage);
   LEAT_CHECK(result == 0);  // it is our child, and only we reap it
-  if (info.si_pid == 0) return;
+  if (info.si_pid == 0) {
+    watch(run.pidfd.get(), Watch::kExit, run.ref);
+    return;
+  }
   run.pidfd.reset();
   run.out.finish();
   run.err.finish();
@@ -208,8 +226,8 @@ bool Runs::watch_pipes(Run& run) {
   if (run.out.open()) watched = watch(run.out.pipe_fd(), Watch::kOut, run.ref);
   if (run.err.open()) watched = watch(run.err.pipe_fd(), Watch::kErr, run.ref) && watched;
   if (watched) return true;
-  on_pipe(run.out);
-  on_pipe(run.err);
+  visit_pipe(run.out);
+  visit_pipe(run.err);
   return false;
 }
 

@@ -132,7 +132,7 @@ class Runs {
   // runs.cc
   void reap(Run& run, std::int64_t now_us);
   void finish(Run& run, std::int64_t now_us);
-  void on_pipe(Capture& capture);
+  bool visit_pipe(Capture& capture);
   bool watch_pipes(Run& run);
   void terminate(Run& run, std::uint64_t grace_us, std::int64_t now_us);
   void set_deadline(Run& run, std::int64_t deadline_us);

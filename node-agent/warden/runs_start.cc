@@ -136,11 +136,15 @@ Spawned Runs::spawn(Run& run, const Launch& launch, StoredTemplate& stored, int 
   return spawned;
 }
 
+// A child of ours holds copies of our descriptors until it has closed them in execve, which is
+// after we run on: a descriptor that we close by then stays in the epoll set, and ready. So nothing
+// here may be reported twice for the same reason.
 bool Runs::watch(int fd, Watch watch, RunRef ref) {
   epoll_event event{};
-  event.events = EPOLLIN;
+  event.events = EPOLLIN | (watch == Watch::kExit ? EPOLLONESHOT : EPOLLET);
   event.data.u64 = event_of(watch, ref);
-  return epoll_ctl(options_.epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 || errno == EEXIST;
+  if (epoll_ctl(options_.epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0) return true;
+  return errno == EEXIST && epoll_ctl(options_.epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0;
 }
 
 void Runs::could_not_start(Run& run, StartStep step, int error) {

@@ -80,7 +80,7 @@ Capture::Flow Capture::drain(std::uint64_t bytes_max) {
       return Flow::kEnded;
     }
   }
-  return Flow::kOpen;
+  return Flow::kMore;
 }
 
 void Capture::finish() {

@@ -57,6 +57,7 @@ class Capture {
   Capture(Fd pipe, SpoolFile& file, int null_fd, std::uint64_t limit_bytes);
 
   enum class Flow : std::uint8_t {
+    kMore,   // there is more than was asked for
     kOpen,   // more may come
     kEnded,  // every writer has closed, and everything has been moved
   };

@@ -246,16 +246,17 @@ void Warden::shut_down() {
 
 bool Warden::is_over(std::int64_t now_us) {
   if (over_) return runs_.live_count() == 0 || now_us >= over_by_us_;
-  if (attachment_.attached() || runs_.live_count() > 0) {
+  if (attachment_.attached()) {
     idle_since_us_ = now_us;
     return false;
   }
   if (now_us - idle_since_us_ < kIdleUs) return false;
   idle_since_us_ = now_us;
-  // Unconfirmed exits are kept for an agent as long as there is a directory it could come from.
+  // Runs and unconfirmed exits are kept for an agent as long as there is a directory it could
+  // come from.
   struct stat status {};
-  const bool deleted = fstat(options_.lock_fd, &status) == 0 && status.st_nlink == 0;
-  return deleted || runs_.table().size() == 0;
+  if (fstat(options_.lock_fd, &status) == 0 && status.st_nlink == 0) shut_down();
+  return runs_.table().size() == 0;
 }
 
 void Warden::update_floor() {

@@ -29,12 +29,14 @@ TEST(Processes, AreReadWhateverTheyAreCalled) {
     EXPECT_EQ(process->state, 'S');
     EXPECT_EQ(process->parent, 12);
     EXPECT_EQ(process->session, 56);
+    EXPECT_EQ(process->threads, 1);
     EXPECT_EQ(process->start_ticks, 987654u);
   }
   for (const char* broken : {"", "x", "1", "1 (a", "1 (a) ", "1 (a) S", "1 (a) S 2 3", "(a) S 1 2"})
     EXPECT_FALSE(parse_stat(broken)) << broken;
   const auto self = read_process(getpid());
   ASSERT_TRUE(self);
+  EXPECT_GE(self->threads, 1);
   EXPECT_EQ(self->parent, getppid());
   EXPECT_EQ(self->session, getsid(0));
 }
