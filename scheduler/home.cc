@@ -1,7 +1,9 @@
 #include "scheduler/home.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -18,6 +20,33 @@ namespace {
 
 std::string quoted(const std::string& key, const std::string& value) {
   return "\"" + key + "\":\"" + value + "\"";
+}
+
+bool take_lock(int fd) {
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  return ::fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+// Waits until the process has ended; a killed one may take a moment.
+void wait_for_end(const std::string& pid_text, int timeout_ms) {
+  pid_t pid = 0;
+  std::from_chars(pid_text.data(), pid_text.data() + pid_text.size(), pid);
+  if (pid <= 0) return;
+  const int raw = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  if (raw < 0) return;
+  const kj::AutoCloseFd fd(raw);
+  struct pollfd wanted {
+    raw, POLLIN, 0
+  };
+  (void)::poll(&wanted, 1, timeout_ms);
+}
+
+// What head.pid says; "?" if it cannot be read.
+std::string lock_holder(const std::string& pid_path) {
+  const Result<std::string> pid = transport::read_secret_file(pid_path);
+  return pid.ok() ? pid.value().substr(0, pid.value().find('\n')) : "?";
 }
 
 }  // namespace
@@ -41,14 +70,12 @@ Result<kj::AutoCloseFd> lock_home(const Home& home) {
   const int raw = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (raw < 0) return invalid("cannot open " + path + ": " + std::strerror(errno));
   kj::AutoCloseFd fd(raw);
-  struct flock lock {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
   const std::string pid_path = home.path + "/head.pid";
-  if (::fcntl(raw, F_OFD_SETLK, &lock) != 0) {
-    const Result<std::string> pid = transport::read_secret_file(pid_path);
-    const std::string other = pid.ok() ? pid.value().substr(0, pid.value().find('\n')) : "?";
-    return Refusal{Reason::kConflict, "another head (process " + other + ") serves " + home.path};
+  if (!take_lock(raw)) {
+    const std::string other = lock_holder(pid_path);
+    wait_for_end(other, kLockWaitMs);
+    if (!take_lock(raw))
+      return Refusal{Reason::kConflict, "another head (process " + other + ") serves " + home.path};
   }
   Result<Done> written =
       transport::replace_secret_file(pid_path, std::to_string(::getpid()) + "\n");

@@ -36,7 +36,8 @@ struct Endpoint {
 Result<Done> prepare_home(const Home& home);
 
 // Held until the descriptor is closed; HOME/head.pid then names us. Refused with kConflict while
-// another head holds it, which is named.
+// another head holds it, which is named; one that is just dying is waited for, kLockWaitMs at most.
+inline constexpr int kLockWaitMs = 1'000;
 Result<kj::AutoCloseFd> lock_home(const Home& home);
 
 // Replaces HOME/endpoint.json, whole, 0600.

@@ -104,8 +104,11 @@ class FakeSink final : public EffectSink {
 
 // An engine on a bare loop: no port, no clock. Time moves when told.
 struct FakeHead {
-  explicit FakeHead(store::Recovered recovered = nothing_recovered())
-      : engine(std::move(recovered), store, sink), now(engine.last()) {}
+  // With what an earlier head has kept, and the file it kept it in.
+  explicit FakeHead(store::Recovered recovered = nothing_recovered(), store::MemoryFile file = {})
+      : engine(std::move(recovered), store, sink), now(engine.last()) {
+    store.file() = std::move(file);
+  }
 
   // Turns until nothing waits, and lets everything run.
   void settle() {

@@ -61,9 +61,9 @@ class FakeProvider final : public pools::Provider {
 };
 
 struct Pools {
-  explicit Pools(store::Recovered recovered = nothing_recovered(),
+  explicit Pools(store::Recovered recovered = nothing_recovered(), store::MemoryFile file = {},
                  const std::function<void(FakeProvider&)>& prepare = nullptr)
-      : head(std::move(recovered)) {
+      : head(std::move(recovered), std::move(file)) {
     if (prepare) prepare(provider);
     head.sink.forward = [this](const core::Effect& effect) { driver.carry_out(effect); };
     head.start();
@@ -189,9 +189,10 @@ TEST(PoolDriver, ComparesWithTheProviderWhenTheHeadStartsAgain) {
   before->join(before->provider.orders[0]);
   auto recovered = store::recover(before->head.store.file());
   ASSERT_TRUE(recovered.ok());
+  store::MemoryFile file = std::move(before->head.store.file());
   before = nullptr;  // one loop at a time
 
-  Pools after(std::move(recovered).value(), [&](FakeProvider& provider) {
+  Pools after(std::move(recovered).value(), std::move(file), [&](FakeProvider& provider) {
     provider.instances[joined] = pools::InstanceState::kAlive;
     provider.instances[stranger] = pools::InstanceState::kAlive;
     provider.unknown = true;
