@@ -7,13 +7,12 @@ option(LEAT_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
 set(LEAT_SANITIZE "" CACHE STRING "Sanitizers for everything, e.g. address,undefined or thread")
 
 set(LEAT_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor
-    -Woverloaded-virtual)
+    -Woverloaded-virtual
+    -Wno-maybe-uninitialized)  # g++ 12 sees such values in kj::Maybe where there are none
 if(LEAT_WERROR)
   list(APPEND LEAT_WARNINGS -Werror)
 endif()
 if(LEAT_SANITIZE)
-  # g++ 12 with sanitizers sees uninitialized values in kj::Maybe that are none.
-  add_compile_options(-Wno-maybe-uninitialized)
   add_compile_options(-fsanitize=${LEAT_SANITIZE} -fno-omit-frame-pointer
                       -fno-sanitize-recover=undefined)
   add_link_options(-fsanitize=${LEAT_SANITIZE})
