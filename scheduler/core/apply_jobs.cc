@@ -1,11 +1,11 @@
+// apply_jobs.cc - facts about jobs and their tasks, folded in.
+
 #include <algorithm>
 #include <numeric>
 
 #include "base/check.h"
 #include "scheduler/core/loss.h"
 #include "scheduler/core/state.h"
-
-// Facts about jobs and their tasks, folded in.
 
 namespace leat::core {
 namespace {

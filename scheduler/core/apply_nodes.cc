@@ -1,7 +1,7 @@
+// apply_nodes.cc - facts about the head, pools and nodes, folded in.
+
 #include "base/check.h"
 #include "scheduler/core/state.h"
-
-// Facts about the head, pools and nodes, folded in.
 
 namespace leat::core {
 

@@ -1,8 +1,8 @@
+// decide_nodes.cc - commands about the head, pools and nodes.
+
 #include <algorithm>
 
 #include "scheduler/core/decide_parts.h"
-
-// Commands about the head, pools and nodes.
 
 namespace leat::core {
 namespace {

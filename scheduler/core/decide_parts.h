@@ -23,7 +23,7 @@ Result<Answer> decide_on(const State& state, const Tick& c, Time now, Facts& out
 void end_runs(const State& state, const EndedSet& set, NodeRef node, IntervalSet& seen, Facts& out);
 
 // All runs of one stage on a node that is given up.
-void lose_runs(const State& state, const Node& node, StageRef stage, Facts& out);
+void lose_runs(const State& state, const Node& node, StageRef ref, Facts& out);
 
 // Held outputs that are on `node`, or on nodes that are no more, and that some reduce step still
 // has to read.

@@ -1,11 +1,11 @@
+// decide_reports.cc - what the ends of runs come to: reports, lost nodes, lost outputs.
+
 #include <algorithm>
 #include <map>
 
 #include "base/check.h"
 #include "scheduler/core/decide_parts.h"
 #include "scheduler/core/loss.h"
-
-// What the ends of runs come to: reports of agents, and runs and outputs that went with a node.
 
 namespace leat::core {
 namespace {
@@ -120,23 +120,38 @@ Result<Answer> decide_on(const State& state, const ReportEnded& c, Time, Facts& 
   return Answer{Done{}};
 }
 
-void lose_runs(const State& state, const Node& node, StageRef ref, Facts& out) {
-  const Stage* stage = state.stage(ref);
-  const auto at = node.allotments.find(ref);
-  LEAT_CHECK(stage != nullptr && at != node.allotments.end());
-  // Runs placed together share an attempt; each such group is told apart, and ends as lost.
+namespace {
+
+// Runs placed together share an attempt; each such group is told apart, and ends as `outcome`.
+void lose_part(const State& state, const Stage& stage, NodeRef node, StageRef ref,
+               const IntervalSet& runs, Outcome outcome, Facts& out) {
   std::map<Attempt, IntervalSet> by_attempt;
-  at->second.runs.for_each([&](Interval where) {
-    stage->cells.for_each(where, [&by_attempt](Interval part, const TaskCell& cell) {
+  runs.for_each([&stage, &by_attempt](Interval where) {
+    stage.cells.for_each(where, [&by_attempt](Interval part, const TaskCell& cell) {
       by_attempt[cell.attempt].insert(part);
     });
   });
   IntervalSet seen;
   for (const auto& [attempt, positions] : by_attempt) {
-    EndedSet lost{{ref, attempt, stage->spec->indices.select(positions)}, {}, std::nullopt};
-    lost.columns.outcome = Column<Outcome>(Outcome::kNodeLost);
-    end_runs(state, lost, node.ref, seen, out);
+    EndedSet lost{{ref, attempt, stage.spec->indices.select(positions)}, {}, std::nullopt};
+    lost.columns.outcome = Column<Outcome>(outcome);
+    end_runs(state, lost, node, seen, out);
   }
+}
+
+}  // namespace
+
+void lose_runs(const State& state, const Node& node, StageRef ref, Facts& out) {
+  const Stage* stage = state.stage(ref);
+  const auto at = node.allotments.find(ref);
+  LEAT_CHECK(stage != nullptr && at != node.allotments.end());
+  // As many as had claims may have been running, and may be what killed the node; the others were
+  // only queued there, which is no mark against them.
+  const IntervalSet running = at->second.runs.lowest(at->second.claims);
+  IntervalSet queued = at->second.runs;
+  queued.erase_all(running);
+  lose_part(state, *stage, node.ref, ref, running, Outcome::kNodeLost, out);
+  lose_part(state, *stage, node.ref, ref, queued, Outcome::kWithdrawn, out);
 }
 
 namespace {

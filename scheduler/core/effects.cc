@@ -1,8 +1,8 @@
+// effects.cc - what shells do once a fact is on disk.
+
 #include <map>
 
 #include "scheduler/core/decide.h"
-
-// What shells do once a fact is on disk.
 
 namespace leat::core {
 namespace {

@@ -1,9 +1,9 @@
+// placement.cc - which waiting tasks go where, and when a job is over.
+
 #include <algorithm>
 
 #include "base/check.h"
 #include "scheduler/core/decide_parts.h"
-
-// Which waiting tasks go where: refills of queues first, then new claims on the tightest node.
 
 namespace leat::core {
 namespace {

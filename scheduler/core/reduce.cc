@@ -1,9 +1,9 @@
+// reduce.cc - the tree of reduce steps: which tasks wait for which outputs.
+
 #include <algorithm>
 
 #include "base/check.h"
 #include "scheduler/core/state.h"
-
-// The tree of reduce steps: which tasks wait for which outputs.
 
 namespace leat::core {
 

@@ -229,10 +229,11 @@ void State::check_invariants() const {
       const Resources& need = its_stage->spec->resources;
       used.millicores += need.millicores * allotment.claims;
       used.memory_bytes += need.memory_bytes * allotment.claims;
-      allotment.runs.for_each([&](Interval runs) {
-        its_stage->cells.for_each(runs, [&node = node](Interval, const TaskCell& cell) {
+      const NodeRef here = node.ref;
+      allotment.runs.for_each([its_stage, here](Interval runs) {
+        its_stage->cells.for_each(runs, [here](Interval, const TaskCell& cell) {
           LEAT_CHECK(cell.state == TaskState::kPlaced || cell.state == TaskState::kEnding);
-          LEAT_CHECK(cell.node == node.ref);
+          LEAT_CHECK(cell.node == here);
         });
       });
     }

@@ -221,10 +221,9 @@ class State {
   void block_incomplete(Job& job, StageId id, Interval where);
   void note_end(Job& job);
   // Takes runs off a node and gives back the claims that are over.
-  void leave_node(const RunSet& runs, NodeRef ref, const IntervalSet& positions);
+  void leave_node(const RunSet& runs, NodeRef ref, const IntervalSet& left);
   void note_runs(Stage& stage, const RunColumns& columns, std::size_t count);
   void set_free(Node& node, Resources free);
-  void reindex(const Node& node);
 
   Meta meta_;
   std::map<JobId, Job> jobs_;

@@ -1,8 +1,8 @@
+// why.cc - why something waits: every cause, and what would unblock it.
+
 #include <algorithm>
 
 #include "scheduler/core/decide_parts.h"
-
-// Why something waits: every cause, and what would unblock it.
 
 namespace leat::core {
 namespace {

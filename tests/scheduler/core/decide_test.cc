@@ -137,6 +137,24 @@ TEST(Tasks, AreSetAsideAfterThreeLostNodes) {
   EXPECT_EQ(w.job_state(job), JobState::kFailed);
 }
 
+TEST(Tasks, AreNotBlamedForANodeThatDiedWhileTheyWereQueuedThere) {
+  World w;
+  const JobId job = w.submit(sweep(1000));
+  NodeRef node = w.node(1);
+  w.place();
+  RunRow row;
+  row.duration_us = 1000;
+  w.end(node, w.starts().at(0).runs, row);
+  for (int n = 0; n < 3; ++n) {
+    w.place();
+    ASSERT_GT(w.count(job, TaskState::kPlaced), 50u);
+    w.must(ProveGone{node, "died"});
+    node = w.node(1);
+  }
+  EXPECT_EQ(w.count(job, TaskState::kQuarantined), 1u);
+  EXPECT_EQ(w.state.job(job)->lost, 3u);
+}
+
 TEST(Reports, OfAStaleAttemptChangeNothing) {
   World w;
   const NodeRef node = w.node(1);
