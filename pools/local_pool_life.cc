@@ -232,7 +232,10 @@ kj::Promise<Result<Done>> LocalPool::destroy(NodeRef ref) {
   node->enders.push_back(kj::mv(promise.fulfiller));
   if (!node->ending) {
     node->ending = true;
-    tasks_.add(end_processes(node).then([this, node] { finish_ending(node); }));
+    // Whatever happened on the way, the processes are looked at and the callers are answered.
+    tasks_.add(end_processes(node)
+                   .catch_([](kj::Exception&& e) { KJ_LOG(ERROR, "while ending a node", e); })
+                   .then([this, node] { finish_ending(node); }));
   }
   return kj::mv(promise.promise);
 }

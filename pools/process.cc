@@ -108,7 +108,8 @@ std::unique_ptr<Process> Process::find(kj::UnixEventPort& port, const ProcessSta
 Process::Process(kj::UnixEventPort& port, kj::AutoCloseFd pidfd, pid_t pid)
     : pidfd_(kj::mv(pidfd)),
       observer_(port, pidfd_.get(), kj::UnixEventPort::FdObserver::OBSERVE_READ),
-      exited_(observer_.whenBecomesReadable().fork()),
+      // Whoever finds it dead first may let go of it while others still wait: they hear of it too.
+      exited_(observer_.whenBecomesReadable().catch_([](kj::Exception&&) {}).fork()),
       pid_(pid) {}
 
 bool Process::alive() const {

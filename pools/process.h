@@ -52,7 +52,7 @@ class Process {
   bool alive() const;
   // Nothing happens to a process that is dead already.
   void signal(int number) const;
-  // Resolves when it has ended. May be asked for several times.
+  // Resolves when it has ended, or when this object goes. May be asked for several times.
   kj::Promise<void> on_exit() { return exited_.addBranch(); }
   // Takes a child of ours that has ended off the system's hands. Its exit code, 128 + signal, or
   // nothing when it was not our child or is alive.

@@ -72,6 +72,15 @@ Result<Done> issue(const Home& home, const transport::ClusterAuthority& authorit
   return transport::save_credentials(directory, authority.issue(peer, now));
 }
 
+// Where Time goes on: with the wall clock, so that instants before and after a time without a head
+// keep their distance; but never backwards, and no instant twice, should that clock be wrong.
+Time time_base(const store::Recovered& recovered, std::int64_t wall_us) {
+  const core::Meta& meta = recovered.state->meta();
+  const Time next = recovered.last + Duration(1);
+  if (meta.mapped_wall_us == 0) return next;
+  return std::max(next, meta.mapped + Duration(wall_us - meta.mapped_wall_us));
+}
+
 transport::Peer peer_of(transport::Peer::Kind kind, std::uint32_t uid = 0) {
   return {.kind = kind, .node = {}, .uid = uid};
 }
@@ -183,8 +192,7 @@ Result<Done> Head::Parts::open_store() {
 }
 
 void Head::Parts::build() {
-  // One microsecond on, so that no instant is seen twice.
-  base = recovered->last + Duration(1);
+  base = time_base(*recovered, instruments.wall_us());
   started = instruments.monotonic();
   const engine::WallClock wall = [this] { return wall_seconds(); };
   store = std::make_unique<store::SqliteStore>(std::move(store_file), io.unixEventPort);
@@ -368,11 +376,12 @@ kj::Promise<Result<Done>> Head::start() {
       *p.engine, p.timer, p.clock(),
       [&p](const core::Withdrawal& withdrawal) { p.links->withdraw(withdrawal); });
   return p.engine->post(core::StartHead{p.instruments.wall_us(), p.options.version})
-      .then([&p](Result<core::Answer> answer) {
+      .then([&p](const Result<core::Answer>& answer) {
         LEAT_CHECK(answer.ok());
         return p.blobs->start();
       })
-      .then([&p](Result<Done> started) { return started.ok() ? p.finish_start() : started; });
+      .then(
+          [&p](const Result<Done>& started) { return started.ok() ? p.finish_start() : started; });
 }
 
 kj::Promise<void> Head::run() {

@@ -45,7 +45,7 @@ void PoolDriver::start() {
 
 kj::Promise<void> PoolDriver::reconcile() {
   return services_.provider.list().then(
-      [this](Result<std::vector<pools::Instance>> listing) -> kj::Promise<void> {
+      [this](const Result<std::vector<pools::Instance>>& listing) -> kj::Promise<void> {
         if (listing.ok()) {
           compare(listing.value());
           return kj::READY_NOW;
@@ -131,7 +131,7 @@ void PoolDriver::request(PoolId pool) {
   ++filling_[pool].requests;
   const Time expires = services_.clock() + Duration(kTokenLife);
   tasks_.add(services_.engine.post(core::RequestNode{pool, hash, expires})
-                 .then([this, pool, hash](Result<core::Answer> answer) {
+                 .then([this, pool, hash](const Result<core::Answer>& answer) {
                    --filling_[pool].requests;
                    if (answer.ok()) {
                      adjust();
@@ -150,8 +150,9 @@ void PoolDriver::carry_out(const core::Effect& effect) {
   } else if (const auto* delete_node = std::get_if<core::DeleteNode>(&effect)) {
     proving_.erase(delete_node->node);
     // Repeated by compare() at the next start, should it fail now.
-    tasks_.add(
-        services_.provider.destroy(delete_node->node).then([this](Result<Done>) { adjust(); }));
+    tasks_.add(services_.provider.destroy(delete_node->node).then([this](const Result<Done>&) {
+      adjust();
+    }));
   }
 }
 
@@ -184,7 +185,7 @@ void PoolDriver::create(const core::CreateNode& effect) {
   order.mock = site_.mock;
   tasks_.add(services_.provider.create(std::move(order))
                  .then(
-                     [this, ref = effect.node](Result<Done> made) {
+                     [this, ref = effect.node](const Result<Done>& made) {
                        if (made.ok()) {
                          expect_join(ref);
                        } else {
@@ -204,13 +205,13 @@ void PoolDriver::expect_join(NodeRef ref) {
   }));
 }
 
-void PoolDriver::remove(NodeRef node, std::string proof) {
+void PoolDriver::remove(NodeRef node, const std::string& proof) {
   services_.log(text_of(node) + " is removed: " + proof);
   const auto again = [this, node, proof] {
     return services_.timer.afterDelay(kAskAgain).then([this, node, proof] { remove(node, proof); });
   };
   tasks_.add(services_.provider.destroy(node).then(
-      [this, node, proof, again](Result<Done> ended) -> kj::Promise<void> {
+      [this, node, proof, again](const Result<Done>& ended) -> kj::Promise<void> {
         if (!ended.ok()) return again();
         gone(node, proof);
         return kj::READY_NOW;
@@ -245,7 +246,7 @@ kj::Promise<void> PoolDriver::stop() {
   for (const auto& [id, node] : services_.engine.state().nodes()) {
     if (!ours(node)) continue;
     ends.add(services_.provider.destroy(node.ref).then(
-        [this, ref = node.ref](Result<Done> ended) -> kj::Promise<void> {
+        [this, ref = node.ref](const Result<Done>& ended) -> kj::Promise<void> {
           if (!ended.ok()) return kj::READY_NOW;
           return services_.engine
               .post(core::ProveGone{ref, "it was stopped together with the head"})

@@ -91,9 +91,9 @@ class PoolDriver final : private kj::TaskSet::ErrorHandler {
   void fill(const core::Pool& pool);
   void request(PoolId pool);
   void create(const core::CreateNode& effect);
-  void expect_join(NodeRef node);
-  void remove(NodeRef node, std::string proof);
-  void gone(NodeRef node, std::string proof);
+  void expect_join(NodeRef ref);
+  void remove(NodeRef node, const std::string& proof);
+  void gone(NodeRef ref, std::string proof);
   void note_failure(PoolId pool);
   void taskFailed(kj::Exception&& exception) override;
 

@@ -55,7 +55,7 @@ class Progress final : private kj::TaskSet::ErrorHandler {
   };
 
   Watched& watched(JobId job);
-  void wake_soon(JobId job, Watched& watched);
+  void wake_soon(JobId job, Watched& entry);
   void wake(JobId job);
   void taskFailed(kj::Exception&& exception) override;
 

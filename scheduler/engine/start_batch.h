@@ -34,7 +34,7 @@ using RunInputs = std::vector<InputPart>;
 
 // Where the inputs of the reduce step at `position` are, by the state as it is now, in index
 // order. Precondition: the stage reduces another.
-RunInputs find_inputs(const core::State& state, StageRef stage, std::uint64_t position);
+RunInputs find_inputs(const core::State& state, StageRef ref, std::uint64_t position);
 
 // Runs that go out as one StartSet.
 struct OutgoingSet {

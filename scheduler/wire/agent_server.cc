@@ -36,7 +36,7 @@ class AgentDoor::Reports final : public schema::HeadSession::Server {
     if (!ended.ok()) return exception_of(ended.refusal());
     context.releaseParams();
     return services_.engine.post(core::ReportEnded{node_, session_, std::move(ended).value()})
-        .then([this, context](Result<core::Answer> answer) mutable -> kj::Promise<void> {
+        .then([this, context](const Result<core::Answer>& answer) mutable -> kj::Promise<void> {
           if (!answer.ok()) return exception_of(answer.refusal());
           context.getResults().setHeadEpoch(services_.engine.state().meta().epoch.value);
           return kj::READY_NOW;
@@ -71,7 +71,8 @@ class AgentDoor::Gate final : public schema::AgentGate::Server {
       return kj::READY_NOW;
     }
     return door_.services_.engine.post(core::JoinNode{std::move(report).value()})
-        .then([this, context, live = std::move(live).value()](Result<core::Answer> answer) mutable {
+        .then([this, context,
+               live = std::move(live).value()](const Result<core::Answer>& answer) mutable {
           if (!answer.ok()) {
             write_refusal(answer.refusal(), context.getResults().initRefusal());
             return;

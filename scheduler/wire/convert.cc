@@ -12,7 +12,6 @@
 namespace leat::wire {
 namespace {
 
-using core::JobState;
 using core::TaskState;
 using store::text_of;
 

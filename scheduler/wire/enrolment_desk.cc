@@ -49,7 +49,7 @@ kj::Promise<Result<std::string>> EnrolmentDesk::enrol(std::span<const std::byte>
   }
   return engine_.post(core::EnrolNode{token})
       .then([this, token, request = std::move(request)](
-                Result<core::Answer> answer) mutable -> Result<std::string> {
+                const Result<core::Answer>& answer) mutable -> Result<std::string> {
         if (!answer.ok()) {
           log_("enrolment refused: " + answer.refusal().message);
           return no();

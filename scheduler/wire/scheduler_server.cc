@@ -72,7 +72,7 @@ kj::Promise<void> SchedulerServer::submit(SubmitContext context) {
   core::Submit command{store::read_text(params.getKey()), user_, std::move(spec).value()};
   context.releaseParams();
   return services_.engine.post(std::move(command))
-      .then([context](Result<core::Answer> answer) mutable {
+      .then([context](const Result<core::Answer>& answer) mutable {
         if (answer.ok()) {
           context.getResults().setJob(std::get<JobId>(answer.value()).value);
         } else {
@@ -91,7 +91,7 @@ kj::Promise<void> SchedulerServer::cancel(CancelContext context) {
   return services_.engine
       .post(core::Cancel{store::read_text(params.getKey()), user_, JobId{params.getJob()},
                          params.getStage(), std::move(indices).value()})
-      .then([context](Result<core::Answer> answer) mutable {
+      .then([context](const Result<core::Answer>& answer) mutable {
         write_done(answer, context.getResults());
       });
 }
@@ -108,7 +108,7 @@ kj::Promise<void> SchedulerServer::createPool(CreatePoolContext context) {
   }
   return services_.engine
       .post(core::SetPool{store::read_text(params.getKey()), user_, std::move(spec).value()})
-      .then([this, context](Result<core::Answer> answer) mutable {
+      .then([this, context](const Result<core::Answer>& answer) mutable {
         write_done(answer, context.getResults());
         services_.pools_changed();
       });
@@ -182,7 +182,7 @@ kj::Promise<void> SchedulerServer::watch(WatchContext context) {
   const core::Job* job = services_.engine.state().job(id);
   if (job == nullptr || !job->active()) return answer_watch(context, id);
   return services_.progress.wait(id, params.getCursor())
-      .then([this, context, id](Result<Done> woken) mutable -> kj::Promise<void> {
+      .then([this, context, id](const Result<Done>& woken) mutable -> kj::Promise<void> {
         if (woken.ok()) return answer_watch(context, id);
         write_refusal(woken.refusal(), context.getResults().initRefusal());
         return kj::READY_NOW;

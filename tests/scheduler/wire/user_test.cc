@@ -159,6 +159,31 @@ TEST(SchedulerServer, WakesAWatcherWhenTheJobChangesAndWhenItEnds) {
   EXPECT_TRUE(wire.call(watch_request(user, job.value, ~std::uint64_t{0})).isChange());
 }
 
+TEST(SchedulerServer, KeepsCursorsAcrossARestart) {
+  auto before = std::make_unique<WireHead>();
+  auto user = before->user();
+  const std::uint64_t job = submit(*before, user, "key", 2);
+  const std::uint64_t cursor = before->call(watch_request(user, job, 0)).getChange().getCursor();
+  auto recovered = store::recover(before->head.store.file());
+  ASSERT_TRUE(recovered.ok());
+  store::MemoryFile file = std::move(before->head.store.file());
+  { auto gone = kj::mv(user); }
+  before = nullptr;
+
+  WireHead after(std::move(recovered).value(), std::move(file));
+  auto again = after.user();
+  // Who has missed something is told at once, who has seen all waits for the next change.
+  EXPECT_EQ(after.call(watch_request(again, job, cursor - 1)).getChange().getCursor(), cursor);
+  auto pending = watch_request(again, job, cursor).send();
+  after.head.settle();
+  EXPECT_FALSE(pending.poll(after.head.scope));
+  auto cancel = again.cancelRequest();
+  cancel.setKey("c");
+  cancel.setJob(job);
+  EXPECT_TRUE(after.call(kj::mv(cancel)).isDone());
+  EXPECT_TRUE(pending.poll(after.head.scope));
+}
+
 TEST(SchedulerServer, FreesAWatcherWhoseClientIsGone) {
   WireHead wire;
   auto user = wire.user();
