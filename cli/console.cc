@@ -47,9 +47,9 @@ Character decode_front(std::string_view text) {
     if ((byte(i) & 0xc0) != 0x80) return {};
     number = number << 6 | (byte(i) & 0x3fu);
   }
-  constexpr std::uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+  constexpr std::uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
   const bool surrogate = number >= 0xd800 && number <= 0xdfff;
-  if (number < least[length] || number > 0x10ffff || surrogate) return {};
+  if (number < kLeast[length] || number > 0x10ffff || surrogate) return {};
   return {length, number};
 }
 
@@ -104,7 +104,7 @@ void ProcessConsole::clear_progress() {
 }
 
 std::string printable(std::string_view text) {
-  constexpr std::string_view digits = "0123456789abcdef";
+  constexpr std::string_view kDigits = "0123456789abcdef";
   std::string shown;
   while (!text.empty()) {
     const Character character = decode_front(text);
@@ -114,7 +114,7 @@ std::string printable(std::string_view text) {
     } else {
       for (const char c : text.substr(0, length)) {
         const auto byte = static_cast<unsigned char>(c);
-        shown += {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
+        shown += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
       }
     }
     text.remove_prefix(length);

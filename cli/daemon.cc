@@ -49,6 +49,7 @@ kj::AutoCloseFd open_log(const Home& home) {
 // What posix_spawn wants: pointers to strings, and a null at the end.
 std::vector<char*> pointers(std::vector<std::string>& strings) {
   std::vector<char*> pointers;
+  pointers.reserve(strings.size() + 1);
   for (std::string& string : strings) pointers.push_back(string.data());
   pointers.push_back(nullptr);
   return pointers;

@@ -10,6 +10,8 @@ namespace leat::cli {
 namespace {
 
 constexpr Duration kGoneDeadline = std::chrono::seconds(30);
+// The nodes' runs get their grace first.
+constexpr Duration kStopDeadline = std::chrono::seconds(60);
 constexpr std::string_view kHeadName = "leat-scheduler";
 
 class Down final : public Command {
@@ -35,11 +37,13 @@ class Down final : public Command {
   // A head that is gone before its answer has arrived is stopped too.
   void stop(Head& head) const {
     try {
-      const auto answer = head.ask([this](schema::Scheduler::Client& client) {
-        auto call = client.shutdownRequest();
-        call.setEndTasks(force_);
-        return call.send();
-      });
+      const auto answer = head.ask(
+          [this](schema::Scheduler::Client& client) {
+            auto call = client.shutdownRequest();
+            call.setEndTasks(force_);
+            return call.send();
+          },
+          {}, kStopDeadline);
       expect_done(schema::Answer::Reader(answer));
     } catch (const Failure& failure) {
       if (failure.code != ExitCode::kUnreachable) throw;

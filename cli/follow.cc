@@ -11,7 +11,7 @@ namespace {
 using WatchResponse = capnp::Response<schema::WatchResult>;
 
 // A watch that says nothing for so long is asked again, and the head whether it is there.
-constexpr kj::Duration kQuietMax = 30 * kj::SECONDS;
+constexpr kj::Duration kQuietMax = 20 * kj::SECONDS;
 // Between two watches of a job that changes all the time: a twentieth of the time spent, so that
 // the end of a short job is seen at once and a long one costs the head next to nothing.
 constexpr int kPauseShare = 20;
@@ -148,8 +148,10 @@ ExitCode conclude(Shell& shell, const JobView& job, bool talk) {
   for (std::size_t i = 0; i < shown; ++i) {
     const TaskFailure& failure = job.failures[i];
     const std::string task = task_name(job.id, failure.stage, failure.index);
-    shell.console.talk("task " + task + ": " + describe_outcome(failure.outcome, failure.code) +
-                       ": leat logs " + task + " --stderr");
+    std::string line = "task ";
+    line.append(task).append(": ").append(describe_outcome(failure.outcome, failure.code));
+    line.append(": leat logs ").append(task).append(" --stderr");
+    shell.console.talk(line);
   }
   TaskCounts sum;
   for (const TaskCounts& stage : job.stages) {

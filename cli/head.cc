@@ -53,9 +53,12 @@ void Head::try_later(const kj::Exception& exception, kj::TimePoint start,
   const Duration limit = has_answered_ ? patience.limit : std::min(patience.limit, kFirstAnswerMax);
   const kj::TimePoint give_up = start + transport::to_kj(limit);
   if (now >= give_up) {
+    const bool stuck = connected && exception.getType() == kj::Exception::Type::OVERLOADED;
+    const std::string own_advice =
+        stuck ? "it may be stuck, see " + shell_.home.logs() : "start one with leat up";
     const bool has_advice = !patience.advice.empty() && has_answered_;
     fail(ExitCode::kUnreachable, "no head answers at " + shell_.home.socket() + ": " +
-                                     (has_advice ? patience.advice : "start one with leat up"));
+                                     (has_advice ? patience.advice : own_advice));
   }
   shell_.console.progress("the head does not answer, trying again");
   const kj::Duration pause = std::min(transport::to_kj(backoff_.next()), give_up - now);

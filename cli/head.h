@@ -25,8 +25,8 @@ struct Patience {
 
 inline constexpr Duration kFirstAnswerMax = std::chrono::seconds(5);
 
-// Any one answer of the head but `watch` takes at most this long.
-inline constexpr Duration kAnswerDeadline = std::chrono::seconds(60);
+// A head that takes longer for an answer is stuck.
+inline constexpr Duration kAnswerDeadline = std::chrono::seconds(30);
 
 // A connection that is made when needed and made again when lost. Borrows the shell. Thread: the
 // loop, outside of any continuation: all members wait.

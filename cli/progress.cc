@@ -42,8 +42,8 @@ void ProgressMeter::observe(const JobView& job, Duration now) {
   const TaskCounts sum = sum_of_stages(job);
   done_ = sum.done();
   total_ = sum.total;
-  constexpr Duration spacing = kWindow / static_cast<int>(kSamplesMax);
-  const bool replaces = samples_.size() >= 2 && now - samples_[samples_.size() - 2].at < spacing;
+  constexpr Duration kSpacing = kWindow / static_cast<int>(kSamplesMax);
+  const bool replaces = samples_.size() >= 2 && now - samples_[samples_.size() - 2].at < kSpacing;
   if (replaces) samples_.pop_back();
   samples_.push_back({now, done_});
   while (samples_.size() > kSamplesMax || samples_.front().at < now - kWindow) samples_.pop_front();
@@ -74,10 +74,10 @@ std::string ProgressMeter::line() const {
                      std::to_string(job_.counts.total);
   if (!job_.has_ended()) {
     if (const std::optional<double> tasks_per_s = rate()) line += "  " + show_rate(*tasks_per_s);
-    // Tenths of a second would only flicker.
+    // Whole seconds, rounded up: tenths would only flicker.
     if (const std::optional<Duration> left = eta())
-      line +=
-          "  ETA " + definitions::show_duration(Duration(left->count() / 1'000'000 * 1'000'000));
+      line += "  ETA " + definitions::show_duration(
+                             Duration((left->count() + 999'999) / 1'000'000 * 1'000'000));
   }
   const TaskCounts sum = sum_of_stages(job_);
   if (sum.failed > 0) line += "  " + std::to_string(sum.failed) + " failed";

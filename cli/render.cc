@@ -78,11 +78,14 @@ std::string render_cell(const Value& value, Form form) {
 
 std::string render_table(const std::vector<Column>& columns, const Value::List& rows) {
   std::vector<std::vector<std::string>> lines;
+  lines.reserve(rows.size() + 1);
   std::vector<std::string> titles;
+  titles.reserve(columns.size());
   for (const Column& column : columns) titles.emplace_back(column.title);
   lines.push_back(std::move(titles));
   for (const Value& row : rows) {
     std::vector<std::string> cells;
+    cells.reserve(columns.size());
     for (const Column& column : columns)
       cells.push_back(render_cell(row.at(column.path), column.form));
     lines.push_back(std::move(cells));

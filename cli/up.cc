@@ -40,8 +40,8 @@ std::uint64_t memory_of_machine() {
 void complete(PoolDefinition& pool) {
   if (!pool.millicores) pool.millicores = std::max(1u, cores_of_machine() / pool.nodes) * 1000;
   if (!pool.memory_bytes) {
-    constexpr std::uint64_t mebibyte = 1 << 20;
-    pool.memory_bytes = memory_of_machine() / pool.nodes / mebibyte * mebibyte;
+    constexpr std::uint64_t kMebibyte = 1 << 20;
+    pool.memory_bytes = memory_of_machine() / pool.nodes / kMebibyte * kMebibyte;
   }
 }
 
@@ -89,14 +89,25 @@ class Up final : public Command {
         absolute ? *pool_file_ : surroundings.directory + '/' + *pool_file_));
   }
 
-  // Two of us at once: one head starts, the other finds the directory locked.
   static void start(Shell& shell, Head& head) {
     shell.console.progress("starting the head");
     try {
       start_head(shell);
-    } catch (const Failure&) {
-      if (!head.answers()) throw;
+    } catch (const Failure& failure) {
+      // Two of us at once: the other's head holds the directory, and will answer soon.
+      const bool other_starts = failure.message.rfind("another head", 0) == 0;
+      if (!head.answers() && !(other_starts && comes_up(shell, head))) throw;
     }
+  }
+
+  static bool comes_up(Shell& shell, Head& head) {
+    kj::Timer& timer = shell.io.provider->getTimer();
+    const kj::TimePoint give_up = timer.now() + transport::to_kj(kReadyDeadline);
+    while (!head.answers()) {
+      if (timer.now() >= give_up) return false;
+      timer.afterDelay(kNodesPause).wait(shell.io.waitScope);
+    }
+    return true;
   }
 
   static bool has_pools(Head& head) {

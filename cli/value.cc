@@ -36,19 +36,32 @@ nlohmann::ordered_json convert(const Value& value) {
 
 }  // namespace
 
+Value::Value() = default;
+Value::Value(bool truth) : kind_(truth) {}
+Value::Value(std::int64_t number) : kind_(number) {}
+Value::Value(std::uint64_t number) : kind_(number) {}
+Value::Value(std::uint32_t number) : kind_(std::uint64_t{number}) {}
+Value::Value(std::int32_t number) : kind_(std::int64_t{number}) {}
+Value::Value(std::string text) : kind_(std::move(text)) {}
+Value::Value(const char* text) : kind_(std::string(text)) {}
 Value::Value(List list) : kind_(std::move(list)) {}
 Value::Value(Object object) : kind_(std::move(object)) {}
+Value::Value(const Value& other) = default;
+Value::Value(Value&& other) noexcept = default;
+Value& Value::operator=(const Value& other) = default;
+Value& Value::operator=(Value&& other) noexcept = default;
+Value::~Value() = default;
 
 const Value& Value::at(std::string_view path) const {
-  static const Value none;
+  static const Value kNone;
   const std::size_t dot = path.find('.');
   const Object* const object = std::get_if<Object>(&kind_);
-  if (object == nullptr) return none;
+  if (object == nullptr) return kNone;
   for (const Field& field : *object) {
     if (field.name != path.substr(0, dot)) continue;
     return dot == std::string_view::npos ? field.value : field.value.at(path.substr(dot + 1));
   }
-  return none;
+  return kNone;
 }
 
 std::string to_json(const Value& value) {

@@ -20,18 +20,24 @@ class Value {
   using Kind =
       std::variant<std::monostate, bool, std::int64_t, std::uint64_t, std::string, List, Object>;
 
-  Value() = default;
-  Value(bool truth) : kind_(truth) {}             // NOLINT(google-explicit-constructor)
-  Value(std::int64_t number) : kind_(number) {}   // NOLINT(google-explicit-constructor)
-  Value(std::uint64_t number) : kind_(number) {}  // NOLINT(google-explicit-constructor)
-  Value(std::uint32_t number)                     // NOLINT(google-explicit-constructor)
-      : kind_(std::uint64_t{number}) {}
-  Value(std::int32_t number)
-      : kind_(std::int64_t{number}) {}                   // NOLINT(google-explicit-constructor)
-  Value(std::string text) : kind_(std::move(text)) {}    // NOLINT(google-explicit-constructor)
-  Value(const char* text) : kind_(std::string(text)) {}  // NOLINT(google-explicit-constructor)
-  Value(List list);                                      // NOLINT(google-explicit-constructor)
-  Value(Object object);                                  // NOLINT(google-explicit-constructor)
+  // Defined where Field is complete. Implicit, so that rows read like what they show.
+  // NOLINTBEGIN(google-explicit-constructor)
+  Value();
+  Value(bool truth);
+  Value(std::int64_t number);
+  Value(std::uint64_t number);
+  Value(std::uint32_t number);
+  Value(std::int32_t number);
+  Value(std::string text);
+  Value(const char* text);
+  Value(List list);
+  Value(Object object);
+  // NOLINTEND(google-explicit-constructor)
+  Value(const Value& other);
+  Value(Value&& other) noexcept;
+  Value& operator=(const Value& other);
+  Value& operator=(Value&& other) noexcept;
+  ~Value();
 
   const Kind& kind() const { return kind_; }
 

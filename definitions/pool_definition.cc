@@ -3,21 +3,26 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <iterator>
 
 #include "definitions/units.h"
 
+// NOLINTBEGIN(readability-identifier-naming): these names are the library's.
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
+// NOLINTEND(readability-identifier-naming)
 #include <toml++/toml.h>
 
 namespace leat::definitions {
 namespace {
 
 constexpr std::array<std::string_view, 4> kLaterProviders{"static", "ssh", "slurm", "script"};
-constexpr std::string_view kKeys = "name, provider, nodes, cores, memory, labels";
+constexpr std::array<std::string_view, 6> kKeys{"name",  "provider", "nodes",
+                                                "cores", "memory",   "labels"};
+constexpr double kCoresMax = kMillicoresMax / 1000.0;
 
 bool is_name_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
@@ -62,11 +67,12 @@ class PoolReader {
 
   void refuse_unknown_keys() {
     for (auto&& [key, value] : table_) {
-      constexpr std::array<std::string_view, 6> known{"name",  "provider", "nodes",
-                                                      "cores", "memory",   "labels"};
-      if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
+      if (std::find(kKeys.begin(), kKeys.end(), key.str()) != kKeys.end()) continue;
+      std::string known;
+      for (const std::string_view name : kKeys)
+        known.append(known.empty() ? "" : ", ").append(name);
       refuse_at(key.source(),
-                "unknown key \"" + std::string(key.str()) + "\": a pool has " + std::string(kKeys));
+                "unknown key \"" + std::string(key.str()) + "\": a pool has " + known);
     }
   }
 
@@ -118,8 +124,8 @@ class PoolReader {
       const Result<std::uint32_t> parsed = parse_millicores(text->get());
       if (parsed.ok()) pool.millicores = parsed.value();
     } else if (const toml::value<double>* const share = node->as_floating_point()) {
-      const bool in_range = share->get() >= 0.001 && share->get() <= kMillicoresMax / 1000;
-      if (in_range) pool.millicores = static_cast<std::uint32_t>(share->get() * 1000 + 0.5);
+      const bool in_range = share->get() >= 0.001 && share->get() <= kCoresMax;
+      if (in_range) pool.millicores = static_cast<std::uint32_t>(std::lround(share->get() * 1000));
     }
     if (!pool.millicores) refuse("cores", "wants the cores of one node, like 4 or 0.5");
   }

@@ -101,10 +101,10 @@ std::optional<std::uint64_t> parse_clock(std::string_view text) {
   if (!hours || text.size() != 6 || text[0] != ':' || text[3] != ':') return std::nullopt;
   for (const std::size_t at : {1, 2, 4, 5})
     if (!is_digit(text[at])) return std::nullopt;
-  const std::uint64_t minutes = static_cast<std::uint64_t>((text[1] - '0') * 10 + (text[2] - '0'));
-  const std::uint64_t seconds = static_cast<std::uint64_t>((text[4] - '0') * 10 + (text[5] - '0'));
+  const int minutes = (text[1] - '0') * 10 + (text[2] - '0');
+  const int seconds = (text[4] - '0') * 10 + (text[5] - '0');
   if (minutes > 59 || seconds > 59 || *hours > 1'000'000) return std::nullopt;
-  return ((*hours * 60 + minutes) * 60 + seconds) * 1'000'000;
+  return (*hours * 3'600 + static_cast<unsigned>(minutes * 60 + seconds)) * 1'000'000;
 }
 
 // "1h30m", "2.5s", "90".
