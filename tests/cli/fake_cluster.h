@@ -28,12 +28,16 @@ class FakeConsole final : public Console {
     written += bytes;
   }
   void talk(std::string_view line) override { said.emplace_back(line); }
-  void progress(std::string_view line) override { shown.emplace_back(line); }
+  void progress(std::string_view line) override {
+    shown.emplace_back(line);
+    if (on_progress) on_progress(shown.size());
+  }
   bool shows_progress() const override { return terminal; }
 
   std::string written;
   std::vector<std::string> said;
   std::vector<std::string> shown;
+  std::function<void(std::size_t lines)> on_progress;  // may be empty
   bool terminal = false;
   bool closed = false;
 };
