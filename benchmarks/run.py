@@ -169,7 +169,7 @@ def core(options, bin_dir):
     program = bin_dir.parent / "benchmarks" / "core_drain"
     lines = [run([str(program)], stdout=subprocess.PIPE, text=True).stdout
              for _ in range(options.rounds)]
-    return statistics.median(float(line.split(": ")[1].split(" s")[0]) for line in lines)
+    return statistics.median(float(line.split(": ")[2].split(" s")[0]) for line in lines)
 
 
 def progress(text):

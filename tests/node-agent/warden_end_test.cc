@@ -139,8 +139,9 @@ TEST(WardenEnd, ATreeThatGrowsIsEndedToo) {
   EXPECT_EQ(exited.code, SIGKILL);
   // Whatever carries the token is the tree; none of it may be left when the end is reported.
   const Exited count =
-      world.run(world.shell("grep -alz '^LEAT_RUN_TOKEN=00112233445566778899aabbccddeeff.7.0.0.1$' "
-                            "/proc/[0-9]*/environ 2>/dev/null | wc -l",
+      world.run(world.shell("grep -alz '^LEAT_RUN_TOKEN=" + WardenWorld::node_token() +
+                                ".7.0.0.1$' "
+                                "/proc/[0-9]*/environ 2>/dev/null | wc -l",
                             1));
   EXPECT_EQ(world.out(count), "0\n");
 }

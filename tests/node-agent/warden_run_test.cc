@@ -185,7 +185,7 @@ TEST(WardenRun, GetsTheEnvironmentItWasGivenAndNoOther) {
   EXPECT_EQ(out.find("B=template"), std::string::npos);
   EXPECT_EQ(out.find("forged"), std::string::npos);
   EXPECT_EQ(out.find("HOME="), std::string::npos);
-  EXPECT_NE(out.find("LEAT_RUN_TOKEN=00112233445566778899aabbccddeeff.7.0.0.1\n"),
+  EXPECT_NE(out.find("LEAT_RUN_TOKEN=" + WardenWorld::node_token() + ".7.0.0.1\n"),
             std::string::npos);
 }
 
@@ -196,7 +196,7 @@ TEST(WardenRun, ReadsItsInput) {
   Launch given = world.program({"cat"});
   given.directory = world.directory();
   given.stdin_path = "node.token";
-  EXPECT_EQ(world.out(world.run(given)), "00112233445566778899aabbccddeeff");
+  EXPECT_EQ(world.out(world.run(given)), WardenWorld::node_token());
 }
 
 TEST(WardenRun, CannotStallTheWardenByAnInputNobodyWrites) {

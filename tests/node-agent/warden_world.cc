@@ -57,7 +57,13 @@ WardenWorld::~WardenWorld() {
 }
 
 agent::WardenOptions WardenWorld::options() const {
-  return {directory_.path(), program_, "00112233445566778899aabbccddeeff"};
+  return {directory_.path(), program_, node_token()};
+}
+
+// One of its own for every test process: a warden ends what carries its token.
+std::string WardenWorld::node_token() {
+  std::string digits = std::to_string(getpid());
+  return std::string(32 - digits.size(), '0') + digits;
 }
 
 void WardenWorld::attach() {

@@ -39,6 +39,9 @@ class WardenWorld {
   explicit WardenWorld(std::string program = LEAT_WARDEN_PROGRAM);
   ~WardenWorld();
 
+  // 32 hexadecimal digits, the same in all worlds of a process.
+  static std::string node_token();
+
   // The link comes and goes as the agent would. attach() waits for the whole dump.
   void attach();
   void leave() { link_ = nullptr; }
