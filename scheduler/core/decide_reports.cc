@@ -123,8 +123,9 @@ Result<Answer> decide_on(const State& state, const ReportEnded& c, Time, Facts& 
 namespace {
 
 // Runs placed together share an attempt; each such group is told apart, and ends as `outcome`.
-void lose_part(const State& state, const Stage& stage, NodeRef node, StageRef ref,
-               const IntervalSet& runs, Outcome outcome, Facts& out) {
+void lose_part(const State& state, NodeRef node, StageRef ref, const IntervalSet& runs,
+               Outcome outcome, Facts& out) {
+  const Stage& stage = *state.stage(ref);
   std::map<Attempt, IntervalSet> by_attempt;
   runs.for_each([&stage, &by_attempt](Interval where) {
     stage.cells.for_each(where, [&by_attempt](Interval part, const TaskCell& cell) {
@@ -142,16 +143,15 @@ void lose_part(const State& state, const Stage& stage, NodeRef node, StageRef re
 }  // namespace
 
 void lose_runs(const State& state, const Node& node, StageRef ref, Facts& out) {
-  const Stage* stage = state.stage(ref);
   const auto at = node.allotments.find(ref);
-  LEAT_CHECK(stage != nullptr && at != node.allotments.end());
+  LEAT_CHECK(state.stage(ref) != nullptr && at != node.allotments.end());
   // As many as had claims may have been running, and may be what killed the node; the others were
   // only queued there, which is no mark against them.
   const IntervalSet running = at->second.runs.lowest(at->second.claims);
   IntervalSet queued = at->second.runs;
   queued.erase_all(running);
-  lose_part(state, *stage, node.ref, ref, running, Outcome::kNodeLost, out);
-  lose_part(state, *stage, node.ref, ref, queued, Outcome::kWithdrawn, out);
+  lose_part(state, node.ref, ref, running, Outcome::kNodeLost, out);
+  lose_part(state, node.ref, ref, queued, Outcome::kWithdrawn, out);
 }
 
 namespace {

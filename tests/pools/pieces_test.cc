@@ -48,7 +48,7 @@ TEST_F(PoolTest, ADetachedProgramHasItsOwnSessionAndNothingOfOurs) {
   ::signal(SIGPIPE, SIG_IGN);
   DetachedProgram program;
   program.argv = {"/bin/sh", "-c",
-                  "ls /proc/$$/fd | tr '\\n' ' '; grep SigIgn /proc/$$/status; pwd; env; exit 3"};
+                  "ls -m /proc/$$/fd; grep SigIgn /proc/$$/status; pwd; env; exit 3"};
   program.environment = {"ONLY=this"};
   program.log_path = home_ + "/log";
   program.stamp_path = home_ + "/stamp";
@@ -63,7 +63,7 @@ TEST_F(PoolTest, ADetachedProgramHasItsOwnSessionAndNothingOfOurs) {
   wait(process.on_exit());
   EXPECT_EQ(process.reap(), 3);
   const std::string log = content_of(program.log_path);
-  EXPECT_EQ(log.rfind("0 1 2 SigIgn:\t0000000000000000\n/\n", 0), 0u) << log;
+  EXPECT_EQ(log.rfind("0, 1, 2\nSigIgn:\t0000000000000000\n/\n", 0), 0u) << log;
   EXPECT_NE(log.find("ONLY=this"), std::string::npos);
   EXPECT_EQ(log.find("HOME="), std::string::npos);
 }
