@@ -60,10 +60,14 @@ TEST_F(CommandsTest, SubmitSendsWhatWasAskedFor) {
 
 TEST_F(CommandsTest, SubmitAsksAgainWithTheSameKeyWhenTheHeadDies) {
   cluster.world.drop_before_answer = true;
-  cluster.in_background(
-      cluster.io.provider->getTimer().afterDelay(300 * kj::MILLISECONDS).then([this] {
-        cluster.start_head();
-      }));
+  cluster.world.on_submit = [this](schema::JobSpec::Reader) {
+    if (cluster.world.keys_seen.size() > 1) return;
+    // Away for longer than a first attempt to find it again takes.
+    cluster.in_background(
+        cluster.io.provider->getTimer().afterDelay(300 * kj::MILLISECONDS).then([this] {
+          cluster.start_head();
+        }));
+  };
   EXPECT_EQ(cluster.run(kSubmit, {"--", "true"}), 0) << cluster.failure;
   EXPECT_EQ(cluster.console.written, "18\n");
   ASSERT_EQ(cluster.world.keys_seen.size(), 2u);
