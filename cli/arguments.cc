@@ -47,9 +47,10 @@ void Arguments::operand(std::string metavar, std::optional<std::string>& value, 
   operands_.push_back({std::move(metavar), std::move(help), &value, required});
 }
 
-void Arguments::rest(std::string metavar, std::vector<std::string>& values) {
+void Arguments::rest(std::string metavar, std::vector<std::string>& values, bool required) {
   rest_metavar_ = std::move(metavar);
   rest_ = &values;
+  rest_required_ = required;
 }
 
 void Arguments::later(std::string name) {
@@ -92,9 +93,9 @@ Result<Done> Arguments::parse(std::vector<std::string> words) {
   words = join_values(std::move(words));
   const auto separator = std::find(words.begin(), words.end(), "--");
   if (rest_ != nullptr) {
-    if (separator == words.end() || separator + 1 == words.end())
-      return invalid("nothing to run: put -- " + rest_metavar_ + " at the end");
-    rest_->assign(separator + 1, words.end());
+    const bool missing = separator == words.end() ? rest_required_ : separator + 1 == words.end();
+    if (missing) return invalid("nothing to run: put -- " + rest_metavar_ + " at the end");
+    if (separator != words.end()) rest_->assign(separator + 1, words.end());
   } else if (separator != words.end()) {
     return invalid("unknown argument: --");
   }

@@ -36,8 +36,8 @@ class Arguments {
             std::string help);
   void operand(std::string metavar, std::optional<std::string>& value, std::string help,
                bool required = true);
-  // Everything after "--", untouched. At least one word.
-  void rest(std::string metavar, std::vector<std::string>& values);
+  // Everything after "--", untouched. At least one word, if there is a "--" or it is required.
+  void rest(std::string metavar, std::vector<std::string>& values, bool required = true);
   // An option that a later version brings: known, and refused by name.
   void later(std::string name);
 
@@ -45,6 +45,7 @@ class Arguments {
   const std::vector<Operand>& operands() const { return operands_; }
   const std::vector<std::string>& later_options() const { return later_; }
   const std::string& rest_metavar() const { return rest_metavar_; }
+  bool rest_required() const { return rest_required_; }
 
   // Whether --help or -h stands before any "--".
   bool asks_for_help(const std::vector<std::string>& words) const;
@@ -63,6 +64,7 @@ class Arguments {
   std::vector<std::string> later_;
   std::string rest_metavar_;
   std::vector<std::string>* rest_ = nullptr;
+  bool rest_required_ = false;
 };
 
 }  // namespace leat::cli

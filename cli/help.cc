@@ -24,7 +24,9 @@ std::string usage_line(const CommandEntry& entry, const Arguments& arguments) {
   std::string usage = "leat " + std::string(entry.name) + " [OPTIONS]";
   for (const Arguments::Operand& operand : arguments.operands())
     usage += operand.required ? ' ' + operand.metavar : " [" + operand.metavar + ']';
-  if (!arguments.rest_metavar().empty()) usage += " -- " + arguments.rest_metavar();
+  const std::string rest = "-- " + arguments.rest_metavar();
+  if (!arguments.rest_metavar().empty())
+    usage += arguments.rest_required() ? ' ' + rest : " [" + rest + ']';
   return usage;
 }
 

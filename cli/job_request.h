@@ -33,10 +33,17 @@ struct LinesRequest {
   std::uint64_t lines = 0;
 };
 
+// The file whose lines become tasks, before it is uploaded.
+struct LinesSource {
+  std::string path;  // "-": standard input
+  std::uint64_t chunk = 1;
+};
+
 struct JobRequest {
   std::string name;
   std::vector<std::string> argv;
   IndexList indices;
+  std::optional<LinesSource> each_line;
   std::optional<LinesRequest> lines;
   std::optional<ReduceRequest> reduce;
   std::vector<std::string> pools;

@@ -1,0 +1,168 @@
+#include "definitions/job_definition.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "base/check.h"
+
+namespace leat::definitions {
+namespace {
+
+const JobField& field_of(std::string_view name) {
+  const auto fields = job_fields();
+  const auto found = std::find_if(fields.begin(), fields.end(),
+                                  [name](const JobField& field) { return field.name == name; });
+  LEAT_CHECK(found != fields.end());
+  return *found;
+}
+
+std::string key_of(std::string_view field) {
+  std::string key(field);
+  std::replace(key.begin(), key.end(), '-', '_');
+  return key;
+}
+
+// Whether every byte belongs to a character of UTF-8 as TOML wants it.
+bool is_utf8(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[at]);
+    const std::size_t size = lead < 0x80                   ? 1
+                             : lead >= 0xc2 && lead < 0xe0 ? 2
+                             : lead >= 0xe0 && lead < 0xf0 ? 3
+                             : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                           : 0;
+    if (size == 0 || at + size > text.size()) return false;
+    std::uint32_t point = size == 1 ? lead : lead & (0x7fu >> size);
+    for (std::size_t n = 1; n < size; ++n) {
+      const auto byte = static_cast<unsigned char>(text[at + n]);
+      if ((byte & 0xc0) != 0x80) return false;
+      point = point << 6 | (byte & 0x3fu);
+    }
+    const bool overlong = (size == 3 && point < 0x800) || (size == 4 && point < 0x10000);
+    if (overlong || point > 0x10ffff || (point >= 0xd800 && point < 0xe000)) return false;
+    at += size;
+  }
+  return true;
+}
+
+std::string quoted(std::string_view text) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  std::string out = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (c == '\t') {
+      out += "\\t";
+    } else if (byte < 0x20 || byte == 0x7f) {
+      out += "\\u00";
+      out += kHex[byte >> 4];
+      out += kHex[byte & 15];
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+std::string list_of(const std::vector<Word>& words) {
+  std::string out = "[";
+  for (const Word& word : words) out += (out.size() > 1 ? ", " : "") + quoted(word.text);
+  return out + "]";
+}
+
+// A whole number that TOML's integers hold, as TOML writes it: without leading zeros.
+std::optional<std::string> whole_number(std::string_view text) {
+  const bool negative = !text.empty() && text.front() == '-';
+  if (negative) text.remove_prefix(1);
+  const bool digits =
+      !text.empty() && text.size() <= 18 &&
+      std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (!digits) return std::nullopt;
+  while (text.size() > 1 && text.front() == '0') text.remove_prefix(1);
+  return (negative ? "-" : "") + std::string(text);
+}
+
+std::string table_of(const std::vector<Word>& variables) {
+  // The last word about a name counts.
+  std::map<std::string, std::string> values;
+  for (const Word& word : variables) {
+    const std::size_t equals = std::min(word.text.find('='), word.text.size());
+    values[word.text.substr(0, equals)] = word.text.substr(std::min(equals + 1, word.text.size()));
+  }
+  std::string out;
+  for (const auto& [name, value] : values) out += quoted(name) + " = " + quoted(value) + '\n';
+  return out;
+}
+
+}  // namespace
+
+const Word* JobDefinition::find(std::string_view field) const {
+  const std::vector<Word>& words = all(field);
+  return words.empty() ? nullptr : &words.back();
+}
+
+const std::vector<Word>& JobDefinition::all(std::string_view field) const {
+  static const std::vector<Word> kNone;
+  (void)field_of(field);  // dies of a name that is in no table
+  const auto at = words_.find(field);
+  return at == words_.end() ? kNone : at->second;
+}
+
+void JobDefinition::add(std::string_view field, Word word) {
+  (void)field_of(field);
+  words_[std::string(field)].push_back(std::move(word));
+}
+
+void JobDefinition::override_with(const JobDefinition& over) {
+  if (!over.command.empty()) command = over.command;
+  for (const auto& [name, words] : over.words_) {
+    std::vector<Word>& mine = words_[name];
+    if (field_of(name).kind != FieldKind::kVariables) mine.clear();
+    mine.insert(mine.end(), words.begin(), words.end());
+  }
+}
+
+Result<std::string> print_job(const JobDefinition& job) {
+  std::string text;
+  std::string tables;
+  std::string bad;
+  const auto check = [&bad](const std::string& key, const std::vector<Word>& words) {
+    for (const Word& word : words)
+      if (!is_utf8(word.text) && bad.empty()) bad = key;
+  };
+  check("command", job.command);
+  if (!job.command.empty()) text += "command = " + list_of(job.command) + '\n';
+  for (const JobField& field : job_fields()) {
+    const std::vector<Word>& words = job.all(field.name);
+    const std::string key = key_of(field.name);
+    check(key, words);
+    if (words.empty()) continue;
+    const std::string& last = words.back().text;
+    switch (field.kind) {
+      case FieldKind::kText:
+        text += key + " = " + quoted(last) + '\n';
+        break;
+      case FieldKind::kNumber:
+      case FieldKind::kAmount:
+        text += key + " = " + whole_number(last).value_or(quoted(last)) + '\n';
+        break;
+      case FieldKind::kFlag:
+        text += key + " = true\n";
+        break;
+      case FieldKind::kTexts:
+        text += key + " = " + list_of(words) + '\n';
+        break;
+      case FieldKind::kVariables:
+        tables += "\n[" + key + "]\n" + table_of(words);
+        break;
+    }
+  }
+  if (!bad.empty()) return invalid(bad + " is not UTF-8, which a TOML file must be");
+  return text + tables;
+}
+
+}  // namespace leat::definitions

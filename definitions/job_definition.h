@@ -1,0 +1,80 @@
+#pragma once
+
+// job_definition.h - a job as a TOML file or a command line describes it, word by word.
+//
+// What may be said of a job is one table, job_fields(): the options of `leat submit` are declared
+// from it, files are read and printed by it. So neither can say what the other cannot.
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace leat::definitions {
+
+// Options that may be given several times: so many times at most.
+inline constexpr std::size_t kWordsPerFieldMax = 4096;
+
+// What somebody wrote, and where: "--cpus", or "job.toml:3:8: cpus". Refusals begin with `where`.
+struct Word {
+  std::string text;
+  std::string where;
+
+  friend bool operator==(const Word& a, const Word& b) { return a.text == b.text; }
+};
+
+enum class FieldKind : std::uint8_t {
+  kText,
+  kNumber,     // a whole number in files
+  kAmount,     // a number or a text in files: 2, 0.5, "2G"
+  kFlag,       // true or false in files
+  kTexts,      // may be repeated; a list of texts in files
+  kVariables,  // NAME=VALUE, may be repeated; a table in files
+};
+
+// One thing that may be said of a job.
+struct JobField {
+  std::string_view name;  // of the option, without its dashes; in files '_' stands for '-'
+  std::string_view metavar;
+  std::string_view help;
+  FieldKind kind;
+};
+
+// In the order of `leat submit --help`.
+std::span<const JobField> job_fields();
+
+// Everything that was said of one job. Not yet looked into: values may be nonsense.
+class JobDefinition {
+ public:
+  std::vector<Word> command;  // program and arguments; empty: not said
+
+  // The word of a field that takes one; nullptr if it was not said. A flag that is there is set.
+  const Word* find(std::string_view field) const;
+  // All words of a field.
+  const std::vector<Word>& all(std::string_view field) const;
+  void add(std::string_view field, Word word);
+
+  // What `over` says comes instead of what was said here; variables come after those said here.
+  void override_with(const JobDefinition& over);
+
+  friend bool operator==(const JobDefinition&, const JobDefinition&) = default;
+
+ private:
+  std::map<std::string, std::vector<Word>, std::less<>> words_;
+};
+
+// Reads a job file. Refusals (kInvalid) say "FILE:LINE:COLUMN: what is wrong, and what would be
+// right": syntax, unknown keys, values of the wrong type. `file` is how it is called in them.
+Result<JobDefinition> parse_job(std::string_view text, const std::string& file);
+
+// The same, from disk.
+Result<JobDefinition> load_job(const std::string& path);
+
+// The file that parse_job() reads back to an equal definition. Refused (kInvalid) if a word is not
+// UTF-8, which no TOML file can hold.
+Result<std::string> print_job(const JobDefinition& job);
+
+}  // namespace leat::definitions

@@ -1,0 +1,44 @@
+// job_fields.cc - what may be said of a job: the one table for options and files.
+
+#include <array>
+
+#include "definitions/job_definition.h"
+
+namespace leat::definitions {
+namespace {
+
+using Kind = FieldKind;
+
+constexpr auto kFields = std::to_array<JobField>({
+    {"array", "RANGE", "one task per index: 1-100, 0-99:3, 1,5,9-12", Kind::kText},
+    {"each-line", "FILE", "one task per line of FILE (\"-\": standard input), given on its stdin",
+     Kind::kText},
+    {"chunk", "N", "with --each-line: N lines per task", Kind::kNumber},
+    {"pool", "POOL", "run in this pool (default: any)", Kind::kText},
+    {"name", "NAME", "the job's name (default: the program's)", Kind::kText},
+    {"cpus", "N", "cores per task, like 2 or 0.5 (default: 1)", Kind::kAmount},
+    {"memory", "SIZE", "memory per task, like 512M or 2G", Kind::kAmount},
+    {"retries", "N", "try a failed task again, up to N times", Kind::kNumber},
+    {"time", "LIMIT", "wall-clock limit of a task: 90s, 1h30m, 01:30:00", Kind::kText},
+    {"priority", "P", "higher goes first (default: 0)", Kind::kNumber},
+    {"bind", "", "bind each task to cores of its own", Kind::kFlag},
+    {"env", "NAME=VALUE", "set a variable of the tasks' environment", Kind::kVariables},
+    {"env-from-file", "FILE", "set the variables in FILE, a line NAME=VALUE each", Kind::kTexts},
+    {"export", "LIST", "of this environment: all (default), none, or NAME,NAME…", Kind::kText},
+    {"cwd", "DIR", "the tasks' directory (default: this one)", Kind::kText},
+    {"output-limit", "SIZE", "keep at most SIZE of a task's output (default: 1G)", Kind::kAmount},
+    {"task-dir", "", "a scratch directory for each task", Kind::kFlag},
+    {"reduce", "PROG", "feed all outputs, in index order, to PROG; its output is the result",
+     Kind::kText},
+    {"reduce-arg", "A", "an argument of PROG", Kind::kTexts},
+    {"reduce-width", "K", "reduce as a tree, K outputs at a time; PROG must accept its own output",
+     Kind::kNumber},
+});
+
+}  // namespace
+
+std::span<const JobField> job_fields() {
+  return kFields;
+}
+
+}  // namespace leat::definitions
