@@ -87,14 +87,18 @@ std::optional<std::string> whole_number(std::string_view text) {
 }
 
 std::string table_of(const std::vector<Word>& variables) {
-  // The last word about a name counts.
-  std::map<std::string, std::string> values;
-  for (const Word& word : variables) {
-    const std::size_t equals = std::min(word.text.find('='), word.text.size());
-    values[word.text.substr(0, equals)] = word.text.substr(std::min(equals + 1, word.text.size()));
-  }
+  // The last word about a name counts, and says where it stands.
   std::string out;
-  for (const auto& [name, value] : values) out += quoted(name) + " = " + quoted(value) + '\n';
+  for (std::size_t n = 0; n < variables.size(); ++n) {
+    const std::string& word = variables[n].text;
+    const std::size_t equals = std::min(word.find('='), word.size());
+    const std::string name = word.substr(0, equals);
+    const bool again =
+        std::any_of(variables.begin() + static_cast<std::ptrdiff_t>(n) + 1, variables.end(),
+                    [&name](const Word& later) { return later.text.rfind(name + '=', 0) == 0; });
+    if (!again)
+      out += quoted(name) + " = " + quoted(word.substr(std::min(equals + 1, word.size()))) + '\n';
+  }
   return out;
 }
 

@@ -25,8 +25,14 @@ BAD_INPUT = [
     ("pool create x.toml", 4, "leat: pool: not in this version"),
     ("status --frob", 2, "leat: status: unknown option --frob: see leat status --help"),
     ("status x", 2, "leat: status: unknown argument: x: see leat status --help"),
-    ("submit", 2, "leat: submit: nothing to run: put -- PROGRAM ARGS… at the end: "
+    ("submit", 2, "leat: nothing to run: put -- PROGRAM ARGS… at the end, or name a job file: "
                   "see leat submit --help"),
+    ("submit --", 2, "leat: submit: nothing to run: put -- PROGRAM ARGS… at the end: "
+                     "see leat submit --help"),
+    ("submit true", 2, "leat: true: a job file ends in .toml; a program and its arguments stand "
+                       "after --"),
+    ("submit bad.toml", 2, None),
+    ("submit file.toml", 2, "leat: file.toml: No such file or directory"),
     ("submit --array 5-1 -- true", 2,
      'leat: --array: index range "5-1": the end is below the start'),
     ("submit --array 1-5:0 -- true", 2,
