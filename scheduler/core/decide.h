@@ -66,7 +66,7 @@ bool wants_tick(const State& state, Time now);
 
 // A reason why something waits, for people.
 struct Cause {
-  const char* reason = "";  // resources, nodes, priority, dependency, node-lost, pool
+  const char* reason = "";  // pool, nodes, resources, busy, priority, …: see why.cc
   std::string message;
   std::string remedy;
   std::uint64_t tasks = 0;

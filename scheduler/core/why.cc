@@ -1,8 +1,9 @@
 // why.cc - why something waits: every cause, and what would unblock it.
 
 #include <algorithm>
+#include <iterator>
 
-#include "scheduler/core/decide_parts.h"
+#include "scheduler/core/why_parts.h"
 
 namespace leat::core {
 namespace {
@@ -11,98 +12,133 @@ std::string number(std::uint64_t n) {
   return std::to_string(n);
 }
 
-// Causes that lie in the pools a job may use, for tasks that could run.
-void explain_pools(const State& state, const Job& job, const Stage& stage, std::uint64_t tasks,
-                   std::vector<Cause>& causes) {
-  const std::vector<const Pool*> pools = pools_of(state, *job.spec);
-  if (pools.empty()) {
-    causes.push_back({"pool", "there is no pool", "start one: leat up --local N", tasks});
-    return;
-  }
-  const Resources& need = stage.spec->resources;
-  std::uint64_t up = 0;
-  std::uint64_t lost = 0;
-  std::uint64_t coming = 0;
-  std::uint64_t able = 0;
-  for (const auto& [id, node] : state.nodes()) {
-    const bool ours = std::any_of(pools.begin(), pools.end(),
-                                  [&node = node](const Pool* p) { return p->id == node.pool; });
-    if (!ours) continue;
-    up += node.state == NodeState::kUp ? 1 : 0;
-    lost += node.state == NodeState::kLost ? 1 : 0;
-    coming += node.state == NodeState::kRequested || node.state == NodeState::kEnrolled ? 1 : 0;
-    able += node.state == NodeState::kUp && node.report.capacity.holds(need) ? 1 : 0;
-  }
-  if (up == 0)
-    causes.push_back({"nodes",
-                      "no node is up (" + number(coming) + " coming, " + number(lost) + " lost)",
-                      "wait, or look at: leat node list", tasks});
-  else if (able == 0)
-    causes.push_back({"resources",
-                      "none of the " + number(up) + " nodes that are up has " +
-                          number(need.millicores) + " millicores and " +
-                          number(need.memory_bytes >> 20) + " MiB in all",
-                      "ask for less, or add larger nodes", tasks});
-  else
-    causes.push_back({"resources", "all " + number(able) + " nodes that could run it are busy",
-                      "wait, or add nodes", tasks});
+// "1 node", "3 nodes".
+std::string nodes_text(std::uint64_t n) {
+  return number(n) + (n == 1 ? " node" : " nodes");
 }
 
-void explain_queue(const State& state, const Job& job, StageRef ref, std::uint64_t tasks,
-                   std::vector<Cause>& causes) {
-  std::uint64_t ahead = 0;
-  const ReadyQueue::Entry own = ReadyQueue::entry(job.priority, ref);
-  for (const ReadyQueue::Entry& entry : state.ready().entries()) {
-    if (entry == own) break;
-    ahead += entry.job == job.id ? 0 : 1;
-  }
-  if (ahead > 0)
-    causes.push_back({"priority", number(ahead) + " stages of other jobs are ahead in the queue",
-                      "wait, or submit with a higher --priority", tasks});
+// Sums one count over some pools.
+template <typename Count>
+std::uint64_t sum(const std::vector<const PoolView*>& views, Count count) {
+  std::uint64_t total = 0;
+  for (const PoolView* view : views) total += count(*view);
+  return total;
 }
 
-void explain_lost(const State& state, StageRef ref, std::vector<Cause>& causes) {
-  for (const auto& [id, node] : state.nodes()) {
-    const auto at = node.allotments.find(ref);
+std::uint64_t passing(const std::vector<const PoolView*>& views, Filter filter) {
+  return sum(views, [filter](const PoolView& view) {
+    return view.passing[static_cast<std::size_t>(filter)];
+  });
+}
+
+std::optional<Cause> no_pool(const Asked& asked) {
+  if (asked.waiting == 0 || !asked.pools.empty()) return std::nullopt;
+  std::string names;
+  for (const std::string& name : asked.job.spec->pools)
+    names += (names.empty() ? "" : " or ") + ('"' + name + '"');
+  return Cause{"pool", "there is no pool" + (names.empty() ? names : ' ' + names),
+               "start one: leat up --local N", asked.waiting};
+}
+
+std::optional<Cause> no_node_up(const Asked& asked) {
+  const auto views = asked.lacking(Filter::kUp);
+  if (asked.waiting == 0 || views.empty()) return std::nullopt;
+  const std::uint64_t coming = sum(views, [](const PoolView& view) { return view.coming; });
+  const std::uint64_t lost = sum(views, [](const PoolView& view) { return view.lost; });
+  return Cause{"nodes", "no node is up (" + number(coming) + " coming, " + number(lost) + " lost)",
+               "wait, or look at: leat node list", asked.waiting};
+}
+
+std::optional<Cause> too_large(const Asked& asked) {
+  const auto views = asked.lacking(Filter::kLargeEnough);
+  if (asked.waiting == 0 || views.empty()) return std::nullopt;
+  const Resources& need = asked.stage.spec->resources;
+  const std::uint64_t up = passing(views, Filter::kUp);
+  return Cause{"resources",
+               "none of the " + nodes_text(up) + " that are up has " + number(need.millicores) +
+                   " millicores and " + number(need.memory_bytes >> 20) + " MiB in all",
+               "ask for less, or add larger nodes", asked.waiting};
+}
+
+std::optional<Cause> all_busy(const Asked& asked) {
+  const auto views = asked.lacking(Filter::kHasRoom);
+  if (asked.waiting == 0 || views.empty()) return std::nullopt;
+  const std::uint64_t able = passing(views, Filter::kLargeEnough);
+  return Cause{"busy",
+               able == 1 ? "the only node that could run it is busy"
+                         : "all " + number(able) + " nodes that could run it are busy",
+               "wait, or add nodes", asked.waiting};
+}
+
+std::optional<Cause> others_ahead(const Asked& asked) {
+  const bool contested = std::any_of(asked.of.begin(), asked.of.end(),
+                                     [](const PoolView* view) { return view->contested; });
+  if (asked.waiting == 0 || !contested) return std::nullopt;
+  return Cause{"priority",
+               (asked.ahead == 1 ? "1 other stage is" : number(asked.ahead) + " other stages are") +
+                   std::string(" ahead in the queue"),
+               "wait, or submit with a higher --priority", asked.waiting};
+}
+
+std::optional<Cause> inputs_missing(const Asked& asked) {
+  if (asked.blocked == 0 || !asked.stage.spec->reduces) return std::nullopt;
+  const StageId from = asked.stage.spec->reduces->stage;
+  const Stage& inputs = asked.job.stages[from];
+  return Cause{"dependency",
+               "a reduce step waits for outputs of stage " + number(from) + ": " +
+                   number(inputs.done.size()) + " of " + number(inputs.cells.size()) + " are there",
+               "wait", asked.blocked};
+}
+
+// Runs that nobody hears of. They are placed, so nothing else is the matter with them.
+std::optional<Cause> node_lost(const Asked& asked) {
+  std::string names;
+  std::uint64_t nodes = 0;
+  std::uint64_t runs = 0;
+  for (const auto& [id, node] : asked.state.nodes()) {
+    const auto at = node.allotments.find(asked.ref);
     if (node.state != NodeState::kLost || at == node.allotments.end()) continue;
-    causes.push_back({"node-lost",
-                      "node " + number(id.value) +
-                          " has not been heard from; its runs are kept "
-                          "for it until their lease ends",
-                      "wait, or prove the node gone", at->second.runs.size()});
+    const IntervalSet& there = at->second.runs;
+    if (asked.position && !there.contains(*asked.position)) continue;
+    constexpr std::uint64_t kNamed = 8;
+    if (++nodes <= kNamed) names += (names.empty() ? "" : ", ") + number(id.value);
+    runs += asked.position ? 1 : there.size();
   }
+  if (nodes == 0) return std::nullopt;
+  return Cause{"node-lost",
+               (nodes == 1 ? "node " : nodes_text(nodes) + ", among them ") + names +
+                   (nodes == 1 ? " has" : " have") +
+                   " not been heard from; runs are kept there until their lease ends",
+               "wait, or prove the node gone", runs};
 }
+
+// Every cause there is, in the order in which they are told.
+constexpr std::optional<Cause> (*kCauses[])(const Asked&) = {
+    no_pool, no_node_up, too_large, all_busy, others_ahead, inputs_missing, node_lost,
+};
 
 }  // namespace
 
-std::vector<Cause> why(const State& state, StageRef ref, std::optional<Index> index, Time) {
+std::vector<Cause> why(const State& state, StageRef ref, std::optional<Index> index, Time now) {
   std::vector<Cause> causes;
   const Job* job = state.job(ref.job);
   const Stage* stage = state.stage(ref);
   if (job == nullptr || stage == nullptr) return causes;
   const auto count = [stage](TaskState s) { return stage->counts[static_cast<std::size_t>(s)]; };
-  std::uint64_t waiting = count(TaskState::kWaiting);
-  std::uint64_t blocked = count(TaskState::kBlocked);
+  Asked asked{state, *job, *stage, ref, now};
+  asked.waiting = count(TaskState::kWaiting);
+  asked.blocked = count(TaskState::kBlocked);
   if (index) {
     const auto position = stage->spec->indices.position_of(*index);
     if (!position) return causes;
-    const TaskState now = stage->cells.at(*position).state;
-    waiting = now == TaskState::kWaiting ? 1 : 0;
-    blocked = now == TaskState::kBlocked ? 1 : 0;
+    asked.position = position;
+    const TaskState is = stage->cells.at(*position).state;
+    asked.waiting = is == TaskState::kWaiting ? 1 : 0;
+    asked.blocked = is == TaskState::kBlocked ? 1 : 0;
   }
-  if (waiting > 0) {
-    explain_pools(state, *job, *stage, waiting, causes);
-    explain_queue(state, *job, ref, waiting, causes);
-  }
-  if (blocked > 0) {
-    const Stage& inputs = job->stages[stage->spec->reduces->stage];
-    causes.push_back({"dependency",
-                      "a reduce step waits for outputs of stage " +
-                          number(stage->spec->reduces->stage) + ": " + number(inputs.done.size()) +
-                          " of " + number(inputs.cells.size()) + " are there",
-                      "wait", blocked});
-  }
-  explain_lost(state, ref, causes);
+  survey(asked);
+  for (const auto cause : kCauses)
+    if (std::optional<Cause> found = cause(asked)) causes.push_back(std::move(*found));
   return causes;
 }
 

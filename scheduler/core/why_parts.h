@@ -1,0 +1,76 @@
+#pragma once
+
+// why_parts.h - what an answer to "why does it wait" is put together from. Only why*.cc include
+// this.
+//
+// Room is looked for as through a funnel: a node takes a task when it passes every filter, in
+// their order. What a pool lacks is the first filter that none of its nodes passes. A pool may
+// also be contested: somebody ahead in the queue takes what becomes free there. Of the pools a
+// job may use, those count that lack least: whatever is lacking beside that elsewhere would not
+// have to change.
+//
+// To add what keeps nodes from taking tasks: one Filter and one function in kFilters. To add any
+// other cause: one function in kCauses (why.cc). tests/scheduler/core/why_oracle_test.cc says the
+// same by brute force, and must learn of it too.
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "scheduler/core/decide_parts.h"
+
+namespace leat::core {
+
+// Entries of the ready queue that one question looks at; what is ahead of them is not counted.
+inline constexpr std::size_t kAheadMax = 256;
+
+enum class Filter : std::uint8_t {
+  kUp,
+  kLargeEnough,
+  kHasRoom,  // the last: all before it hold whatever runs
+};
+inline constexpr std::size_t kFilterCount = 3;
+
+// Whether `node` passes the filter for a task of `stage`, given that it passes those before.
+using Passes = bool (*)(const Node& node, const Job& job, const StageSpec& stage);
+extern const std::array<Passes, kFilterCount> kFilters;
+
+// How many filters the node passes before the first that it does not: kFilterCount for all.
+std::size_t filters_passed(const Node& node, const Job& job, const StageSpec& stage);
+
+// One pool that the job may use, as a task of the stage sees it.
+struct PoolView {
+  const Pool* pool = nullptr;
+  std::uint64_t nodes = 0;
+  std::uint64_t lost = 0;
+  std::uint64_t coming = 0;
+  std::array<std::uint64_t, kFilterCount> passing{};  // nodes that pass this filter and all before
+  bool contested = false;
+
+  // The first filter that no node passes; kFilterCount if some node passes all.
+  std::size_t lacks() const;
+};
+
+// A question, and what has been found out for all causes.
+struct Asked {
+  const State& state;
+  const Job& job;
+  const Stage& stage;
+  StageRef ref;
+  Time now;
+  std::optional<std::uint64_t> position = std::nullopt;  // of the only task it is about
+  std::uint64_t waiting = 0;                             // tasks that it is about
+  std::uint64_t blocked = 0;
+  std::vector<PoolView> pools = {};      // that the job may use
+  std::vector<const PoolView*> of = {};  // those that lack least
+  std::uint64_t ahead = 0;               // entries of the queue that contest one of the pools
+
+  // The pools among `of` that lack just this.
+  std::vector<const PoolView*> lacking(Filter filter) const;
+};
+
+// Fills pools, of and ahead.
+void survey(Asked& asked);
+
+}  // namespace leat::core

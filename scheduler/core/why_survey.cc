@@ -1,0 +1,121 @@
+// why_survey.cc - what the pools lack that a job may use.
+
+#include <algorithm>
+
+#include "scheduler/core/why_parts.h"
+
+namespace leat::core {
+namespace {
+
+bool is_up(const Node& node, const Job&, const StageSpec&) {
+  return node.state == NodeState::kUp;
+}
+
+bool is_large_enough(const Node& node, const Job&, const StageSpec& stage) {
+  return node.report.capacity.holds(stage.resources);
+}
+
+bool has_room(const Node& node, const Job&, const StageSpec& stage) {
+  return node.free.holds(stage.resources);
+}
+
+// What a pool stands in the way of: a bit per filter that it lacks, and one for the queue.
+std::uint64_t obstacles(const PoolView& view) {
+  const std::size_t lacks = view.lacks();
+  const std::uint64_t filter = lacks == kFilterCount ? 0 : std::uint64_t{1} << lacks;
+  return filter | (view.contested ? std::uint64_t{1} << kFilterCount : 0);
+}
+
+bool is_proper_part(std::uint64_t part, std::uint64_t whole) {
+  return part != whole && (part & whole) == part;
+}
+
+// Whether tasks of the stage could ever be given to the pool, as far as its nodes go.
+bool could_use(const State& state, PoolId pool, const Job& job, const StageSpec& stage) {
+  return std::any_of(state.nodes().begin(), state.nodes().end(), [&](const auto& entry) {
+    const Node& node = entry.second;
+    return node.pool == pool &&
+           filters_passed(node, job, stage) >= static_cast<std::size_t>(Filter::kHasRoom);
+  });
+}
+
+// Marks the pools of `asked` that the waiting stage `ref` of `job` would be served from first.
+bool contest(Asked& asked, const Job& job, StageRef ref) {
+  bool any = false;
+  const Stage& stage = job.stages[ref.stage];
+  for (const Pool* pool : pools_of(asked.state, *job.spec)) {
+    const auto view = std::find_if(asked.pools.begin(), asked.pools.end(),
+                                   [pool](const PoolView& v) { return v.pool == pool; });
+    if (view == asked.pools.end()) continue;
+    // The first node that comes up is theirs too.
+    const bool takes = view->passing[static_cast<std::size_t>(Filter::kUp)] == 0 ||
+                       could_use(asked.state, pool->id, job, *stage.spec);
+    view->contested = view->contested || takes;
+    any = any || takes;
+  }
+  return any;
+}
+
+void survey_nodes(Asked& asked) {
+  for (const Pool* pool : pools_of(asked.state, *asked.job.spec)) {
+    const bool known = std::any_of(asked.pools.begin(), asked.pools.end(),
+                                   [pool](const PoolView& v) { return v.pool == pool; });
+    if (!known) asked.pools.emplace_back().pool = pool;
+  }
+  for (const auto& [id, node] : asked.state.nodes()) {
+    for (PoolView& view : asked.pools) {
+      if (view.pool->id != node.pool) continue;
+      ++view.nodes;
+      view.lost += node.state == NodeState::kLost ? 1 : 0;
+      view.coming +=
+          node.state == NodeState::kRequested || node.state == NodeState::kEnrolled ? 1 : 0;
+      const std::size_t passed = filters_passed(node, asked.job, *asked.stage.spec);
+      for (std::size_t n = 0; n < passed; ++n) ++view.passing[n];
+    }
+  }
+}
+
+void survey_queue(Asked& asked) {
+  const ReadyQueue::Entry own = ReadyQueue::entry(asked.job.priority, asked.ref);
+  std::size_t seen = 0;
+  for (const ReadyQueue::Entry& entry : asked.state.ready().entries()) {
+    if (entry == own || ++seen > kAheadMax) break;
+    const Job* job = asked.state.job(entry.job);
+    if (contest(asked, *job, entry.ref())) ++asked.ahead;
+  }
+}
+
+}  // namespace
+
+const std::array<Passes, kFilterCount> kFilters{is_up, is_large_enough, has_room};
+
+std::size_t filters_passed(const Node& node, const Job& job, const StageSpec& stage) {
+  std::size_t passed = 0;
+  while (passed < kFilterCount && kFilters[passed](node, job, stage)) ++passed;
+  return passed;
+}
+
+std::size_t PoolView::lacks() const {
+  return static_cast<std::size_t>(std::find(passing.begin(), passing.end(), 0u) - passing.begin());
+}
+
+std::vector<const PoolView*> Asked::lacking(Filter filter) const {
+  std::vector<const PoolView*> found;
+  for (const PoolView* view : of)
+    if (view->lacks() == static_cast<std::size_t>(filter)) found.push_back(view);
+  return found;
+}
+
+void survey(Asked& asked) {
+  survey_nodes(asked);
+  survey_queue(asked);
+  for (const PoolView& view : asked.pools) {
+    const bool least =
+        std::none_of(asked.pools.begin(), asked.pools.end(), [&view](const PoolView& other) {
+          return is_proper_part(obstacles(other), obstacles(view));
+        });
+    if (least) asked.of.push_back(&view);
+  }
+}
+
+}  // namespace leat::core
