@@ -70,9 +70,33 @@ IndexList::IndexList(Stride stride) {
 
 void IndexList::append(Stride stride) {
   if (stride.count == 1) stride.step = 1;
-  strides_.push_back(stride);
-  position_of_stride_.push_back(size_);
+  if (empty()) {
+    only_ = stride;
+  } else {
+    if (strides_.empty()) {
+      strides_.push_back(only_);
+      starts_.push_back(0);
+    }
+    strides_.push_back(stride);
+    starts_.push_back(size_);
+  }
   size_ += stride.count;
+}
+
+std::size_t IndexList::stride_holding(std::uint64_t position) const {
+  if (strides_.empty()) return 0;
+  const auto after = std::upper_bound(starts_.begin(), starts_.end(), position);
+  return static_cast<std::size_t>(after - starts_.begin()) - 1;
+}
+
+std::optional<std::size_t> IndexList::stride_with(Index index) const {
+  const std::span<const Stride> all = strides();
+  const auto after = std::upper_bound(all.begin(), all.end(), index,
+                                      [](Index value, const Stride& s) { return value < s.first; });
+  if (after == all.begin()) return std::nullopt;
+  const Stride& s = *(after - 1);
+  if (index > s.last() || (index - s.first) % s.step != 0) return std::nullopt;
+  return static_cast<std::size_t>(after - all.begin()) - 1;
 }
 
 Result<IndexList> IndexList::parse(std::string_view text) {
@@ -115,14 +139,16 @@ Result<IndexList> IndexList::parse(std::string_view text) {
 Result<IndexList> IndexList::from_strides(const std::vector<Stride>& strides) {
   if (strides.size() > kStridesMax) return invalid("index list: too many strides");
   IndexList list;
-  list.strides_.reserve(strides.size());
-  list.position_of_stride_.reserve(strides.size());
+  if (strides.size() > 1) {
+    list.strides_.reserve(strides.size());
+    list.starts_.reserve(strides.size());
+  }
   for (const Stride& s : strides) {
     const bool sane = s.count >= 1 && s.count <= kTasksPerJobMax && s.step >= 1 &&
                       s.step < kIndexLimit && s.first < kIndexLimit &&
                       (s.count - 1) <= (kIndexLimit - 1 - s.first) / s.step;
     if (!sane) return invalid("index list: a stride is out of range");
-    if (!list.strides_.empty() && interleaves(list.strides_.back(), s))
+    if (!list.empty() && interleaves(list.strides().back(), s))
       return invalid("index list: strides are not sorted");
     list.append(s);
     if (list.size_ > kTasksPerJobMax) return invalid("index list: more than 4294967296 tasks");
@@ -133,7 +159,7 @@ Result<IndexList> IndexList::from_strides(const std::vector<Stride>& strides) {
 IndexList IndexList::from_sorted(std::span<const Index> indices) {
   IndexList list;
   for (std::size_t i = 0; i < indices.size();) {
-    LEAT_CHECK(list.empty() || list.strides_.back().last() < indices[i]);
+    LEAT_CHECK(list.empty() || list.strides().back().last() < indices[i]);
     Stride s{indices[i], 1, 1};
     if (i + 1 < indices.size()) {
       LEAT_CHECK(indices[i + 1] > indices[i]);
@@ -146,40 +172,30 @@ IndexList IndexList::from_sorted(std::span<const Index> indices) {
     list.append(s);
     i += s.count;
   }
-  LEAT_CHECK(list.empty() || list.strides_.back().last() < kIndexLimit);
+  LEAT_CHECK(list.empty() || list.strides().back().last() < kIndexLimit);
   return list;
 }
 
 Index IndexList::at(std::uint64_t position) const {
   LEAT_CHECK(position < size_);
-  const auto after =
-      std::upper_bound(position_of_stride_.begin(), position_of_stride_.end(), position);
-  const std::size_t n = static_cast<std::size_t>(after - position_of_stride_.begin()) - 1;
-  return strides_[n].first + (position - position_of_stride_[n]) * strides_[n].step;
+  const std::size_t n = stride_holding(position);
+  return strides()[n].first + (position - start_of(n)) * strides()[n].step;
 }
 
 std::optional<std::uint64_t> IndexList::position_of(Index index) const {
-  const auto after = std::upper_bound(strides_.begin(), strides_.end(), index,
-                                      [](Index value, const Stride& s) { return value < s.first; });
-  if (after == strides_.begin()) return std::nullopt;
-  const std::size_t n = static_cast<std::size_t>(after - strides_.begin()) - 1;
-  const Stride& s = strides_[n];
-  if (index > s.last() || (index - s.first) % s.step != 0) return std::nullopt;
-  return position_of_stride_[n] + (index - s.first) / s.step;
+  const auto n = stride_with(index);
+  if (!n) return std::nullopt;
+  return start_of(*n) + (index - strides()[*n].first) / strides()[*n].step;
 }
 
 IndexList IndexList::select(const IntervalSet& positions) const {
   IndexList result;
   positions.for_each([&](Interval part) {
     LEAT_CHECK(part.last < size_);
-    std::size_t n =
-        static_cast<std::size_t>(
-            std::upper_bound(position_of_stride_.begin(), position_of_stride_.end(), part.first) -
-            position_of_stride_.begin()) -
-        1;
+    std::size_t n = stride_holding(part.first);
     for (std::uint64_t at = part.first; at <= part.last; ++n) {
-      const Stride& s = strides_[n];
-      const std::uint64_t offset = at - position_of_stride_[n];
+      const Stride& s = strides()[n];
+      const std::uint64_t offset = at - start_of(n);
       const std::uint64_t count = std::min(s.count - offset, part.last - at + 1);
       result.append({s.first + offset * s.step, count, s.step});
       at += count;
@@ -190,18 +206,18 @@ IndexList IndexList::select(const IntervalSet& positions) const {
 
 std::optional<IntervalSet> IndexList::positions_of(const IndexList& part) const {
   IntervalSet result;
-  for (const Stride& s : part.strides_) {
+  for (const Stride& s : part.strides()) {
     for (std::uint64_t i = 0; i < s.count;) {
-      const auto position = position_of(s.first + i * s.step);
-      if (!position) return std::nullopt;
-      const auto after =
-          std::upper_bound(position_of_stride_.begin(), position_of_stride_.end(), *position);
-      const std::size_t n = static_cast<std::size_t>(after - position_of_stride_.begin()) - 1;
+      const Index index = s.first + i * s.step;
+      const auto n = stride_with(index);
+      if (!n) return std::nullopt;
+      const Stride& mine = strides()[*n];
+      const std::uint64_t offset = (index - mine.first) / mine.step;
       // Where both run in step, a whole stretch is found at once.
-      const std::uint64_t left_here = position_of_stride_[n] + strides_[n].count - *position;
       const std::uint64_t stretch =
-          s.step == strides_[n].step ? std::min(s.count - i, left_here) : 1;
-      result.insert({*position, *position + stretch - 1});
+          s.step == mine.step ? std::min(s.count - i, mine.count - offset) : 1;
+      const std::uint64_t position = start_of(*n) + offset;
+      result.insert({position, position + stretch - 1});
       if (result.interval_count() > kStridesMax) return std::nullopt;
       i += stretch;
     }
@@ -218,7 +234,7 @@ std::vector<Index> IndexList::expand() const {
 
 std::string IndexList::to_string() const {
   std::string text;
-  for (const Stride& s : strides_) {
+  for (const Stride& s : strides()) {
     if (!text.empty()) text += ',';
     text += std::to_string(s.first);
     if (s.count > 1) text += '-' + std::to_string(s.last());

@@ -4,6 +4,7 @@
 //
 // What users write (`1-100:2,7`), what facts are made of, and what batches on the wire name.
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -54,7 +55,10 @@ class IndexList {
 
   std::uint64_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
-  const std::vector<Stride>& strides() const { return strides_; }
+  std::span<const Stride> strides() const {
+    if (!strides_.empty()) return strides_;
+    return {&only_, empty() ? 0u : 1u};
+  }
 
   // Precondition: position < size().
   Index at(std::uint64_t position) const;
@@ -70,7 +74,7 @@ class IndexList {
   // Calls visit(index) in ascending order.
   template <typename Visit>
   void for_each(Visit visit) const {
-    for (const Stride& s : strides_)
+    for (const Stride& s : strides())
       for (std::uint64_t i = 0; i < s.count; ++i) visit(s.first + i * s.step);
   }
 
@@ -81,14 +85,22 @@ class IndexList {
   std::string to_string() const;
 
   friend bool operator==(const IndexList& a, const IndexList& b) {
-    return a.strides_ == b.strides_;
+    return std::ranges::equal(a.strides(), b.strides());
   }
 
  private:
   void append(Stride stride);
+  // Which stride the element at `position` is in. Precondition: position < size().
+  std::size_t stride_holding(std::uint64_t position) const;
+  // The same for an index; nothing if the list does not have it.
+  std::optional<std::size_t> stride_with(Index index) const;
+  // The position of the first element of stride `n`.
+  std::uint64_t start_of(std::size_t n) const { return strides_.empty() ? 0 : starts_[n]; }
 
-  std::vector<Stride> strides_;
-  std::vector<std::uint64_t> position_of_stride_;  // position of each stride's first element
+  // A single stride, by far the usual case, is held in place.
+  Stride only_;                        // if `strides_` is empty and size() > 0
+  std::vector<Stride> strides_;        // else all of them,
+  std::vector<std::uint64_t> starts_;  // and the position of each one's first element
   std::uint64_t size_ = 0;
 };
 

@@ -35,23 +35,28 @@ class IntervalMap {
 
   // Gives every number of `where` the value `value`.
   void assign(Interval where, const V& value) {
-    change(where, [&value](V& v) { v = value; });
+    change(where, [&value](Interval, V& v) { v = value; });
   }
 
-  // Calls change(V&) for every entry within `where`, splitting at its ends and folding after.
+  // Calls change(Interval, V&) for every entry within `where`, splitting at its ends and folding
+  // after.
   template <typename Change>
   void change(Interval where, Change change) {
     LEAT_CHECK(where.first <= where.last && where.last < size_);
-    if (where.last + 1 < size_) split(where.last + 1);
-    split(where.first);
     auto i = entry_of(where.first);
-    // One entry more than was changed is compared, so that the neighbour behind folds too.
-    bool last = false;
-    while (!last && i != entries_.end()) {
-      last = entries_.key(i) > where.last;
-      if (!last) change(entries_.value(i));
+    if (entries_.key(i) < where.first)
+      i = entries_.insert(entries_.next(i), where.first, V(entries_.value(i)));
+    for (bool last = false; !last;) {
+      const Interval part{entries_.key(i), std::min(last_of(i), where.last)};
+      if (part.last < last_of(i))
+        i = entries_.previous(
+            entries_.insert(entries_.next(i), part.last + 1, V(entries_.value(i))));
+      change(part, entries_.value(i));
       i = fold_into_previous(i);
+      last = part.last == where.last;
     }
+    // The neighbour behind may now be as the last that was changed.
+    if (i != entries_.end()) fold_into_previous(i);
   }
 
   // Calls visit(Interval, const V&) for every entry that meets `where`, cut to it.
@@ -62,9 +67,7 @@ class IntervalMap {
     for (auto i = entry_of(where.first); i != entries_.end() && entries_.key(i) <= where.last;
          i = entries_.next(i)) {
       const std::uint64_t first = std::max(entries_.key(i), where.first);
-      const auto after = entries_.next(i);
-      const std::uint64_t last = after == entries_.end() ? size_ - 1 : entries_.key(after) - 1;
-      visit(Interval{first, std::min(last, where.last)}, entries_.value(i));
+      visit(Interval{first, std::min(last_of(i), where.last)}, entries_.value(i));
     }
   }
 
@@ -80,11 +83,9 @@ class IntervalMap {
     return entries_.previous(entries_.above(number));
   }
 
-  // Makes an entry begin at `number`.
-  void split(std::uint64_t number) {
-    const auto after = entries_.above(number);
-    const auto before = entries_.previous(after);
-    if (entries_.key(before) < number) entries_.insert(after, number, V(entries_.value(before)));
+  std::uint64_t last_of(typename Entries::Cursor i) const {
+    const auto after = entries_.next(i);
+    return after == entries_.end() ? size_ - 1 : entries_.key(after) - 1;
   }
 
   // Drops the entry if it is as the one before it. Returns where the next stands.

@@ -5,6 +5,22 @@
 #include "base/check.h"
 
 namespace leat {
+namespace {
+
+// What two intervals that meet have in common.
+Interval common(Interval a, Interval b) {
+  return {std::max(a.first, b.first), std::min(a.last, b.last)};
+}
+
+bool meet(Interval a, Interval b) {
+  return a.first <= b.last && b.first <= a.last;
+}
+
+}  // namespace
+
+void IntervalSet::spread() {
+  intervals_.insert(intervals_.end(), only_.first, only_.last);
+}
 
 IntervalSet::Intervals::Cursor IntervalSet::reaching(std::uint64_t number) const {
   const auto after = intervals_.above(number);
@@ -17,6 +33,18 @@ void IntervalSet::insert(Interval interval) {
   LEAT_CHECK(interval.first <= interval.last);
   LEAT_CHECK(interval.last < kNumberMax);
   // Neighbours that touch are merged too.
+  if (empty() || is_single()) {
+    const bool touches =
+        empty() || (interval.first <= only_.last + 1 && only_.first <= interval.last + 1);
+    if (touches) {
+      if (!empty())
+        interval = {std::min(only_.first, interval.first), std::max(only_.last, interval.last)};
+      only_ = interval;
+      size_ = interval.size();
+      return;
+    }
+    spread();
+  }
   auto at = reaching(interval.first == 0 ? 0 : interval.first - 1);
   if (at == intervals_.end() || intervals_.key(at) > interval.last + 1) {
     intervals_.insert(at, interval.first, interval.last);
@@ -42,12 +70,24 @@ void IntervalSet::insert(Interval interval) {
 
 void IntervalSet::erase(Interval interval) {
   LEAT_CHECK(interval.first <= interval.last);
+  if (is_single()) {
+    if (!meet(only_, interval)) return;
+    const bool low = only_.first < interval.first;
+    const bool high = only_.last > interval.last;
+    if (!low || !high) {
+      size_ -= common(only_, interval).size();
+      if (low) only_.last = interval.first - 1;
+      if (high) only_.first = interval.last + 1;
+      return;
+    }
+    spread();
+  }
   auto at = reaching(interval.first);
   while (at != intervals_.end() && intervals_.key(at) <= interval.last) {
     const Interval old = interval_at(at);
     const bool low = old.first < interval.first;
     const bool high = old.last > interval.last;
-    size_ -= std::min(old.last, interval.last) - std::max(old.first, interval.first) + 1;
+    size_ -= common(old, interval).size();
     if (low) intervals_.value(at) = interval.first - 1;
     if (low && high) intervals_.insert(intervals_.next(at), interval.last + 1, old.last);
     if (!low && high) intervals_.set_key(at, interval.last + 1);
@@ -74,24 +114,24 @@ bool IntervalSet::contains(std::uint64_t value) const {
 }
 
 bool IntervalSet::contains(Interval interval) const {
+  if (is_single()) return only_.first <= interval.first && only_.last >= interval.last;
   const auto at = reaching(interval.first);
   return at != intervals_.end() && intervals_.key(at) <= interval.first &&
          intervals_.value(at) >= interval.last;
 }
 
 bool IntervalSet::intersects(Interval interval) const {
+  if (is_single()) return meet(only_, interval);
   const auto at = reaching(interval.first);
   return at != intervals_.end() && intervals_.key(at) <= interval.last;
 }
 
 IntervalSet IntervalSet::within(Interval interval) const {
   IntervalSet result;
+  if (is_single() && meet(only_, interval)) result.insert(common(only_, interval));
   for (auto at = reaching(interval.first);
-       at != intervals_.end() && intervals_.key(at) <= interval.last; at = intervals_.next(at)) {
-    const Interval found = interval_at(at);
-    result.insert(
-        Interval{std::max(found.first, interval.first), std::min(found.last, interval.last)});
-  }
+       at != intervals_.end() && intervals_.key(at) <= interval.last; at = intervals_.next(at))
+    result.insert(common(interval_at(at), interval));
   return result;
 }
 
@@ -105,7 +145,10 @@ IntervalSet IntervalSet::intersection(const IntervalSet& other) const {
 }
 
 IntervalSet IntervalSet::lowest(std::uint64_t count) const {
+  if (size_ <= count) return *this;
   IntervalSet result;
+  if (count == 0) return result;
+  if (is_single()) return {only_.first, only_.first + count - 1};
   for (auto at = intervals_.begin(); at != intervals_.end() && count > 0;
        at = intervals_.next(at)) {
     const Interval found = interval_at(at);
@@ -117,15 +160,22 @@ IntervalSet IntervalSet::lowest(std::uint64_t count) const {
 }
 
 Interval IntervalSet::front() const {
-  LEAT_CHECK(!intervals_.empty());
-  return interval_at(intervals_.begin());
+  LEAT_CHECK(!empty());
+  return is_single() ? only_ : interval_at(intervals_.begin());
 }
 
 std::vector<Interval> IntervalSet::intervals() const {
   std::vector<Interval> result;
-  result.reserve(intervals_.size());
+  result.reserve(interval_count());
   for_each([&result](Interval i) { result.push_back(i); });
   return result;
+}
+
+bool operator==(const IntervalSet& a, const IntervalSet& b) {
+  if (a.size_ != b.size_ || a.interval_count() != b.interval_count()) return false;
+  // One interval may be held in either form.
+  if (a.interval_count() <= 1) return a.empty() || a.front() == b.front();
+  return a.intervals_ == b.intervals_;
 }
 
 }  // namespace leat

@@ -20,7 +20,8 @@ struct Interval {
 };
 
 // Sorted, disjoint, non-adjacent intervals. All operations are O(log n) in the number of
-// intervals plus the number of intervals they touch.
+// intervals plus the number of intervals they touch. A single interval, by far the usual case,
+// takes no memory besides the object.
 class IntervalSet {
  public:
   // Numbers are below this, so that the one after a number is a number too.
@@ -29,9 +30,9 @@ class IntervalSet {
   IntervalSet() = default;
   IntervalSet(std::uint64_t first, std::uint64_t last) { insert(Interval{first, last}); }
 
-  bool empty() const { return intervals_.empty(); }
+  bool empty() const { return size_ == 0; }
   std::uint64_t size() const { return size_; }
-  std::size_t interval_count() const { return intervals_.size(); }
+  std::size_t interval_count() const { return is_single() ? 1 : intervals_.size(); }
 
   void insert(Interval interval);
   void erase(Interval interval);
@@ -60,24 +61,28 @@ class IntervalSet {
 
   template <typename Visit>
   void for_each(Visit visit) const {
+    if (is_single()) visit(only_);
     for (auto i = intervals_.begin(); i != intervals_.end(); i = intervals_.next(i))
       visit(interval_at(i));
   }
 
-  friend bool operator==(const IntervalSet& a, const IntervalSet& b) {
-    return a.intervals_ == b.intervals_;
-  }
+  friend bool operator==(const IntervalSet& a, const IntervalSet& b);
 
  private:
   using Intervals = SortedChunks<std::uint64_t>;  // first -> last
 
+  bool is_single() const { return size_ > 0 && intervals_.empty(); }
+  // From one interval held in place to one in chunks.
+  void spread();
+
   Interval interval_at(Intervals::Cursor at) const {
     return {intervals_.key(at), intervals_.value(at)};
   }
-  // The first interval that ends at or after `number`.
+  // The first interval in chunks that ends at or after `number`.
   Intervals::Cursor reaching(std::uint64_t number) const;
 
-  Intervals intervals_;
+  Interval only_;        // the whole set, if it is not empty and there are no chunks
+  Intervals intervals_;  // else all of it
   std::uint64_t size_ = 0;
 };
 

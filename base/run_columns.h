@@ -2,8 +2,11 @@
 
 // run_columns.h - how runs ended, as columns beside an index list. Head and agents share it.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -29,39 +32,42 @@ enum class Outcome : std::uint16_t {
 };
 
 // One value per run of a set, in the set's order. Equal values are folded: no value stands for
-// all zero, one value for all equal.
+// all zero, one value for all equal, which take no memory besides the object.
 template <typename T>
 class Column {
  public:
   Column() = default;
-  explicit Column(T all) : values_{all} { fold(); }
+  explicit Column(T all) : all_(all) {}
   // Folds.
-  explicit Column(std::vector<T> values) : values_(std::move(values)) { fold(); }
+  explicit Column(std::vector<T> values) {
+    const auto differs = [&values](const T& v) { return !(v == values.front()); };
+    if (std::any_of(values.begin(), values.end(), differs)) {
+      values_ = std::move(values);
+    } else if (!values.empty()) {
+      all_ = values.front();
+    }
+  }
 
   T at(std::size_t n) const {
-    if (values_.empty()) return T{};
-    if (values_.size() == 1) return values_[0];
+    if (values_.empty()) return all_;
     LEAT_CHECK(n < values_.size());
     return values_[n];
   }
 
-  const std::vector<T>& values() const { return values_; }
+  std::span<const T> values() const {
+    if (!values_.empty()) return values_;
+    return {&all_, all_ == T{} ? 0u : 1u};
+  }
   // Whether all values are equal.
-  bool folded() const { return values_.size() <= 1; }
+  bool folded() const { return values_.empty(); }
   // Whether this can describe `count` runs.
-  bool fits(std::size_t count) const { return values_.size() <= 1 || values_.size() == count; }
+  bool fits(std::size_t count) const { return values_.empty() || values_.size() == count; }
 
   friend bool operator==(const Column&, const Column&) = default;
 
  private:
-  void fold() {
-    for (const T& v : values_)
-      if (!(v == values_.front())) return;
-    if (values_.empty()) return;
-    values_.resize(values_.front() == T{} ? 0 : 1);
-  }
-
-  std::vector<T> values_;
+  T all_{};                // of every run, if
+  std::vector<T> values_;  // this is empty
 };
 
 // What is known of the runs of a set; units as in schema/types.capnp.

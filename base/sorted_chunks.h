@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -34,12 +35,12 @@ class SortedChunks {
   Cursor begin() const { return {0, 0}; }
   Cursor end() const { return {chunks_.size(), 0}; }
 
-  std::uint64_t key(Cursor c) const { return chunks_[c.chunk][c.slot].key; }
-  V& value(Cursor c) { return chunks_[c.chunk][c.slot].value; }
-  const V& value(Cursor c) const { return chunks_[c.chunk][c.slot].value; }
+  std::uint64_t key(Cursor c) const { return chunks_[c.chunk].keys[c.slot]; }
+  V& value(Cursor c) { return chunks_[c.chunk].values[c.slot]; }
+  const V& value(Cursor c) const { return chunks_[c.chunk].values[c.slot]; }
   // Precondition: the order holds.
   void set_key(Cursor c, std::uint64_t key) {
-    chunks_[c.chunk][c.slot].key = key;
+    chunks_[c.chunk].keys[c.slot] = key;
     if (c.slot == 0) firsts_[c.chunk] = key;
   }
 
@@ -60,27 +61,26 @@ class SortedChunks {
     const auto after = std::upper_bound(firsts_.begin(), firsts_.end(), key);
     if (after == firsts_.begin()) return begin();
     const std::size_t n = static_cast<std::size_t>(after - firsts_.begin()) - 1;
-    const Chunk& chunk = chunks_[n];
-    const auto slot =
-        std::upper_bound(chunk.begin(), chunk.end(), key,
-                         [](std::uint64_t k, const Entry& entry) { return k < entry.key; });
-    if (slot == chunk.end()) return {n + 1, 0};
-    return {n, static_cast<std::size_t>(slot - chunk.begin())};
+    const std::vector<std::uint64_t>& keys = chunks_[n].keys;
+    const auto slot = std::upper_bound(keys.begin(), keys.end(), key);
+    if (slot == keys.end()) return {n + 1, 0};
+    return {n, static_cast<std::size_t>(slot - keys.begin())};
   }
 
   // Before `c`. Precondition: the order holds. Returns where the new entry stands.
   Cursor insert(Cursor c, std::uint64_t key, V value) {
     ++size_;
     if (chunks_.empty()) {
-      chunks_.push_back(Chunk{Entry{key, std::move(value)}});
+      chunks_.emplace_back();
+      chunks_.back().insert(0, key, std::move(value));
       firsts_.push_back(key);
       return begin();
     }
     // At a border the chunk before is as good, and appending moves nothing.
     if (c.slot == 0 && c.chunk > 0) c = {c.chunk - 1, chunks_[c.chunk - 1].size()};
     Chunk& chunk = chunks_[c.chunk];
-    chunk.insert(chunk.begin() + static_cast<std::ptrdiff_t>(c.slot), Entry{key, std::move(value)});
-    firsts_[c.chunk] = chunk.front().key;
+    chunk.insert(c.slot, key, std::move(value));
+    firsts_[c.chunk] = chunk.keys.front();
     return chunk.size() > kChunkMax ? halve(c) : c;
   }
 
@@ -88,13 +88,13 @@ class SortedChunks {
   Cursor erase(Cursor c) {
     --size_;
     Chunk& chunk = chunks_[c.chunk];
-    chunk.erase(chunk.begin() + static_cast<std::ptrdiff_t>(c.slot));
-    if (chunk.empty()) {
+    chunk.erase(c.slot);
+    if (chunk.size() == 0) {
       chunks_.erase(chunks_.begin() + static_cast<std::ptrdiff_t>(c.chunk));
       firsts_.erase(firsts_.begin() + static_cast<std::ptrdiff_t>(c.chunk));
       return {c.chunk, 0};
     }
-    firsts_[c.chunk] = chunk.front().key;
+    firsts_[c.chunk] = chunk.keys.front();
     return c.slot < chunk.size() ? c : Cursor{c.chunk + 1, 0};
   }
 
@@ -113,21 +113,44 @@ class SortedChunks {
 
  private:
   static constexpr std::size_t kChunkMax = 64;
-  struct Entry {
-    std::uint64_t key = 0;
-    V value{};
+  // Keys apart from values: a search reads keys alone.
+  struct Chunk {
+    std::vector<std::uint64_t> keys;
+    std::vector<V> values;
+
+    std::size_t size() const { return keys.size(); }
+
+    void insert(std::size_t slot, std::uint64_t key, V value) {
+      const auto at = static_cast<std::ptrdiff_t>(slot);
+      keys.insert(keys.begin() + at, key);
+      values.insert(values.begin() + at, std::move(value));
+    }
+
+    void erase(std::size_t slot) {
+      const auto at = static_cast<std::ptrdiff_t>(slot);
+      keys.erase(keys.begin() + at);
+      values.erase(values.begin() + at);
+    }
+
+    // Moves what stands at `slot` and behind into a chunk of its own.
+    Chunk split(std::size_t slot) {
+      const auto at = static_cast<std::ptrdiff_t>(slot);
+      Chunk high{
+          {keys.begin() + at, keys.end()},
+          {std::make_move_iterator(values.begin() + at), std::make_move_iterator(values.end())}};
+      keys.resize(slot);
+      values.erase(values.begin() + at, values.end());
+      return high;
+    }
   };
-  using Chunk = std::vector<Entry>;
 
   Cursor halve(Cursor c) {
     Chunk& low = chunks_[c.chunk];
     // What grows at its end is filled in order: leave it full, begin a new one.
     const std::size_t kept = c.slot + 1 == low.size() ? kChunkMax : low.size() / 2;
-    const auto middle = low.begin() + static_cast<std::ptrdiff_t>(kept);
-    Chunk high(std::make_move_iterator(middle), std::make_move_iterator(low.end()));
-    low.erase(middle, low.end());
+    Chunk high = low.split(kept);
     const auto place = static_cast<std::ptrdiff_t>(c.chunk) + 1;
-    firsts_.insert(firsts_.begin() + place, high.front().key);
+    firsts_.insert(firsts_.begin() + place, high.keys.front());
     chunks_.insert(chunks_.begin() + place, std::move(high));
     return c.slot < kept ? c : Cursor{c.chunk + 1, c.slot - kept};
   }

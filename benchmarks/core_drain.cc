@@ -9,6 +9,7 @@
 #include <map>
 #include <queue>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -22,10 +23,13 @@ using namespace leat::core;  // NOLINT(google-build-using-namespace)
 
 constexpr std::uint32_t kCoresPerNode = 64;
 
+// A run's end. Small: the heap moves twenty thousand of them about.
 struct Event {
   Time at;
   NodeRef node;
-  RunSet runs;
+  StageRef stage;
+  Attempt attempt = 0;
+  Index index = 0;
 
   friend bool operator>(const Event& a, const Event& b) { return a.at > b.at; }
 };
@@ -78,7 +82,8 @@ class Cluster {
         const Event& event = events_.top();
         const Node* node = state_.node(event.node);
         if (node == nullptr) continue;
-        say(ReportEnded{event.node, node->session, {EndedSet{event.runs, columns_, {}}}});
+        RunSet runs{event.stage, event.attempt, IndexList(Stride{event.index, 1, 1})};
+        say(ReportEnded{event.node, node->session, {EndedSet{std::move(runs), columns_, {}}}});
       }
       if (losses > 0 && now_ >= next_loss) {
         lose_one_node();
@@ -115,9 +120,8 @@ class Cluster {
       placed->runs.indices.for_each([&](Index index) {
         const Duration length(std::int64_t{1'000'000} +
                               static_cast<std::int64_t>(random_.below(100'000'000)));
-        events_.push({now_ + length,
-                      placed->node,
-                      {placed->runs.stage, placed->runs.attempt, IndexList(Stride{index, 1, 1})}});
+        events_.push(
+            {now_ + length, placed->node, placed->runs.stage, placed->runs.attempt, index});
       });
     }
     facts.clear();

@@ -28,7 +28,7 @@ class Cancel final : public Command {
           call.setKey(key.c_str());
           call.setJob(job.value);
           call.setStage(name.stage);
-          const std::vector<Stride>& strides = name.indices.strides();
+          const std::span<const Stride> strides = name.indices.strides();
           auto indices = call.initIndices(static_cast<unsigned>(strides.size()));
           for (unsigned i = 0; i < indices.size(); ++i) {
             indices[i].setFirst(strides[i].first);

@@ -79,18 +79,17 @@ void State::step_job(Job& job, JobStep step) {
 void State::step_tasks(Job& job, StageId id, Interval where, TaskStep step,
                        const std::function<void(TaskCell&)>& change) {
   Stage& stage = job.stages[id];
-  stage.cells.for_each(where, [&](Interval part, const TaskCell& cell) {
-    const auto to = next(kTaskTransitions, cell.state, step);
+  stage.cells.change(where, [&](Interval part, TaskCell& cell) {
+    const TaskState from = cell.state;
+    const auto to = next(kTaskTransitions, from, step);
     LEAT_CHECK(to.has_value());
-    stage.counts[static_cast<std::size_t>(cell.state)] -= part.size();
+    stage.counts[static_cast<std::size_t>(from)] -= part.size();
     stage.counts[static_cast<std::size_t>(*to)] += part.size();
-    if (cell.state == TaskState::kWaiting) stage.waiting.erase(part);
+    if (from == TaskState::kWaiting) stage.waiting.erase(part);
     if (*to == TaskState::kWaiting) stage.waiting.insert(part);
-    if (is_done(cell.state) && !is_done(*to)) stage.done.erase(part);
-    if (is_done(*to) && !is_done(cell.state)) stage.done.insert(part);
-  });
-  stage.cells.change(where, [step, &change](TaskCell& cell) {
-    cell.state = *next(kTaskTransitions, cell.state, step);
+    if (stage.reduced_by && is_done(from) && !is_done(*to)) stage.done.erase(part);
+    if (stage.reduced_by && is_done(*to) && !is_done(from)) stage.done.insert(part);
+    cell.state = *to;
     change(cell);
   });
 }

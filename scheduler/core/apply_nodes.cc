@@ -21,17 +21,14 @@ void State::step_node(Node& node, NodeStep step, Time at) {
   if (node.state == NodeState::kUp && *to != NodeState::kUp)
     capacity_.erase(node.pool, node.ref.id, node.free);
   if (node.state != NodeState::kUp && *to == NodeState::kUp)
-    capacity_.insert(node.pool, node.ref.id, node.free);
+    capacity_.insert(node.pool, node.ref.id, node.free, node.report.capacity);
   node.state = *to;
   node.since = at;
 }
 
 void State::set_free(Node& node, Resources free) {
   LEAT_CHECK(node.report.capacity.holds(free));
-  if (node.state == NodeState::kUp) {
-    capacity_.erase(node.pool, node.ref.id, node.free);
-    capacity_.insert(node.pool, node.ref.id, free);
-  }
+  if (node.state == NodeState::kUp) capacity_.change(node.pool, node.ref.id, node.free, free);
   node.free = free;
 }
 
@@ -83,7 +80,7 @@ void State::on(const NodeJoined& f, Time at) {
   const Resources capacity = node.allotments.empty() ? f.report.capacity : node.report.capacity;
   if (node.state == NodeState::kUp) capacity_.erase(node.pool, node.ref.id, node.free);
   if (node.allotments.empty()) node.free = capacity;
-  if (node.state == NodeState::kUp) capacity_.insert(node.pool, node.ref.id, node.free);
+  if (node.state == NodeState::kUp) capacity_.insert(node.pool, node.ref.id, node.free, capacity);
   node.report = f.report;
   node.report.capacity = capacity;
   step_node(node, NodeStep::kJoin, at);

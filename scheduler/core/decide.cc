@@ -61,10 +61,10 @@ Result<Answer> decide(const State& state, const Command& command, Time now, Fact
 
 std::vector<const Pool*> pools_of(const State& state, const JobSpec& spec) {
   std::vector<const Pool*> pools;
-  for (const std::string& name : spec.pools)
-    if (const Pool* pool = state.pool_named(name)) pools.push_back(pool);
-  if (spec.pools.empty())
-    for (const auto& [id, pool] : state.pools()) pools.push_back(&pool);
+  visit_pools(state, spec, [&pools](const Pool& pool) {
+    pools.push_back(&pool);
+    return true;
+  });
   return pools;
 }
 

@@ -46,7 +46,7 @@ class Placer {
   std::optional<ReadyQueue::Entry> at_;
   bool at_blocked_ = false;  // *at_ has been tried in vain
   std::size_t blocked_ = 0;
-  std::set<NodeId> reserved_;
+  ReservedNodes reserved_;
   std::set<PoolId> reserved_pools_;
 };
 

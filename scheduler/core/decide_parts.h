@@ -29,7 +29,18 @@ void lose_runs(const State& state, const Node& node, StageRef ref, Facts& out);
 // has to read.
 void lose_outputs(const State& state, NodeRef node, Facts& out);
 
-// The pools a job may use, in its order of preference.
+// Calls visit(pool) for the pools a job may use, in its order of preference, while it returns true.
+template <typename Visit>
+void visit_pools(const State& state, const JobSpec& spec, Visit visit) {
+  if (spec.pools.empty()) {
+    for (const auto& [id, pool] : state.pools())
+      if (!visit(pool)) return;
+  }
+  for (const std::string& name : spec.pools) {
+    const Pool* pool = state.pool_named(name);
+    if (pool != nullptr && !visit(*pool)) return;
+  }
+}
 std::vector<const Pool*> pools_of(const State& state, const JobSpec& spec);
 
 }  // namespace leat::core

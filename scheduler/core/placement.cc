@@ -114,11 +114,13 @@ bool Placer::place_stage(const State& state, StageRef ref, Facts& out) {
     return reserved_.contains(node.ref.id) || reserved_pools_.contains(node.pool);
   };
   // A node that idles comes before a queue that runs low.
-  for (const Pool* pool : pools_of(state, *job->spec)) {
-    if (reserved_pools_.contains(pool->id)) continue;
-    const auto found = state.capacity().tightest(pool->id, stage->spec->resources, reserved_);
-    if (found) return claim(state, *state.node(*found), ref, *stage, out);
-  }
+  std::optional<NodeId> idle;
+  visit_pools(state, *job->spec, [&](const Pool& pool) {
+    if (!reserved_pools_.contains(pool.id))
+      idle = state.capacity().tightest(pool.id, stage->spec->resources, reserved_);
+    return !idle;
+  });
+  if (idle) return claim(state, *state.node(*idle), ref, *stage, out);
   const auto hungry = state.hungry().find(ref);
   if (hungry != state.hungry().end()) {
     for (const NodeId id : hungry->second) {
@@ -134,22 +136,23 @@ bool Placer::place_stage(const State& state, StageRef ref, Facts& out) {
 void Placer::reserve(const State& state, const Job& job, const Stage& stage) {
   const Resources& need = stage.spec->resources;
   std::uint64_t wanted = stage.waiting.size();
-  for (const Pool* pool : pools_of(state, *job.spec)) {
-    if (reserved_pools_.contains(pool->id)) continue;
-    const std::size_t size = state.capacity().size(pool->id);
+  ReservedNodes already = reserved_;
+  visit_pools(state, *job.spec, [&](const Pool& pool) {
+    if (reserved_pools_.contains(pool.id)) return true;
+    const std::size_t size = state.capacity().size(pool.id);
     if (wanted >= size) {
       // More than one task for each node: the whole pool, unless nobody there could ever help.
-      if (could_ever_hold(state, *pool, need)) reserved_pools_.insert(pool->id);
+      if (could_ever_hold(state, pool, need)) reserved_pools_.insert(pool.id);
       wanted -= size;
-      continue;
+      return true;
     }
-    state.capacity().visit_freest(pool->id, [&](NodeId id) {
-      const bool able = state.node(id)->report.capacity.holds(need);
-      if (able && reserved_.insert(id).second) --wanted;
-      return wanted > 0;
+    state.capacity().visit_freest(pool.id, [&](NodeId id, const Resources& capacity) {
+      if (!capacity.holds(need) || already.contains(id)) return true;
+      reserved_.add(id);
+      return --wanted > 0;
     });
-    if (wanted == 0) return;
-  }
+    return wanted > 0;
+  });
 }
 
 JobState end_of(const Job& job) {
@@ -184,7 +187,8 @@ std::vector<Withdrawal> rebalance(const State& state) {
     // Not worth a round trip.
     if (withdrawal.count * mean_us < static_cast<std::uint64_t>(kQueueAhead.count()) / 4) continue;
     const PoolId pool = state.node(withdrawal.node)->pool;
-    if (!state.capacity().tightest(pool, stage->spec->resources, {})) continue;
+    ReservedNodes none;
+    if (!state.capacity().tightest(pool, stage->spec->resources, none)) continue;
     withdrawal.count = (withdrawal.count + 1) / 2;
     result.push_back(withdrawal);
     if (result.size() == kWithdrawalsMax) break;

@@ -188,7 +188,8 @@ void State::restore(Pool pool) {
 void State::finish_restore() {
   for (auto& [id, node] : nodes_) {
     tokens_[node.token_hash] = id;
-    if (node.state == NodeState::kUp) capacity_.insert(node.pool, id, node.free);
+    if (node.state == NodeState::kUp)
+      capacity_.insert(node.pool, id, node.free, node.report.capacity);
   }
   for (auto& [id, job] : jobs_) {
     keys_[job.key] = id;
@@ -197,19 +198,22 @@ void State::finish_restore() {
       continue;
     }
     for (std::size_t n = 0; n < job.stages.size(); ++n) {
+      job.stages[n].spec = &job.spec->stages[n];
+      if (job.stages[n].spec->reduces)
+        job.stages[job.stages[n].spec->reduces->stage].reduced_by = static_cast<StageId>(n);
+    }
+    for (std::size_t n = 0; n < job.stages.size(); ++n) {
       Stage& stage = job.stages[n];
-      stage.spec = &job.spec->stages[n];
       stage.waiting.clear();
       stage.done.clear();
       stage.counts.fill(0);
       stage.cells.for_each([&stage](Interval where, const TaskCell& cell) {
         stage.counts[static_cast<std::size_t>(cell.state)] += where.size();
         if (cell.state == TaskState::kWaiting) stage.waiting.insert(where);
-        if (cell.state == TaskState::kHeld || cell.state == TaskState::kSucceeded)
+        if (stage.reduced_by &&
+            (cell.state == TaskState::kHeld || cell.state == TaskState::kSucceeded))
           stage.done.insert(where);
       });
-      if (stage.spec->reduces)
-        job.stages[stage.spec->reduces->stage].reduced_by = static_cast<StageId>(n);
       refresh_ready(job, static_cast<StageId>(n));
     }
     note_end(job);

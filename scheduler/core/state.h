@@ -49,7 +49,7 @@ struct Stage {
 
   // Derived from cells and specs.
   IntervalSet waiting;
-  IntervalSet done;  // held or succeeded
+  IntervalSet done;  // held or succeeded; kept where a reduce step reads it, else empty
   StateCounts counts{};
   std::optional<StageId> reduced_by;
 };

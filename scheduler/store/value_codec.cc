@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 #include <utility>
 
 #include "base/check.h"
@@ -28,7 +29,7 @@ Column<T> read_column(List from) {
 // `init` makes the list of the size it is given. An absent list costs nothing on disk.
 template <typename T, typename Init>
 void write_column(const Column<T>& column, Init init) {
-  const std::vector<T>& values = column.values();
+  const std::span<const T> values = column.values();
   if (values.empty()) return;
   auto to = init(static_cast<capnp::uint>(values.size()));
   for (capnp::uint i = 0; i < values.size(); ++i) to.set(i, values[i]);
@@ -63,7 +64,7 @@ Result<IndexList> read_index_list(StrideReader from) {
 }
 
 void write_index_list(const IndexList& list, StrideBuilder to) {
-  const std::vector<Stride>& strides = list.strides();
+  const std::span<const Stride> strides = list.strides();
   LEAT_CHECK(to.size() == strides.size());
   for (capnp::uint i = 0; i < strides.size(); ++i) {
     auto stride = to[i];
@@ -116,7 +117,7 @@ Result<RunColumns> read_columns(schema::RunColumns::Reader from, std::uint64_t c
 }
 
 void write_columns(const RunColumns& columns, schema::RunColumns::Builder to) {
-  const std::vector<Outcome>& outcomes = columns.outcome.values();
+  const std::span<const Outcome> outcomes = columns.outcome.values();
   if (!outcomes.empty()) {
     auto list = to.initOutcome(static_cast<capnp::uint>(outcomes.size()));
     for (capnp::uint i = 0; i < outcomes.size(); ++i)

@@ -76,7 +76,8 @@ TEST(IndexListProperty, SurvivesEveryWayThereAndBack) {
     ASSERT_TRUE(by_text.ok()) << "seed " << seed;
     ASSERT_EQ(by_text.value().expand(), indices) << "seed " << seed;
 
-    const Result<IndexList> by_strides = IndexList::from_strides(list.strides());
+    const Result<IndexList> by_strides =
+        IndexList::from_strides({list.strides().begin(), list.strides().end()});
     ASSERT_TRUE(by_strides.ok()) << "seed " << seed;
     ASSERT_EQ(by_strides.value(), list) << "seed " << seed;
 

@@ -52,7 +52,7 @@ TEST(IntervalMap, SplitsWhereValuesDifferAndFoldsWhereTheyAgreeAgain) {
 TEST(IntervalMap, ChangesEveryEntryOfARangeInPlace) {
   IntervalMap<int> map(10, 0);
   map.assign({2, 4}, 5);
-  map.change({1, 3}, [](int& value) { ++value; });
+  map.change({1, 3}, [](Interval, int& value) { ++value; });
   EXPECT_EQ(entries_of(map),
             (std::vector<Entry>{{{0, 0}, 0}, {{1, 1}, 1}, {{2, 3}, 6}, {{4, 4}, 5}, {{5, 9}, 0}}));
 }
@@ -88,9 +88,16 @@ TEST(IntervalMapProperty, BehavesLikeOneValuePerNumber) {
         map.assign(where, value);
         for (std::uint64_t n = where.first; n <= where.last; ++n) naive[n] = value;
       } else {
-        const auto turn = [](int& value) { value = (value + 1) % 3; };
-        map.change(where, turn);
-        for (std::uint64_t n = where.first; n <= where.last; ++n) turn(naive[n]);
+        const auto turn = [](int value) { return (value + 1) % 3; };
+        // The parts told of are `where`, in order, each of one value.
+        std::uint64_t told = where.first;
+        map.change(where, [&](Interval part, int& value) {
+          EXPECT_EQ(part.first, told) << "seed " << seed;
+          for (told = part.first; told <= part.last; ++told) EXPECT_EQ(naive[told], value);
+          value = turn(value);
+        });
+        EXPECT_EQ(told, where.last + 1) << "seed " << seed;
+        for (std::uint64_t n = where.first; n <= where.last; ++n) naive[n] = turn(naive[n]);
       }
 
       std::uint64_t next = 0;

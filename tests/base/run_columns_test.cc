@@ -9,11 +9,16 @@
 namespace leat {
 namespace {
 
+std::vector<int> values_of(const std::vector<int>& values) {
+  const Column<int> column(values);
+  return {column.values().begin(), column.values().end()};
+}
+
 TEST(Column, FoldsEqualValues) {
   EXPECT_TRUE(Column<int>(std::vector<int>{}).values().empty());
   EXPECT_TRUE(Column<int>(std::vector<int>{0, 0, 0}).values().empty());
-  EXPECT_EQ(Column<int>(std::vector<int>{7, 7, 7}).values(), (std::vector<int>{7}));
-  EXPECT_EQ(Column<int>(std::vector<int>{7, 7, 8}).values(), (std::vector<int>{7, 7, 8}));
+  EXPECT_EQ(values_of({7, 7, 7}), (std::vector<int>{7}));
+  EXPECT_EQ(values_of({7, 7, 8}), (std::vector<int>{7, 7, 8}));
 }
 
 TEST(Column, IsTheSameHoweverItWasMade) {
