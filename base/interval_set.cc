@@ -74,10 +74,11 @@ void IntervalSet::erase(Interval interval) {
     if (!meet(only_, interval)) return;
     const bool low = only_.first < interval.first;
     const bool high = only_.last > interval.last;
-    if (!low || !high) {
+    if (!(low && high)) {
       size_ -= common(only_, interval).size();
-      if (low) only_.last = interval.first - 1;
-      if (high) only_.first = interval.last + 1;
+      // If neither is left the set is empty, and what this holds means nothing.
+      only_ =
+          low ? Interval{only_.first, interval.first - 1} : Interval{interval.last + 1, only_.last};
       return;
     }
     spread();
