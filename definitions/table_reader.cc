@@ -22,7 +22,9 @@ void TableReader::expect_keys(std::span<const std::string_view> keys, const std:
     if (std::find(keys.begin(), keys.end(), entry.key) != keys.end()) continue;
     std::string known;
     for (const std::string_view key : keys) known.append(known.empty() ? "" : ", ").append(key);
-    refuse_at(entry.at, "unknown key \"" + path_ + entry.key + "\": " + what + ' ' + known);
+    std::string said = "unknown key \"" + path_;
+    said.append(entry.key).append("\": ").append(what).append(" ").append(known);
+    refuse_at(entry.at, said);
   }
 }
 

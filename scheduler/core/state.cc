@@ -80,6 +80,28 @@ void mix_node(Digest& digest, const Node& node) {
   }
 }
 
+// A restored job's stages to their specs and to those that reduce them.
+void tie_stages(Job& job) {
+  for (std::size_t n = 0; n < job.stages.size(); ++n) {
+    job.stages[n].spec = &job.spec->stages[n];
+    if (job.stages[n].spec->reduces)
+      job.stages[job.stages[n].spec->reduces->stage].reduced_by = static_cast<StageId>(n);
+  }
+}
+
+// What a tied stage holds besides its cells, from them.
+void derive(Stage& stage) {
+  stage.waiting.clear();
+  stage.done.clear();
+  stage.counts.fill(0);
+  stage.cells.for_each([&stage](Interval where, const TaskCell& cell) {
+    stage.counts[static_cast<std::size_t>(cell.state)] += where.size();
+    if (cell.state == TaskState::kWaiting) stage.waiting.insert(where);
+    const bool done = cell.state == TaskState::kHeld || cell.state == TaskState::kSucceeded;
+    if (stage.reduced_by && done) stage.done.insert(where);
+  });
+}
+
 }  // namespace
 
 std::vector<Stage> make_stages(const JobSpec& spec) {
@@ -197,23 +219,9 @@ void State::finish_restore() {
       ended_[id] = job.ended;
       continue;
     }
+    tie_stages(job);
     for (std::size_t n = 0; n < job.stages.size(); ++n) {
-      job.stages[n].spec = &job.spec->stages[n];
-      if (job.stages[n].spec->reduces)
-        job.stages[job.stages[n].spec->reduces->stage].reduced_by = static_cast<StageId>(n);
-    }
-    for (std::size_t n = 0; n < job.stages.size(); ++n) {
-      Stage& stage = job.stages[n];
-      stage.waiting.clear();
-      stage.done.clear();
-      stage.counts.fill(0);
-      stage.cells.for_each([&stage](Interval where, const TaskCell& cell) {
-        stage.counts[static_cast<std::size_t>(cell.state)] += where.size();
-        if (cell.state == TaskState::kWaiting) stage.waiting.insert(where);
-        if (stage.reduced_by &&
-            (cell.state == TaskState::kHeld || cell.state == TaskState::kSucceeded))
-          stage.done.insert(where);
-      });
+      derive(job.stages[n]);
       refresh_ready(job, static_cast<StageId>(n));
     }
     note_end(job);
