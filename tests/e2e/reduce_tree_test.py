@@ -27,6 +27,8 @@ class ReduceTreeTest(ClusterTest):
                              b"".join(b"%d\n" % n for n in range(1, 201)), width)
 
     def test_outputs_of_a_lost_node_are_made_again(self):
+        # With all nodes there each gets a share; a test before this one may have killed some.
+        self.cluster.until(lambda: len(self.cluster.node_ids()) == self.nodes, "every node up")
         started, gate = self.pipe("started"), self.pipe("gate")
         # The last task holds the reduce back until a node with outputs is gone.
         script = ('echo "$LEAT_TASK_INDEX" >> ran; echo "$LEAT_TASK_INDEX"; '
