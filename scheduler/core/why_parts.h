@@ -24,6 +24,8 @@ namespace leat::core {
 
 // Entries of the ready queue that one question looks at; what is ahead of them is not counted.
 inline constexpr std::size_t kAheadMax = 256;
+// Nodes that it looks at for them, together; a question must not hold up a turn.
+inline constexpr std::uint64_t kLooksMax = 200'000;
 
 enum class Filter : std::uint8_t {
   kUp,
@@ -70,7 +72,7 @@ struct Asked {
   std::vector<const PoolView*> lacking(Filter filter) const;
 };
 
-// Fills pools, of and ahead.
+// Fills pools, of and ahead, if there are waiting tasks.
 void survey(Asked& asked);
 
 }  // namespace leat::core

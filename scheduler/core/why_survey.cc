@@ -31,16 +31,18 @@ bool is_proper_part(std::uint64_t part, std::uint64_t whole) {
 }
 
 // Whether tasks of the stage could ever be given to the pool, as far as its nodes go.
-bool could_use(const State& state, PoolId pool, const Job& job, const StageSpec& stage) {
+bool could_use(const State& state, PoolId pool, const Job& job, const StageSpec& stage,
+               std::uint64_t& looks) {
   return std::any_of(state.nodes().begin(), state.nodes().end(), [&](const auto& entry) {
     const Node& node = entry.second;
+    ++looks;
     return node.pool == pool &&
            filters_passed(node, job, stage) >= static_cast<std::size_t>(Filter::kHasRoom);
   });
 }
 
 // Marks the pools of `asked` that the waiting stage `ref` of `job` would be served from first.
-bool contest(Asked& asked, const Job& job, StageRef ref) {
+bool contest(Asked& asked, const Job& job, StageRef ref, std::uint64_t& looks) {
   bool any = false;
   const Stage& stage = job.stages[ref.stage];
   for (const Pool* pool : pools_of(asked.state, *job.spec)) {
@@ -49,7 +51,7 @@ bool contest(Asked& asked, const Job& job, StageRef ref) {
     if (view == asked.pools.end()) continue;
     // The first node that comes up is theirs too.
     const bool takes = view->passing[static_cast<std::size_t>(Filter::kUp)] == 0 ||
-                       could_use(asked.state, pool->id, job, *stage.spec);
+                       could_use(asked.state, pool->id, job, *stage.spec, looks);
     view->contested = view->contested || takes;
     any = any || takes;
   }
@@ -78,10 +80,11 @@ void survey_nodes(Asked& asked) {
 void survey_queue(Asked& asked) {
   const ReadyQueue::Entry own = ReadyQueue::entry(asked.job.priority, asked.ref);
   std::size_t seen = 0;
+  std::uint64_t looks = 0;
   for (const ReadyQueue::Entry& entry : asked.state.ready().entries()) {
-    if (entry == own || ++seen > kAheadMax) break;
+    if (entry == own || ++seen > kAheadMax || looks > kLooksMax) break;
     const Job* job = asked.state.job(entry.job);
-    if (contest(asked, *job, entry.ref())) ++asked.ahead;
+    if (contest(asked, *job, entry.ref(), looks)) ++asked.ahead;
   }
 }
 
@@ -107,6 +110,7 @@ std::vector<const PoolView*> Asked::lacking(Filter filter) const {
 }
 
 void survey(Asked& asked) {
+  if (asked.waiting == 0) return;  // room is not what they wait for
   survey_nodes(asked);
   survey_queue(asked);
   for (const PoolView& view : asked.pools) {
