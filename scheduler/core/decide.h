@@ -37,15 +37,20 @@ class Placer {
   bool next(const State& state, Facts& out);
 
  private:
-  // Stages that were blocked in this turn; when more are, the rest waits for the next turn.
+  // Stages that had nodes kept for them in this turn; when more had, the rest waits for the next.
   static constexpr std::size_t kBlockedMax = 16;
+  // Stages that were passed over: no node could ever hold their tasks, or all that could are kept
+  // for stages ahead of them. They stand in the way of nobody.
+  static constexpr std::size_t kPassedMax = 256;
 
   bool place_stage(const State& state, StageRef ref, Facts& out);
-  void reserve(const State& state, const Job& job, const Stage& stage);
+  // True if something is kept for the stage now that was not kept for anybody.
+  bool reserve(const State& state, const Job& job, const Stage& stage);
 
   std::optional<ReadyQueue::Entry> at_;
   bool at_blocked_ = false;  // *at_ has been tried in vain
   std::size_t blocked_ = 0;
+  std::size_t passed_ = 0;
   ReservedNodes reserved_;
   std::set<PoolId> reserved_pools_;
 };

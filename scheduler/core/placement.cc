@@ -96,12 +96,11 @@ bool Placer::next(const State& state, Facts& out) {
   const auto& entries = state.ready().entries();
   auto at = at_ ? entries.lower_bound(*at_) : entries.begin();
   if (at != entries.end() && at_ && *at == *at_ && at_blocked_) ++at;
-  for (; at != entries.end() && blocked_ < kBlockedMax; ++at) {
+  for (; at != entries.end() && blocked_ < kBlockedMax && passed_ < kPassedMax; ++at) {
     at_ = *at;
     at_blocked_ = false;
     if (place_stage(state, at->ref(), out)) return true;
     at_blocked_ = true;
-    ++blocked_;
   }
   return false;
 }
@@ -129,30 +128,35 @@ bool Placer::place_stage(const State& state, StageRef ref, Facts& out) {
       if (refill(state, *node, ref, *stage, out)) return true;
     }
   }
-  reserve(state, *job, *stage);
+  ++(reserve(state, *job, *stage) ? blocked_ : passed_);
   return false;
 }
 
-void Placer::reserve(const State& state, const Job& job, const Stage& stage) {
+bool Placer::reserve(const State& state, const Job& job, const Stage& stage) {
   const Resources& need = stage.spec->resources;
   std::uint64_t wanted = stage.waiting.size();
   ReservedNodes already = reserved_;
+  bool kept = false;
   visit_pools(state, *job.spec, [&](const Pool& pool) {
     if (reserved_pools_.contains(pool.id)) return true;
     const std::size_t size = state.capacity().size(pool.id);
     if (wanted >= size) {
       // More than one task for each node: the whole pool, unless nobody there could ever help.
-      if (could_ever_hold(state, pool, need)) reserved_pools_.insert(pool.id);
+      if (!could_ever_hold(state, pool, need)) return true;
+      reserved_pools_.insert(pool.id);
+      kept = true;
       wanted -= size;
-      return true;
+      return wanted > 0;
     }
     state.capacity().visit_freest(pool.id, [&](NodeId id, const Resources& capacity) {
       if (!capacity.holds(need) || already.contains(id)) return true;
       reserved_.add(id);
+      kept = true;
       return --wanted > 0;
     });
     return wanted > 0;
   });
+  return kept;
 }
 
 JobState end_of(const Job& job) {

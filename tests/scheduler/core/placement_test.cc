@@ -71,6 +71,50 @@ TEST(Placement, DoesNotWaitForATaskThatNoNodeCouldHold) {
   EXPECT_EQ(w.count(possible, TaskState::kPlaced), 1u);
 }
 
+TEST(Placement, IsNotHeldUpByManyStagesThatNoNodeCouldHold) {
+  World w;
+  w.node(4);
+  for (int n = 0; n < 100; ++n) w.submit(sweep(1, 8));
+  const JobId possible = w.submit(sweep(1));
+  w.place();
+  EXPECT_EQ(w.count(possible, TaskState::kPlaced), 1u);
+}
+
+TEST(Placement, IsNotHeldUpByManyStagesThatWaitForAnotherPool) {
+  World w;
+  w.pool("a");
+  w.pool("b");
+  w.node(2);
+  w.node_of(w.state.pool_named("b")->id, 2);
+  const auto in = [](const char* pool) {
+    JobSpec job = sweep(2);
+    job.pools = {pool};
+    return job;
+  };
+  for (int n = 0; n < 100; ++n) w.submit(in("a"));
+  const JobId other = w.submit(in("b"));
+  w.place();
+  EXPECT_EQ(w.count(other, TaskState::kPlaced), 2u);
+}
+
+// As many tasks wait as the first pool has nodes: they need nothing of the second.
+TEST(Placement, KeepsNoMoreNodesThanThereAreTasks) {
+  World w;
+  w.pool("a");
+  w.pool("b");
+  w.node(2);
+  w.node_of(w.state.pool_named("b")->id, 2);
+  w.submit(sweep(4));
+  w.place();
+  w.submit(sweep(1, 2));  // needs a whole node, and waits for the first pool's
+  const JobId small = w.submit(sweep(1));
+  const RunSet runs = w.starts().back().runs;
+  const NodeRef second{NodeId{2}, w.state.node(NodeId{2})->ref.epoch};
+  w.end(second, {runs.stage, 1, IndexList(Stride{runs.indices.at(0), 1, 1})});
+  w.place();
+  EXPECT_EQ(w.count(small, TaskState::kPlaced), 1u);
+}
+
 TEST(Placement, QueuesAheadByTheMeasuredDuration) {
   World w;
   const NodeRef node = w.node(2);

@@ -65,10 +65,13 @@ class World {
   // A node that is up, in the first pool.
   NodeRef node(std::uint32_t cores, std::uint64_t memory = 0) {
     if (state.pools().empty()) pool();
+    return node_of(state.pools().begin()->first, cores, memory);
+  }
+
+  NodeRef node_of(PoolId pool_id, std::uint32_t cores, std::uint64_t memory = 0) {
     Hash token{};
     token[0] = static_cast<std::uint8_t>(state.meta().next_node & 0xff);
     token[1] = static_cast<std::uint8_t>((state.meta().next_node >> 8) & 0xff);
-    const PoolId pool_id = state.pools().begin()->first;
     const auto ref = std::get<NodeRef>(must(RequestNode{pool_id, token, now + Duration(1000)}));
     must(EnrolNode{token});
     join(ref, cores, memory);
