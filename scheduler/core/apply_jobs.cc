@@ -13,10 +13,6 @@ namespace {
 // Runs whose durations are remembered one by one before older ones count half.
 constexpr std::uint64_t kRunsRemembered = 4096;
 
-bool is_done(TaskState state) {
-  return state == TaskState::kHeld || state == TaskState::kSucceeded;
-}
-
 // A task that is over keeps nothing but its state, so that a finished range is one entry.
 void forget_all_but_state(TaskCell& cell) {
   cell = TaskCell::bare(cell.state);

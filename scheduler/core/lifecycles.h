@@ -47,6 +47,11 @@ constexpr bool is_terminal(TaskState s) {
   return s >= TaskState::kSucceeded;
 }
 
+// Its output is there: what a reduce step waits for.
+constexpr bool is_done(TaskState s) {
+  return s == TaskState::kHeld || s == TaskState::kSucceeded;
+}
+
 inline constexpr auto kTaskTransitions = std::to_array<Transition<TaskState, TaskStep>>({
     {TaskState::kBlocked, TaskStep::kUnblock, TaskState::kWaiting},
     {TaskState::kBlocked, TaskStep::kSkip, TaskState::kSkipped},

@@ -97,8 +97,7 @@ void derive(Stage& stage) {
   stage.cells.for_each([&stage](Interval where, const TaskCell& cell) {
     stage.counts[static_cast<std::size_t>(cell.state)] += where.size();
     if (cell.state == TaskState::kWaiting) stage.waiting.insert(where);
-    const bool done = cell.state == TaskState::kHeld || cell.state == TaskState::kSucceeded;
-    if (stage.reduced_by && done) stage.done.insert(where);
+    if (stage.reduced_by && is_done(cell.state)) stage.done.insert(where);
   });
 }
 
@@ -260,6 +259,7 @@ void State::check_invariants() const {
       stage.cells.for_each([&](Interval where, const TaskCell& cell) {
         counts[static_cast<std::size_t>(cell.state)] += where.size();
         LEAT_CHECK(stage.waiting.contains(where) == (cell.state == TaskState::kWaiting));
+        LEAT_CHECK(stage.done.contains(where) == (stage.reduced_by && is_done(cell.state)));
         if (cell.state == TaskState::kPlaced || cell.state == TaskState::kEnding)
           placed += where.size();
       });
