@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/utf8.h"
 #include "cli/failure.h"
 
 namespace leat::cli {
@@ -28,29 +29,6 @@ int write_all(int fd, std::string_view bytes) {
     }
   }
   return 0;
-}
-
-// The character at the front of `text`: its length and number; length 0 if it is not UTF-8.
-struct Character {
-  std::size_t length = 0;
-  std::uint32_t number = 0;
-};
-
-Character decode_front(std::string_view text) {
-  const auto byte = [&text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return {1, lead};
-  const std::size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return {};
-  std::uint32_t number = lead & (0x7fu >> length);
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return {};
-    number = number << 6 | (byte(i) & 0x3fu);
-  }
-  constexpr std::uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
-  const bool surrogate = number >= 0xd800 && number <= 0xdfff;
-  if (number < kLeast[length] || number > 0x10ffff || surrogate) return {};
-  return {length, number};
 }
 
 bool is_harmless(std::uint32_t number) {
@@ -107,7 +85,7 @@ std::string printable(std::string_view text) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string shown;
   while (!text.empty()) {
-    const Character character = decode_front(text);
+    const Utf8Character character = decode_utf8(text);
     const std::size_t length = std::max<std::size_t>(1, character.length);
     if (character.length > 0 && is_harmless(character.number)) {
       shown += text.substr(0, length);

@@ -26,9 +26,7 @@ constexpr std::size_t kNameBytesMax = 256;
 // "--chunk" beside a word of the command line, "chunk" beside one of a file.
 std::string called(const Word& beside, std::string_view field) {
   const bool option = beside.where.rfind("--", 0) == 0;
-  std::string name = (option ? "--" : "") + std::string(field);
-  if (!option) std::replace(name.begin(), name.end(), '-', '_');
-  return name;
+  return option ? "--" + std::string(field) : definitions::key_of(field);
 }
 
 // Reads the word of `field`, if there is one.

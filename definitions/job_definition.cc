@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/check.h"
+#include "base/utf8.h"
 
 namespace leat::definitions {
 namespace {
@@ -14,45 +15,6 @@ const JobField& field_of(std::string_view name) {
                                   [name](const JobField& field) { return field.name == name; });
   LEAT_CHECK(found != fields.end());
   return *found;
-}
-
-std::string key_of(std::string_view field) {
-  std::string key(field);
-  std::replace(key.begin(), key.end(), '-', '_');
-  return key;
-}
-
-// How many bytes a character has that begins with `lead`; 0 if none does.
-std::size_t character_bytes(unsigned char lead) {
-  if (lead < 0x80) return 1;
-  if (lead < 0xc2) return 0;
-  if (lead < 0xe0) return 2;
-  if (lead < 0xf0) return 3;
-  return lead < 0xf5 ? 4 : 0;
-}
-
-// Whether `bytes`, as many as its lead promises, are one character: not in more bytes than it
-// needs, not half of a surrogate pair, not beyond U+10FFFF (RFC 3629).
-bool is_character(std::string_view bytes) {
-  const auto lead = static_cast<unsigned char>(bytes.front());
-  std::uint32_t point = bytes.size() == 1 ? lead : lead & (0x7fu >> bytes.size());
-  for (const char c : bytes.substr(1)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte & 0xc0) != 0x80) return false;
-    point = point << 6 | (byte & 0x3fu);
-  }
-  if (bytes.size() == 3) return point >= 0x800 && (point < 0xd800 || point >= 0xe000);
-  return bytes.size() < 4 || (point >= 0x10000 && point <= 0x10ffff);
-}
-
-// Whether every byte belongs to a character of UTF-8 as TOML wants it.
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t size = character_bytes(static_cast<unsigned char>(text.front()));
-    if (size == 0 || size > text.size() || !is_character(text.substr(0, size))) return false;
-    text.remove_prefix(size);
-  }
-  return true;
 }
 
 std::string quoted(std::string_view text) {

@@ -37,11 +37,14 @@ enum class FieldKind : std::uint8_t {
 
 // One thing that may be said of a job.
 struct JobField {
-  std::string_view name;  // of the option, without its dashes; in files '_' stands for '-'
+  std::string_view name;  // of the option, without its dashes
   std::string_view metavar;
   std::string_view help;
   FieldKind kind;
 };
+
+// How a field is called in files: '_' stands for each '-' of its name.
+std::string key_of(std::string_view name);
 
 // In the order of `leat submit --help`.
 std::span<const JobField> job_fields();

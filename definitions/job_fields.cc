@@ -1,5 +1,6 @@
 // job_fields.cc - what may be said of a job: the one table for options and files.
 
+#include <algorithm>
 #include <array>
 
 #include "definitions/job_definition.h"
@@ -36,6 +37,12 @@ constexpr auto kFields = std::to_array<JobField>({
 });
 
 }  // namespace
+
+std::string key_of(std::string_view name) {
+  std::string key(name);
+  std::replace(key.begin(), key.end(), '-', '_');
+  return key;
+}
 
 std::span<const JobField> job_fields() {
   return kFields;

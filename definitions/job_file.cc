@@ -12,12 +12,6 @@
 namespace leat::definitions {
 namespace {
 
-std::string key_of(const JobField& field) {
-  std::string key(field.name);
-  std::replace(key.begin(), key.end(), '-', '_');
-  return key;
-}
-
 const char* wanted(FieldKind kind) {
   switch (kind) {
     case FieldKind::kText:
@@ -65,8 +59,9 @@ class JobReader {
 
   void read_field(const Entry& entry) {
     const auto fields = job_fields();
-    const auto field = std::find_if(fields.begin(), fields.end(),
-                                    [&entry](const JobField& f) { return key_of(f) == entry.key; });
+    const auto field = std::find_if(fields.begin(), fields.end(), [&entry](const JobField& f) {
+      return key_of(f.name) == entry.key;
+    });
     if (field == fields.end()) return refuse_unknown(entry);
     std::vector<Word> words;
     switch (field->kind) {
@@ -94,7 +89,7 @@ class JobReader {
 
   void refuse_unknown(const Entry& entry) {
     std::string known = "command";
-    for (const JobField& field : job_fields()) known += ", " + key_of(field);
+    for (const JobField& field : job_fields()) known += ", " + key_of(field.name);
     refuse_at(entry.at, "unknown key \"" + entry.key + "\": a job may have " + known);
   }
 
