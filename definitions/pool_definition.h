@@ -16,7 +16,6 @@ namespace leat::definitions {
 inline constexpr std::uint32_t kNodesMax = 4096;
 inline constexpr std::size_t kPoolNameMax = 64;
 inline constexpr std::size_t kLabelsMax = 64;
-inline constexpr std::uint64_t kDefinitionBytesMax = 1 << 20;
 
 // What stands in the file:
 //

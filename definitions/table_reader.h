@@ -35,7 +35,8 @@ class TableReader {
   std::optional<std::uint64_t> number(std::string_view key, std::uint64_t min, std::uint64_t max);
   // "90s", "1h30m", or a whole number of seconds.
   std::optional<Duration> duration(std::string_view key, Duration min, Duration max);
-  // "8G", or a whole number of bytes; at least 1. `example` ends the message: "like \"8G\"".
+  // "8G", or a whole number of bytes; at least 1. `what` is all that is said of
+  // a wrong one: "wants …, like \"8G\"".
   std::optional<std::uint64_t> size(std::string_view key, const std::string& what);
   // 4, 0.5 or "0.5" cores.
   std::optional<std::uint32_t> millicores(std::string_view key, const std::string& what);
