@@ -1,7 +1,10 @@
 // local_pool_test.cc - nodes as processes: made once, found again, proved gone.
 
+#include <fcntl.h>
+#include <kj/io.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <thread>
 
@@ -214,16 +217,25 @@ TEST_F(LocalPoolTest, DestroysWithoutLeavingAProcess) {
   open();
   const Instance instance = create_whole(order(1));
   write_text(directory(instance.node) + "/node.token", "00ff00ff00ff00ff00ff00ff00ff00ff\n");
+  // It tells that it runs: before its exec it has no environment of its own to be known by.
+  int lines[2];
+  ASSERT_EQ(::pipe2(lines, O_CLOEXEC), 0);
+  const kj::AutoCloseFd told(lines[0]);
+  kj::AutoCloseFd telling(lines[1]);
   const pid_t stray = ::fork();
   if (stray == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    const char* const argv[] = {"/bin/sleep", "1000", nullptr};
+    const char* const argv[] = {"/bin/sh", "-c", "echo; kill -STOP $$", nullptr};
     const char* const environment[] = {"LEAT_RUN_TOKEN=00ff00ff00ff00ff00ff00ff00ff00ff.1.0.5.1",
                                        nullptr};
     ::setsid();
+    ::dup2(lines[1], STDOUT_FILENO);
     ::execve(argv[0], const_cast<char**>(argv), const_cast<char**>(environment));
     ::_exit(127);
   }
+  telling = nullptr;
+  char line = 0;
+  ASSERT_EQ(::read(told.get(), &line, 1), 1);
   EXPECT_TRUE(wait(pool_->destroy(instance.node)).ok());
   EXPECT_FALSE(process_lives(instance.agent_pid));
   EXPECT_FALSE(process_lives(instance.warden_pid));
