@@ -29,22 +29,41 @@ IntervalSet::Intervals::Cursor IntervalSet::reaching(std::uint64_t number) const
   return intervals_.value(before) >= number ? before : after;
 }
 
+bool IntervalSet::insert_in_place(Interval interval) {
+  if (!empty() && !is_single()) return false;
+  const bool touches =
+      empty() || (interval.first <= only_.last + 1 && only_.first <= interval.last + 1);
+  if (!touches) {
+    spread();
+    return false;
+  }
+  if (!empty())
+    interval = {std::min(only_.first, interval.first), std::max(only_.last, interval.last)};
+  only_ = interval;
+  size_ = interval.size();
+  return true;
+}
+
+bool IntervalSet::erase_in_place(Interval interval) {
+  if (!is_single()) return false;
+  if (!meet(only_, interval)) return true;
+  const bool low = only_.first < interval.first;
+  const bool high = only_.last > interval.last;
+  if (low && high) {
+    spread();
+    return false;
+  }
+  size_ -= common(only_, interval).size();
+  if (low) only_.last = interval.first - 1;
+  if (high) only_.first = interval.last + 1;
+  return true;
+}
+
 void IntervalSet::insert(Interval interval) {
   LEAT_CHECK(interval.first <= interval.last);
   LEAT_CHECK(interval.last < kNumberMax);
   // Neighbours that touch are merged too.
-  if (empty() || is_single()) {
-    const bool touches =
-        empty() || (interval.first <= only_.last + 1 && only_.first <= interval.last + 1);
-    if (touches) {
-      if (!empty())
-        interval = {std::min(only_.first, interval.first), std::max(only_.last, interval.last)};
-      only_ = interval;
-      size_ = interval.size();
-      return;
-    }
-    spread();
-  }
+  if (insert_in_place(interval)) return;
   auto at = reaching(interval.first == 0 ? 0 : interval.first - 1);
   if (at == intervals_.end() || intervals_.key(at) > interval.last + 1) {
     intervals_.insert(at, interval.first, interval.last);
@@ -70,19 +89,7 @@ void IntervalSet::insert(Interval interval) {
 
 void IntervalSet::erase(Interval interval) {
   LEAT_CHECK(interval.first <= interval.last);
-  if (is_single()) {
-    if (!meet(only_, interval)) return;
-    const bool low = only_.first < interval.first;
-    const bool high = only_.last > interval.last;
-    if (!(low && high)) {
-      size_ -= common(only_, interval).size();
-      // If neither is left the set is empty, and what this holds means nothing.
-      only_ =
-          low ? Interval{only_.first, interval.first - 1} : Interval{interval.last + 1, only_.last};
-      return;
-    }
-    spread();
-  }
+  if (erase_in_place(interval)) return;
   auto at = reaching(interval.first);
   while (at != intervals_.end() && intervals_.key(at) <= interval.last) {
     const Interval old = interval_at(at);

@@ -72,6 +72,9 @@ class IntervalSet {
   using Intervals = SortedChunks<std::uint64_t>;  // first -> last
 
   bool is_single() const { return size_ > 0 && intervals_.empty(); }
+  // True if that was all there was to do; else the set is in chunks now.
+  bool insert_in_place(Interval interval);
+  bool erase_in_place(Interval interval);
   // From one interval held in place to one in chunks.
   void spread();
 

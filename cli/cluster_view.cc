@@ -36,6 +36,7 @@ Value::Object node_row(schema::NodeSummary::Reader node) {
       {"warden_pid", node.getWardenPid()},
       {"data_address", read_text(node.getDataAddress())},
       {"joined_us", node.getJoinedUs()},
+      {"reason", read_text(node.getReason())},
   };
 }
 
@@ -53,6 +54,14 @@ Value::Object pool_row(schema::PoolSummary::Reader pool) {
       {"declared", spec.getDeclared()},
       {"shape", resources_row(spec.getShape())},
       {"labels", texts(spec.getLabels())},
+      {"min", spec.getMin()},
+      {"max", spec.getMax()},
+      {"idle_timeout_us", spec.getIdleTimeoutUs()},
+      {"join_deadline_us", spec.getJoinDeadlineUs()},
+      {"job", spec.getForJob()},
+      {"nodes_leaving", pool.getNodesLeaving()},
+      {"reason", read_text(pool.getReason())},
+      {"probe_us", pool.getProbeUs()},
   };
 }
 
@@ -96,8 +105,43 @@ std::string node_table(const Value::List& rows) {
                        {"running", "RUNNING", Form::kNumber},
                        {"queued", "QUEUED", Form::kNumber},
                        {"agent_pid", "AGENT", Form::kNumber},
-                       {"warden_pid", "WARDEN", Form::kNumber}},
+                       {"warden_pid", "WARDEN", Form::kNumber},
+                       {"reason", "WHY"}},
                       rows);
+}
+
+std::string pool_table(const Value::List& rows) {
+  return render_table({{"name", "POOL"},
+                       {"provider", "PROVIDER"},
+                       {"state", "STATE"},
+                       {"min", "MIN", Form::kNumber},
+                       {"max", "MAX", Form::kNumber},
+                       {"nodes_up", "UP", Form::kNumber},
+                       {"nodes_coming", "COMING", Form::kNumber},
+                       {"nodes_leaving", "LEAVING", Form::kNumber},
+                       {"nodes_lost", "LOST", Form::kNumber},
+                       {"reason", "WHY"}},
+                      rows);
+}
+
+std::string pool_page(const Value::Object& row) {
+  return render_fields({{"name", "Pool"},
+                        {"provider", "Provider"},
+                        {"state", "State"},
+                        {"reason", "Why"},
+                        {"probe_us", "Next try", Form::kTime},
+                        {"job", "Only for job"},
+                        {"min", "Nodes at least"},
+                        {"max", "Nodes at most"},
+                        {"nodes_up", "Up"},
+                        {"nodes_coming", "Coming"},
+                        {"nodes_leaving", "Leaving"},
+                        {"nodes_lost", "Lost"},
+                        {"idle_timeout_us", "Idle timeout", Form::kDuration},
+                        {"join_deadline_us", "Join deadline", Form::kDuration},
+                        {"shape.millicores", "Cores each", Form::kCores},
+                        {"shape.memory_bytes", "Memory each", Form::kBytes}},
+                       Value(row));
 }
 
 std::string status_page(const Value::Object& row) {
@@ -111,14 +155,7 @@ std::string status_page(const Value::Object& row) {
                                     {"agent_bytes_out", "To agents", Form::kBytes},
                                     {"facts", "Facts"}},
                                    status);
-  page += '\n' + render_table({{"name", "POOL"},
-                               {"provider", "PROVIDER"},
-                               {"state", "STATE"},
-                               {"nodes", "NODES", Form::kNumber},
-                               {"nodes_up", "UP", Form::kNumber},
-                               {"nodes_lost", "LOST", Form::kNumber},
-                               {"nodes_coming", "COMING", Form::kNumber}},
-                              std::get<Value::List>(status.at("pools").kind()));
+  page += '\n' + pool_table(std::get<Value::List>(status.at("pools").kind()));
   page += '\n' +
           render_table(
               {{"name", "DAEMON"}, {"node", "NODE", Form::kNumber}, {"pid", "PID", Form::kNumber}},

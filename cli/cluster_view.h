@@ -14,6 +14,8 @@ Value::Object status_row(schema::Status::Reader status, std::int64_t now_us);
 
 // Pages for people.
 std::string node_table(const Value::List& rows);
+std::string pool_table(const Value::List& rows);
+std::string pool_page(const Value::Object& row);
 std::string status_page(const Value::Object& row);
 
 }  // namespace leat::cli

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,12 +19,15 @@
 
 namespace leat::cli {
 
+struct CommandEntry;
+
 // What main.cc found when the process started; nobody else asks the system for these.
 struct Surroundings {
   std::vector<std::string> environment;  // "NAME=VALUE"
   std::string directory;                 // absolute
   std::string program_path;              // of this executable
   std::string version;
+  std::span<const CommandEntry* const> commands;  // all there are
   std::uint32_t uid = 0;
   std::string fresh_key;                  // 128 random bits in hex, new in every process
   std::uint64_t fresh_seed = 0;           // for jitter
@@ -67,6 +71,9 @@ struct CommandEntry {
 extern const CommandEntry kUp;
 extern const CommandEntry kDown;
 extern const CommandEntry kStatus;
+extern const CommandEntry kDoctor;
+extern const CommandEntry kTop;
+extern const CommandEntry kEvents;
 extern const CommandEntry kSubmit;
 extern const CommandEntry kWait;
 extern const CommandEntry kCancel;
@@ -75,7 +82,23 @@ extern const CommandEntry kLogs;
 extern const CommandEntry kResult;
 extern const CommandEntry kJobList;
 extern const CommandEntry kJobShow;
+extern const CommandEntry kPoolCreate;
+extern const CommandEntry kPoolList;
+extern const CommandEntry kPoolShow;
+extern const CommandEntry kPoolResize;
+extern const CommandEntry kPoolSet;
+extern const CommandEntry kPoolDelete;
+extern const CommandEntry kPoolPlan;
+extern const CommandEntry kPoolToken;
 extern const CommandEntry kNodeList;
+extern const CommandEntry kNodeDrain;
+extern const CommandEntry kNodeResume;
+extern const CommandEntry kNodeRemove;
+extern const CommandEntry kAgentJoin;
+extern const CommandEntry kHistorySql;
+extern const CommandEntry kHistoryExport;
+extern const CommandEntry kHistoryPrune;
+extern const CommandEntry kCompletion;
 
 // For CommandEntry::build.
 template <typename T>

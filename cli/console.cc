@@ -15,6 +15,8 @@
 namespace leat::cli {
 namespace {
 
+constexpr std::size_t kAnswerMax = 256;
+
 // Writes all of `bytes`; 0 or the errno.
 int write_all(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
@@ -66,6 +68,16 @@ void ProcessConsole::out(std::string_view bytes) {
 void ProcessConsole::talk(std::string_view line) {
   clear_progress();
   (void)write_all(STDERR_FILENO, printable(line) + '\n');
+}
+
+std::optional<std::string> ProcessConsole::ask(std::string_view question) {
+  if (!terminal_ || ::isatty(STDIN_FILENO) != 1) return std::nullopt;
+  clear_progress();
+  (void)write_all(STDERR_FILENO, printable(question));
+  std::string line;
+  char c = 0;
+  while (line.size() < kAnswerMax && ::read(STDIN_FILENO, &c, 1) == 1 && c != '\n') line += c;
+  return line;
 }
 
 void ProcessConsole::progress(std::string_view line) {

@@ -2,6 +2,7 @@
 
 // console.h - standard output is data, standard error is talk.
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -25,6 +26,9 @@ class Console {
   // Puts `line` in place of the last one so shown. Nothing unless shows_progress().
   virtual void progress(std::string_view line) = 0;
 
+  // Asks whoever sits at the terminal, and returns the line they type; nothing if nobody does.
+  virtual std::optional<std::string> ask(std::string_view question) = 0;
+
   // Standard error is a terminal: a line can be rewritten.
   virtual bool shows_progress() const = 0;
 };
@@ -38,6 +42,7 @@ class ProcessConsole final : public Console {
   void out(std::string_view bytes) override;
   void talk(std::string_view line) override;
   void progress(std::string_view line) override;
+  std::optional<std::string> ask(std::string_view question) override;
   bool shows_progress() const override { return terminal_; }
 
  private:

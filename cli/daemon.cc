@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -22,25 +23,11 @@
 namespace leat::cli {
 namespace {
 
-constexpr std::string_view kProgram = "leat-scheduler";
 constexpr int kReadyFd = 3;
 constexpr std::uint64_t kReadyLineMax = 4096;
 constexpr Duration kExitDeadline = std::chrono::seconds(5);
 
-std::string find_head_program(const Surroundings& surroundings) {
-  const std::string& self = surroundings.program_path;
-  const std::string beside = self.substr(0, self.rfind('/') + 1).append(kProgram);
-  if (is_executable_file(beside)) return beside;
-  const std::string found =
-      find_in_path(std::string(kProgram), surroundings.variable("PATH"), surroundings.directory);
-  if (found.empty())
-    fail(ExitCode::kUsage, "leat-scheduler is neither next to leat nor in PATH: install it there");
-  return found;
-}
-
-kj::AutoCloseFd open_log(const Home& home) {
-  (void)value_or_fail(transport::ensure_private_directory(home.logs()));
-  const std::string path = home.logs() + "/leat-scheduler.log";
+kj::AutoCloseFd open_log(const std::string& path) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0) fail(ExitCode::kUsage, path + ": " + std::strerror(errno));
   return kj::AutoCloseFd(fd);
@@ -99,45 +86,81 @@ ExitCode exit_code_of_child(Shell& shell, pid_t pid) {
 }
 
 // "leat-scheduler: WHY\n" without what main.cc puts in front again.
-std::string first_line(std::string text) {
+std::string first_line(std::string text, const std::string& program) {
   text = text.substr(0, text.find('\n'));
-  const std::string prefix = std::string(kProgram) + ": ";
+  const std::string prefix = program.substr(program.rfind('/') + 1) + ": ";
   return text.rfind(prefix, 0) == 0 ? text.substr(prefix.size()) : text;
 }
 
 }  // namespace
 
-void start_head(Shell& shell) {
-  const std::string program = find_head_program(shell.surroundings);
-  const kj::AutoCloseFd log = open_log(shell.home);
+std::string find_program(const Surroundings& surroundings, std::string_view name) {
+  const std::string& self = surroundings.program_path;
+  const std::string beside = self.substr(0, self.rfind('/') + 1).append(name);
+  if (is_executable_file(beside)) return beside;
+  const std::string found =
+      find_in_path(std::string(name), surroundings.variable("PATH"), surroundings.directory);
+  if (found.empty())
+    fail(ExitCode::kUsage,
+         std::string(name) + " is neither next to leat nor in PATH: install it there");
+  return found;
+}
+
+pid_t start_daemon(Shell& shell, const DaemonOrder& order) {
+  const kj::AutoCloseFd log = open_log(order.log_path);
   int ends[2];
   KJ_SYSCALL(::pipe2(ends, O_CLOEXEC));
   kj::AutoCloseFd ready_write(ends[1]);
   kj::Own<kj::AsyncInputStream> ready = shell.io.lowLevelProvider->wrapInputFd(
       ends[0],
       kj::LowLevelAsyncIoProvider::TAKE_OWNERSHIP | kj::LowLevelAsyncIoProvider::ALREADY_CLOEXEC);
+  std::vector<std::string> arguments{order.program};
+  arguments.insert(arguments.end(), order.arguments.begin(), order.arguments.end());
+  arguments.insert(arguments.end(), {"--ready-fd", std::to_string(kReadyFd)});
   const pid_t pid =
-      spawn(shell.surroundings, program,
-            {program, "--home", shell.home.path, "--ready-fd", std::to_string(kReadyFd)}, log,
-            ready_write);
+      spawn(shell.surroundings, order.program, std::move(arguments), log, ready_write);
   ready_write = nullptr;
 
   std::string line;
   const kj::Maybe<kj::Exception> late = kj::runCatchingExceptions([&] {
     line = shell.io.provider->getTimer()
-               .timeoutAfter(transport::to_kj(kReadyDeadline), ready->readAllText(kReadyLineMax))
+               .timeoutAfter(transport::to_kj(order.deadline), ready->readAllText(kReadyLineMax))
                .wait(shell.io.waitScope)
                .cStr();
   });
-  const std::string see = ": see " + shell.home.logs() + "/leat-scheduler.log";
+  const std::string see = ": see " + order.log_path;
   if (late != nullptr)
-    fail(ExitCode::kTimedOut, "the head (process " + std::to_string(pid) +
+    fail(ExitCode::kTimedOut, order.subject + " (process " + std::to_string(pid) +
                                   ") is not ready within " +
-                                  std::to_string(kReadyDeadline.count() / 1'000'000) + " s" + see);
-  line = first_line(line);
-  if (line == "ready") return;
+                                  std::to_string(order.deadline.count() / 1'000'000) + " s" + see);
+  line = first_line(line, order.program);
+  if (line == "ready") return pid;
   const ExitCode code = exit_code_of_child(shell, pid);
-  fail(code, line.empty() ? "the head ended before it was ready" + see : line);
+  fail(code, line.empty() ? order.subject + " ended before it was ready" + see : line);
+}
+
+void exec_program(const Surroundings& surroundings, const std::string& program,
+                  std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), program);
+  std::vector<std::string> environment = surroundings.environment;
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  (void)::signal(SIGPIPE, SIG_DFL);
+  ::execve(program.c_str(), pointers(arguments).data(), pointers(environment).data());
+  fail(ExitCode::kUsage, program + ": " + std::strerror(errno));
+}
+
+void start_head(Shell& shell, const std::string& listen) {
+  DaemonOrder order;
+  order.program = find_program(shell.surroundings, "leat-scheduler");
+  order.arguments = {"--home", shell.home.path};
+  if (!listen.empty()) order.arguments.insert(order.arguments.end(), {"--bind", listen});
+  (void)value_or_fail(transport::ensure_private_directory(shell.home.logs()));
+  order.log_path = shell.home.logs() + "/leat-scheduler.log";
+  order.deadline = kReadyDeadline;
+  order.subject = "the head";
+  start_daemon(shell, order);
 }
 
 ProcessHandle::ProcessHandle(pid_t pid) : fd_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {

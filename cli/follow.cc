@@ -115,6 +115,19 @@ class Follower {
   ProgressMeter meter_;
 };
 
+// Where to look on. What has never run has written nothing.
+std::string advice(std::uint16_t outcome, const std::string& task) {
+  switch (static_cast<schema::Outcome>(outcome)) {
+    case schema::Outcome::COULD_NOT_START:
+      return "look at the program's path, its mode and --cwd on the node";
+    case schema::Outcome::DEPENDENCY_FAILED:
+    case schema::Outcome::INPUT_LOST:
+      return "leat why " + task;
+    default:
+      return "leat logs " + task + " --stderr";
+  }
+}
+
 }  // namespace
 
 JobId resolve_job(Head& head, const TaskName& name, const Patience& patience) {
@@ -150,7 +163,7 @@ ExitCode conclude(Shell& shell, const JobView& job, bool talk) {
     const std::string task = task_name(job.id, failure.stage, failure.index);
     std::string line = "task ";
     line.append(task).append(": ").append(describe_outcome(failure.outcome, failure.code));
-    line.append(": leat logs ").append(task).append(" --stderr");
+    line.append(": ").append(advice(failure.outcome, task));
     shell.console.talk(line);
   }
   TaskCounts sum;

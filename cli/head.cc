@@ -33,6 +33,11 @@ schema::Scheduler::Client& Head::client() {
   return client_.emplace(session_->peer().castAs<schema::Scheduler>());
 }
 
+Patience change_patience(const std::string& key) {
+  return {std::chrono::seconds(30), "it is not known whether it heard: do it again with --key " +
+                                        key + ", and it is done once"};
+}
+
 bool Head::answers() {
   const kj::Maybe<kj::Exception> lost = kj::runCatchingExceptions([this] { client(); });
   return lost == nullptr;

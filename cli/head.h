@@ -78,6 +78,10 @@ class Head {
   kj::Maybe<schema::Scheduler::Client> client_;  // last: goes before its session
 };
 
+// For wishes that carry `key`: how long to try, and what to say when it is not known whether the
+// head has heard.
+Patience change_patience(const std::string& key);
+
 // Throws Failure if the answer is a refusal.
 template <typename AnswerReader>
 void expect_done(const AnswerReader& answer, const std::string& prefix = "") {

@@ -36,8 +36,10 @@ std::string general_help(std::span<const CommandEntry* const> commands) {
   std::string help =
       "leat - run many tasks on a pool of nodes, and bring one result back\n\n"
       "Usage: leat [--home DIR] COMMAND [OPTIONS]\n\nCommands:\n";
+  std::size_t width = 0;
+  for (const CommandEntry* const command : commands) width = std::max(width, command->name.size());
   for (const CommandEntry* const command : commands)
-    help += entry_line(std::string(command->name), std::string(command->summary), 10);
+    help += entry_line(std::string(command->name), std::string(command->summary), width);
   help +=
       "\nExample:\n"
       "  leat up --local 2\n"

@@ -19,9 +19,13 @@
 namespace leat::cli {
 namespace {
 
-constexpr std::array<const CommandEntry*, 12> kCommands{
-    &kUp,  &kDown, &kStatus, &kSubmit,  &kWait,    &kCancel,
-    &kWhy, &kLogs, &kResult, &kJobList, &kJobShow, &kNodeList,
+constexpr std::array kCommands{
+    &kUp,         &kDown,       &kStatus,     &kDoctor,     &kTop,           &kEvents,
+    &kSubmit,     &kWait,       &kCancel,     &kWhy,        &kLogs,          &kResult,
+    &kJobList,    &kJobShow,    &kPoolCreate, &kPoolList,   &kPoolShow,      &kPoolResize,
+    &kPoolSet,    &kPoolDelete, &kPoolPlan,   &kPoolToken,  &kNodeList,      &kNodeDrain,
+    &kNodeResume, &kNodeRemove, &kAgentJoin,  &kHistorySql, &kHistoryExport, &kHistoryPrune,
+    &kCompletion,
 };
 
 // What precedes the command: `leat [--home DIR] [--version] [--help] COMMAND …`.
@@ -62,6 +66,7 @@ Surroundings look_around() {
   std::free(directory);
   found.program_path = own_path();
   found.version = LEAT_VERSION;
+  found.commands = kCommands;
   found.uid = ::geteuid();
   found.fresh_key = random_hex();
   found.fresh_seed = std::strtoull(random_hex().substr(16).c_str(), nullptr, 16);
@@ -90,8 +95,7 @@ const CommandEntry* find_command(std::vector<std::string>& words) {
     if (entry->name.rfind(words[0] + ' ', 0) == 0)
       forms += (forms.empty() ? "" : " or ") + ("leat " + std::string(entry->name));
   if (!forms.empty()) fail(ExitCode::kUsage, words[0] + ": write " + forms);
-  for (const char* const later : {"doctor", "retry", "top", "events", "report", "task", "pool",
-                                  "schedule", "history", "replay"})
+  for (const char* const later : {"retry", "report", "task", "schedule", "replay"})
     if (words[0] == later) fail(ExitCode::kRefused, words[0] + ": not in this version");
   fail(ExitCode::kUsage, "unknown command " + words[0] + ": see leat --help");
 }

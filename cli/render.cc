@@ -72,6 +72,11 @@ std::string render_cell(const Value& value, Form form) {
       joined += (joined.empty() ? "" : ",") + render_cell(element, form);
     return joined.empty() ? std::string(kNothing) : joined;
   }
+  if (std::holds_alternative<double>(value.kind())) {
+    std::string text = to_json(value);
+    text.pop_back();  // the end of the line
+    return text;
+  }
   const std::optional<std::int64_t> number = number_of(value);
   return number ? render_number(*number, form) : std::string(kNothing);
 }

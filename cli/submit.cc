@@ -10,6 +10,7 @@
 #include "cli/job_options.h"
 #include "cli/job_request.h"
 #include "cli/line_input.h"
+#include "cli/pool_options.h"
 
 namespace leat::cli {
 namespace {
@@ -24,6 +25,8 @@ class Submit final : public Command {
  public:
   void declare(Arguments& arguments) override {
     options_.declare(arguments);
+    arguments.option("--pool-file", "FILE.toml", pool_file_,
+                     "make this pool for the job alone; it goes when the job has ended");
     arguments.option("--key", "TEXT", key_, "submitting twice with one key makes one job");
     arguments.flag("--wait", wait_, "return when the job has ended, with its exit code");
     arguments.flag("--progress", progress_, "wait, and show how far it is");
@@ -44,6 +47,12 @@ class Submit final : public Command {
       shell.console.out(value_or_fail(definitions::print_job(definition), "--print-file: "));
       return ExitCode::kDone;
     }
+    std::optional<definitions::PoolDefinition> pool;
+    if (pool_file_ && !request.pools.empty())
+      fail(ExitCode::kUsage,
+           "--pool and --pool-file: give one of them, the job's own pool is its "
+           "only one");
+    if (pool_file_) pool = load_pool_file(*pool_file_, shell.surroundings);
     const std::string key = key_.value_or(shell.surroundings.fresh_key);
     value_or_fail(verify_home(shell.home));
     Head head(shell);
@@ -52,7 +61,7 @@ class Submit final : public Command {
       request.lines = upload_lines(shell, head, request.each_line->path, chunk);
       request.indices = IndexList(Stride{0, (request.lines->lines + chunk - 1) / chunk, 1});
     }
-    const JobId job = submit(head, request, key);
+    const JobId job = submit(head, request, pool, key);
     shell.console.out(std::to_string(job.value) + '\n');
     if (!wait_ && !progress_) return ExitCode::kDone;
     TaskName name;
@@ -81,7 +90,9 @@ class Submit final : public Command {
     return job;
   }
 
-  static JobId submit(Head& head, const JobRequest& request, const std::string& key) {
+  static JobId submit(Head& head, const JobRequest& request,
+                      const std::optional<definitions::PoolDefinition>& pool,
+                      const std::string& key) {
     capnp::MallocMessageBuilder message;
     const auto spec = message.initRoot<schema::JobSpec>();
     fill_job_spec(request, spec);
@@ -90,10 +101,11 @@ class Submit final : public Command {
            "the job's description is over 8 MiB: give fewer separate indices or a smaller "
            "environment");
     const auto response = head.ask(
-        [&spec, &key](schema::Scheduler::Client& client) {
+        [&spec, &pool, &key](schema::Scheduler::Client& client) {
           auto call = client.submitRequest();
           call.setKey(key.c_str());
           call.setSpec(spec.asReader());
+          if (pool) definitions::fill_pool_spec(*pool, call.initPool());
           return call.send();
         },
         Patience{kSubmitPatience,
@@ -105,7 +117,7 @@ class Submit final : public Command {
   }
 
   JobOptions options_;
-  std::optional<std::string> file_, key_;
+  std::optional<std::string> file_, pool_file_, key_;
   std::vector<std::string> argv_;
   bool wait_ = false;
   bool progress_ = false;
@@ -121,7 +133,8 @@ leat result).
 
   leat submit --array 1-100 --reduce sort --wait -- ./simulate --seed 7
   leat submit --each-line files.txt --chunk 25 --progress -- ./count_words
-  leat submit nightly.toml --priority 10)";
+  leat submit nightly.toml --priority 10
+  leat submit --array 1-100 --pool-file burst.toml -- ./simulate)";
 
 }  // namespace
 

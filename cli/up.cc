@@ -1,13 +1,12 @@
 // up.cc - `leat up`: a head, a pool, and nodes that are up.
 
-#include <sched.h>
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "cli/command.h"
 #include "cli/daemon.h"
 #include "cli/head.h"
+#include "cli/listen_address.h"
+#include "cli/local_share.h"
 #include "definitions/pool_definition.h"
 #include "definitions/units.h"
 
@@ -15,54 +14,40 @@ namespace leat::cli {
 namespace {
 
 constexpr const char* kLocalPool = "local";
+constexpr std::string_view kStaticPool = "static";
+constexpr std::string_view kOpenState = "open";
 constexpr std::uint32_t kNodesDefault = 2;
 constexpr Duration kNodesDeadline = std::chrono::seconds(60);
-// Nodes come up once per cluster; there is nothing to be told by meanwhile.
-constexpr kj::Duration kNodesPause = 50 * kj::MILLISECONDS;
+// A head that is starting has no way to tell us yet.
+constexpr kj::Duration kHeadPause = 50 * kj::MILLISECONDS;
+
+using OverviewResponse = capnp::Response<schema::OverviewResult>;
 
 using definitions::PoolDefinition;
-
-std::uint32_t cores_of_machine() {
-  cpu_set_t mask;
-  CPU_ZERO(&mask);
-  const bool known = ::sched_getaffinity(0, sizeof mask, &mask) == 0;
-  return known ? static_cast<std::uint32_t>(std::max(1, CPU_COUNT(&mask))) : 1;
-}
-
-std::uint64_t memory_of_machine() {
-  const long pages = ::sysconf(_SC_PHYS_PAGES);
-  const long page_bytes = ::sysconf(_SC_PAGESIZE);
-  if (pages <= 0 || page_bytes <= 0) return 0;
-  return static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page_bytes);
-}
-
-// What is not said in a definition is an equal share of this machine.
-void complete(PoolDefinition& pool) {
-  if (!pool.millicores) pool.millicores = std::max(1u, cores_of_machine() / pool.nodes) * 1000;
-  if (!pool.memory_bytes) {
-    constexpr std::uint64_t kMebibyte = 1 << 20;
-    pool.memory_bytes = memory_of_machine() / pool.nodes / kMebibyte * kMebibyte;
-  }
-}
 
 class Up final : public Command {
  public:
   void declare(Arguments& arguments) override {
     arguments.option("--local", "N", local_,
                      "a pool \"local\" of N nodes on this machine (default: 2)");
+    arguments.option("--listen", "ADDRESS", listen_,
+                     "where agents of other machines find the head (default: 127.0.0.1)");
     arguments.option("--pool", "FILE.toml", pool_file_, "the pool that FILE.toml defines");
   }
 
   ExitCode run(Shell& shell) override {
     std::optional<PoolDefinition> wanted = read_pool(shell.surroundings);
+    if (listen_) value_or_fail(check_listen_address(*listen_), "--listen ");
     value_or_fail(make_home(shell.home));
     Head head(shell);
     if (!head.answers()) start(shell, head);
+    const std::string agent_address = address_of_head(head);
     if (!wanted && !has_pools(head)) wanted = local_pool(kNodesDefault);
     if (wanted) create(shell, head, *wanted);
     const std::uint32_t nodes = wait_for_nodes(shell, head);
     shell.console.out("up: " + std::to_string(nodes) + (nodes == 1 ? " node" : " nodes") + " at " +
                       printable(shell.home.path) + '\n');
+    if (listen_) shell.console.out("agents join at " + printable(agent_address) + '\n');
     return ExitCode::kDone;
   }
 
@@ -89,10 +74,22 @@ class Up final : public Command {
         absolute ? *pool_file_ : surroundings.directory + '/' + *pool_file_));
   }
 
-  static void start(Shell& shell, Head& head) {
+  // Refused if it listens elsewhere than it was told to.
+  std::string address_of_head(Head& head) const {
+    const auto answer =
+        head.ask([](schema::Scheduler::Client& client) { return client.statusRequest().send(); });
+    std::string address = answer.getStatus().getAgentAddress();
+    const std::string host = address.substr(0, address.rfind(':'));
+    if (listen_ && host != *listen_)
+      fail(ExitCode::kRefused, "--listen " + *listen_ + ": the head runs and listens on " + host +
+                                   ": leat down first, then leat up --listen " + *listen_);
+    return address;
+  }
+
+  void start(Shell& shell, Head& head) const {
     shell.console.progress("starting the head");
     try {
-      start_head(shell);
+      start_head(shell, listen_.value_or(""));
     } catch (const Failure& failure) {
       // Two of us at once: the other's head holds the directory, and will answer soon.
       const bool other_starts = failure.message.rfind("another head", 0) == 0;
@@ -105,7 +102,7 @@ class Up final : public Command {
     const kj::TimePoint give_up = timer.now() + transport::to_kj(kReadyDeadline);
     while (!head.answers()) {
       if (timer.now() >= give_up) return false;
-      timer.afterDelay(kNodesPause).wait(shell.io.waitScope);
+      timer.afterDelay(kHeadPause).wait(shell.io.waitScope);
     }
     return true;
   }
@@ -123,7 +120,9 @@ class Up final : public Command {
         head.ask([](schema::Scheduler::Client& client) { return client.poolsRequest().send(); });
     for (const schema::PoolSummary::Reader known : answer.getPools()) {
       const schema::PoolSpec::Reader spec = known.getSpec();
-      if (pool.name == spec.getName().cStr() && spec.getNodes() == pool.nodes) return true;
+      if (pool.name == spec.getName().cStr() && spec.getMin() == pool.nodes_min() &&
+          spec.getMax() == pool.nodes_max())
+        return true;
     }
     return false;
   }
@@ -131,7 +130,7 @@ class Up final : public Command {
   void create(Shell& shell, Head& head, PoolDefinition pool) const {
     if (local_ && exists(head, pool)) return;
     if (!pool_file_ && exists(head, pool)) return;
-    complete(pool);
+    complete_local(pool);
     const auto answer = head.ask([&](schema::Scheduler::Client& client) {
       auto call = client.createPoolRequest();
       call.setKey(shell.surroundings.fresh_key.c_str());
@@ -141,30 +140,54 @@ class Up final : public Command {
     expect_done(schema::Answer::Reader(answer));
   }
 
-  // All nodes of all pools; the number that is up.
+  // As many nodes as every pool has at least, but for those that nobody here can start; the number
+  // that is up. The head tells when something has changed.
   static std::uint32_t wait_for_nodes(Shell& shell, Head& head) {
     kj::Timer& timer = shell.io.provider->getTimer();
     const kj::TimePoint give_up = timer.now() + transport::to_kj(kNodesDeadline);
-    for (;;) {
-      const auto answer =
-          head.ask([](schema::Scheduler::Client& client) { return client.poolsRequest().send(); });
-      std::uint32_t wanted = 0;
-      std::uint32_t up = 0;
-      for (const schema::PoolSummary::Reader pool : answer.getPools()) {
-        wanted += pool.getSpec().getNodes();
-        up += std::min(pool.getNodesUp(), pool.getSpec().getNodes());
-      }
-      if (up >= wanted) return up;
-      const std::string count = std::to_string(up) + " of " + std::to_string(wanted) + " nodes up";
-      if (timer.now() >= give_up)
+    std::string count = "no nodes up";
+    for (std::uint64_t cursor = 0;;) {
+      const kj::Maybe<OverviewResponse> response = watch(timer, head, cursor, give_up);
+      KJ_IF_MAYBE (found, response) {
+        const schema::OverviewResult::Reader result = *found;
+        if (result.isRefusal()) fail(read_refusal(result.getRefusal()));
+        cursor = result.getOverview().getCursor();
+        std::uint32_t up = 0;
+        std::uint32_t missing = 0;
+        for (const schema::PoolSummary::Reader pool : result.getOverview().getPools()) {
+          const schema::PoolSpec::Reader spec = pool.getSpec();
+          const bool fills =
+              kOpenState == pool.getState().cStr() && kStaticPool != spec.getProvider().cStr();
+          up += pool.getNodesUp();
+          if (fills && pool.getNodesUp() < spec.getMin())
+            missing += spec.getMin() - pool.getNodesUp();
+        }
+        if (missing == 0) return up;
+        count = std::to_string(up) + " of " + std::to_string(up + missing) + " nodes up";
+        shell.console.progress(count);
+      } else {
         fail(ExitCode::kTimedOut, count + " after " + definitions::show_duration(kNodesDeadline) +
                                       ": see leat node list and " + shell.home.logs());
-      shell.console.progress(count);
-      timer.afterDelay(kNodesPause).wait(shell.io.waitScope);
+      }
     }
   }
 
-  std::optional<std::string> local_, pool_file_;
+  // What has changed since `cursor`; nothing if it is too late.
+  static kj::Maybe<OverviewResponse> watch(kj::Timer& timer, Head& head, std::uint64_t cursor,
+                                           kj::TimePoint give_up) {
+    return head.ask(
+        [&](schema::Scheduler::Client& client) {
+          auto request = client.overviewRequest();
+          request.setCursor(cursor);
+          kj::Promise<kj::Maybe<OverviewResponse>> answer = request.send().then(
+              [](OverviewResponse&& seen) -> kj::Maybe<OverviewResponse> { return kj::mv(seen); });
+          return answer.exclusiveJoin(
+              timer.atTime(give_up).then([]() -> kj::Maybe<OverviewResponse> { return nullptr; }));
+        },
+        {}, 2 * kNodesDeadline);
+  }
+
+  std::optional<std::string> local_, pool_file_, listen_;
 };
 
 constexpr std::string_view kDetails =
@@ -174,7 +197,8 @@ an agent of its own with an equal share of the machine.
 
   leat up
   leat up --local 4
-  leat up --pool big.toml)";
+  leat up --pool big.toml
+  leat up --listen 10.0.0.7 --pool lab.toml)";
 
 }  // namespace
 

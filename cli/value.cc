@@ -17,6 +17,7 @@ struct Converter {
   nlohmann::ordered_json operator()(bool truth) const { return truth; }
   nlohmann::ordered_json operator()(std::int64_t number) const { return number; }
   nlohmann::ordered_json operator()(std::uint64_t number) const { return number; }
+  nlohmann::ordered_json operator()(double number) const { return number; }
   nlohmann::ordered_json operator()(const std::string& text) const { return text; }
   nlohmann::ordered_json operator()(const Value::List& list) const {
     nlohmann::ordered_json json = nlohmann::ordered_json::array();
@@ -42,6 +43,7 @@ Value::Value(std::int64_t number) : kind_(number) {}
 Value::Value(std::uint64_t number) : kind_(number) {}
 Value::Value(std::uint32_t number) : kind_(std::uint64_t{number}) {}
 Value::Value(std::int32_t number) : kind_(std::int64_t{number}) {}
+Value::Value(double number) : kind_(number) {}
 Value::Value(std::string text) : kind_(std::move(text)) {}
 Value::Value(const char* text) : kind_(std::string(text)) {}
 Value::Value(List list) : kind_(std::move(list)) {}

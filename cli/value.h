@@ -12,13 +12,13 @@ namespace leat::cli {
 
 struct Field;
 
-// Null, truth, whole number, text, list, or object with its fields in order.
+// Null, truth, number, text, list, or object with its fields in order.
 class Value {
  public:
   using List = std::vector<Value>;
   using Object = std::vector<Field>;
-  using Kind =
-      std::variant<std::monostate, bool, std::int64_t, std::uint64_t, std::string, List, Object>;
+  using Kind = std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string,
+                            List, Object>;
 
   // Defined where Field is complete. Implicit, so that rows read like what they show.
   // NOLINTBEGIN(google-explicit-constructor)
@@ -28,6 +28,7 @@ class Value {
   Value(std::uint64_t number);
   Value(std::uint32_t number);
   Value(std::int32_t number);
+  Value(double number);
   Value(std::string text);
   Value(const char* text);
   Value(List list);

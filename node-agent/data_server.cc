@@ -108,6 +108,11 @@ class DataGate final : public schema::DataServer::Server {
         .attach(kj::defer([&desk = desk_]() { --desk.reads; }));
   }
 
+  kj::Promise<void> clock(ClockContext context) override {
+    context.getResults().setWallSeconds(desk_.clock());
+    return kj::READY_NOW;
+  }
+
   kj::Promise<void> readSet(ReadSetContext context) override {
     const auto params = context.getParams();
     const Result<RunSet> runs = read_run_set(params.getRuns());

@@ -15,52 +15,54 @@ namespace {
 using transport::Credentials;
 
 struct Enrolment {
-  kj::Network& network;
-  kj::Timer& timer;
+  EnrolWorld world;
   std::string directory;
   NodeFile file;
   transport::KeyAndRequest key;
-  transport::Backoff backoff;
-  LogLine say;
 };
 
 Result<Credentials> keep(const Enrolment& enrolment, const Credentials& credentials) {
   const Result<Done> saved = transport::save_credentials(enrolment.directory + "/tls", credentials);
   if (!saved.ok()) return saved.refusal();
   ::unlink((enrolment.directory + "/join.token").c_str());
-  enrolment.say("enrolled");
+  enrolment.world.say("enrolled");
   return credentials;
 }
 
-Result<transport::JoinToken> read_token(const std::string& directory, const NodeFile& file) {
+Result<transport::JoinToken> read_token(const Enrolment& enrolment) {
+  const std::string& directory = enrolment.directory;
+  const NodeFile& file = enrolment.file;
   const Result<std::string> text = transport::read_secret_file(directory + "/join.token");
   if (!text.ok()) return text.refusal();
   Result<transport::JoinToken> token = transport::decode_token(text.value());
   if (!token.ok()) return token;
   if (token.value().node != file.node || token.value().cluster_id != file.cluster_id)
     return invalid(directory + "/join.token: is for another node than agent.json");
+  if (enrolment.world.wall_clock() >= token.value().expires_wall_s)
+    return Refusal{Reason::kConflict, "the join token has expired: make another with " +
+                                          ("leat pool token " + file.pool)};
   return token;
 }
 
 // The token is read anew each time: a head that came back elsewhere has written another.
 kj::Promise<Result<Credentials>> try_again(std::shared_ptr<Enrolment> enrolment) {
-  const Result<transport::JoinToken> token = read_token(enrolment->directory, enrolment->file);
+  const Result<transport::JoinToken> token = read_token(*enrolment);
   if (!token.ok()) return Result<Credentials>(token.refusal());
-  return transport::enrol(enrolment->network, enrolment->timer, token.value(), enrolment->key)
+  return transport::enrol(enrolment->world.network, enrolment->world.timer, token.value(),
+                          enrolment->key)
       .then([enrolment](Result<Credentials> got) -> kj::Promise<Result<Credentials>> {
         if (got.ok()) return keep(*enrolment, got.value());
-        enrolment->say("enrolment: " + got.refusal().message);
+        enrolment->world.say("enrolment: " + got.refusal().message);
         if (got.refusal().reason != Reason::kDisconnected) return got;
-        return enrolment->timer.afterDelay(transport::to_kj(enrolment->backoff.next()))
+        return enrolment->world.timer.afterDelay(transport::to_kj(enrolment->world.backoff.next()))
             .then([enrolment]() { return try_again(enrolment); });
       });
 }
 
 }  // namespace
 
-kj::Promise<Result<Credentials>> enrol_node(kj::Network& network, kj::Timer& timer,
-                                            std::string directory, NodeFile file,
-                                            transport::Backoff backoff, LogLine say) {
+kj::Promise<Result<Credentials>> enrol_node(EnrolWorld world, std::string directory,
+                                            NodeFile file) {
   using Answer = Result<Credentials>;
   const std::string tls = directory + "/tls";
   const Result<Done> made = transport::ensure_private_directory(tls);
@@ -73,9 +75,8 @@ kj::Promise<Result<Credentials>> enrol_node(kj::Network& network, kj::Timer& tim
     return known;
   }
   if (known.refusal().reason != Reason::kNotFound) return known;
-  return try_again(std::make_shared<Enrolment>(
-      Enrolment{network, timer, std::move(directory), std::move(file),
-                transport::make_key_and_request(), backoff, std::move(say)}));
+  return try_again(std::make_shared<Enrolment>(Enrolment{
+      std::move(world), std::move(directory), std::move(file), transport::make_key_and_request()}));
 }
 
 }  // namespace leat::agent

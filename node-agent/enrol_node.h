@@ -5,6 +5,7 @@
 #include <kj/async-io.h>
 #include <kj/timer.h>
 
+#include <functional>
 #include <string>
 
 #include "base/result.h"
@@ -15,11 +16,19 @@
 
 namespace leat::agent {
 
+// What enrolling takes from the world; network and timer are borrowed.
+struct EnrolWorld {
+  kj::Network& network;
+  kj::Timer& timer;
+  std::function<transport::WallSeconds()> wall_clock;
+  transport::Backoff backoff;
+  LogLine say;
+};
+
 // Credentials of this node and cluster. The token is spent at most once, tried again only while
 // nobody answers, and removed when the credentials are on disk. Refused if there is neither, if
-// they are another node's, or if the head says no. Borrows network and timer until resolved.
-kj::Promise<Result<transport::Credentials>> enrol_node(kj::Network& network, kj::Timer& timer,
-                                                       std::string directory, NodeFile file,
-                                                       transport::Backoff backoff, LogLine say);
+// they are another node's, if it has expired, or if the head says no.
+kj::Promise<Result<transport::Credentials>> enrol_node(EnrolWorld world, std::string directory,
+                                                       NodeFile file);
 
 }  // namespace leat::agent

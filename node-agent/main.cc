@@ -1,6 +1,9 @@
 // leat-agent - one per node: takes runs from the head, has the warden carry them out, reports.
 //
-// leat-agent --dir DIR [--bind HOST:PORT] [--mock]
+// leat-agent --dir DIR [--bind HOST:PORT] [--mock] [--ready-fd N]
+//
+// With --ready-fd, "ready" is written to that descriptor when the node has joined, or one line why
+// it never will; then it is closed.
 //
 // Exit codes: 0 stopped in good order, 1 the node is lost (its warden ended), 2 wrong usage or a
 // file that makes no sense, 4 the head refuses this node for good.
@@ -51,6 +54,7 @@ struct Flags {
   std::string directory;
   std::string bind = "127.0.0.1:0";
   bool mock = false;
+  int ready_fd = -1;
 };
 
 void say(std::string_view line) {
@@ -71,6 +75,9 @@ std::optional<Flags> parse(int argc, char** argv) {
       flags.directory = argv[++i];
     } else if (flag == "--bind" && has_value) {
       flags.bind = argv[++i];
+    } else if (flag == "--ready-fd" && has_value) {
+      flags.ready_fd = std::atoi(argv[++i]);
+      if (flags.ready_fd < 3) return std::nullopt;
     } else if (flag == "--mock") {
       flags.mock = true;
     } else {
@@ -143,24 +150,21 @@ class Agent {
     stop_ = kj::mv(stop.fulfiller);
 
     const Result<transport::Credentials> credentials =
-        enrol_node(network_, timer_, directory_, file_, backoff(), say).wait(io_.waitScope);
-    if (!credentials.ok()) {
-      say(credentials.refusal().message);
-      return credentials.refusal().reason == Reason::kConflict ? kExitRefused : kExitUsage;
-    }
+        enrol_node({network_, timer_, wall_seconds, backoff(), say}, directory_, file_)
+            .wait(io_.waitScope);
+    if (!credentials.ok())
+      return give_up(credentials.refusal(),
+                     credentials.refusal().reason == Reason::kConflict ? kExitRefused : kExitUsage);
     context_ = transport::make_context(credentials.value(), timer_);
-    if (const Result<Done> built = build(); !built.ok()) {
-      say(built.refusal().message);
-      return kExitUsage;
-    }
+    if (const Result<Done> built = build(); !built.ok())
+      return give_up(built.refusal(), kExitUsage);
     kj::Promise<Ending> warden_lost = start_runner();
-    if (const Result<Done> open = open_ports(); !open.ok()) {
-      say(open.refusal().message);
-      return kExitUsage;
-    }
+    if (const Result<Done> open = open_ports(); !open.ok())
+      return give_up(open.refusal(), kExitUsage);
     const Ending ending =
         head_->run()
-            .then([](Refusal) {
+            .then([this](Refusal refusal) {
+              tell(refusal.message);
               return Ending{kExitRefused, true};
             })
             .exclusiveJoin(stop.promise.then([this]() { return wind_up(kStopGrace); }))
@@ -182,6 +186,20 @@ class Agent {
 
  private:
   transport::Backoff backoff() const { return transport::Backoff(Random(random_number())); }
+
+  // To whoever waits for us to be ready, the first time.
+  void tell(const std::string& line) {
+    if (flags_.ready_fd < 0) return;
+    const std::string text = line + '\n';
+    (void)!::write(flags_.ready_fd, text.data(), text.size());
+    ::close(std::exchange(flags_.ready_fd, -1));
+  }
+
+  int give_up(const Refusal& refusal, int code) {
+    say(refusal.message);
+    tell(refusal.message);
+    return code;
+  }
 
   Result<Done> build() {
     Result<Topology> topology =
@@ -264,7 +282,10 @@ class Agent {
     };
     head_ = std::make_unique<HeadLink>(
         HeadLinkParts{network_, timer_, *context_, *node_, say, head_address,
-                      [this](const transport::PublicKey& key) { data_->set_ticket_key(key); },
+                      [this](const transport::PublicKey& key) {
+                        data_->set_ticket_key(key);
+                        tell("ready");
+                      },
                       [this]() { stop_->fulfill(); }},
         std::move(facts), backoff());
     return Done{};
@@ -307,7 +328,7 @@ class Agent {
 int run(int argc, char** argv) {
   const std::optional<Flags> flags = parse(argc, argv);
   if (!flags) {
-    std::fputs("usage: leat-agent --dir DIR [--bind HOST:PORT] [--mock]\n", stderr);
+    std::fputs("usage: leat-agent --dir DIR [--bind HOST:PORT] [--mock] [--ready-fd N]\n", stderr);
     return kExitUsage;
   }
   ::umask(077);
@@ -324,6 +345,10 @@ int run(int argc, char** argv) {
        {locked.ok() ? nullptr : &locked.refusal(), file.ok() ? nullptr : &file.refusal()}) {
     if (wrong == nullptr) continue;
     say(wrong->message);
+    if (flags->ready_fd >= 0) {
+      const std::string line = wrong->message + '\n';
+      (void)!::write(flags->ready_fd, line.data(), line.size());
+    }
     return kExitUsage;
   }
   if (flags->mock && !file.value().mock) {

@@ -28,6 +28,8 @@ struct LocalPoolOptions {
   std::string warden_program;   // absolute
   // Of every agent; tasks get theirs from the job.
   std::vector<std::string> environment = {"PATH=/usr/local/bin:/usr/bin:/bin"};
+  // Where agents offer their outputs: numeric address and port.
+  std::string agent_bind = "127.0.0.1:0";
   // Cores to share out, so that nodes can bind tasks without meeting; 0: none.
   std::uint32_t machine_cores = 0;
 

@@ -43,7 +43,7 @@ Result<Done> set_head_address(const std::string& directory, const std::string& a
 
 Result<Done> LocalPool::start_agent(const NodePointer& node) {
   DetachedProgram program;
-  program.argv = {options_.agent_program, "--dir", node->directory};
+  program.argv = {options_.agent_program, "--dir", node->directory, "--bind", options_.agent_bind};
   if (node->mock) program.argv.emplace_back("--mock");
   program.environment = options_.environment;
   program.environment.push_back(std::string(kDirectoryVariable) + node->directory);

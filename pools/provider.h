@@ -62,7 +62,8 @@ class Provider {
   virtual kj::Promise<Result<Done>> create(NodeOrder order) = 0;
 
   // Ends the node's tasks, warden and agent, by force after a deadline, and forgets the node. Done
-  // also for a node that is not there. Answers when no process of it is left.
+  // also for a node that is not there. Answers when no process of it is left, and none will be: an
+  // order for this NodeRef that is still on its way makes nothing any more.
   virtual kj::Promise<Result<Done>> destroy(NodeRef node) = 0;
 
   // Every instance there is. A refusal means that nobody knows: it changes nothing. A node whose

@@ -9,11 +9,12 @@
 #include <utility>
 
 #include "base/check.h"
-#include "pools/local_pool.h"
 #include "scheduler/engine/agent_link.h"
 #include "scheduler/engine/engine.h"
-#include "scheduler/engine/pool_driver.h"
 #include "scheduler/engine/progress.h"
+#include "scheduler/engine/pulse.h"
+#include "scheduler/home_keys.h"
+#include "scheduler/node_supply.h"
 #include "scheduler/store/recovery.h"
 #include "scheduler/store/sqlite_store.h"
 #include "scheduler/store/store_file.h"
@@ -38,8 +39,9 @@ constexpr kj::Duration kFarewell = 100 * kj::MILLISECONDS;
 // Hands each effect to whom it concerns. The parts come after the engine, so they are set later.
 struct Sink final : engine::EffectSink {
   void carry_out(const core::Effect& effect) override {
+    // Nodes first: an agent that is told to stop must still be connected.
+    nodes->carry_out(effect);
     links->carry_out(effect);
-    pools->carry_out(effect);
     if (const auto* changed = std::get_if<core::JobChanged>(&effect)) {
       const core::Job* job = engine->state().job(changed->job);
       progress->changed(changed->job, engine->sequence(), job == nullptr || !job->active());
@@ -50,27 +52,10 @@ struct Sink final : engine::EffectSink {
 
   engine::Engine* engine = nullptr;
   engine::AgentLinks* links = nullptr;
-  engine::PoolDriver* pools = nullptr;
+  NodeSupply* nodes = nullptr;
   engine::Progress* progress = nullptr;
   wire::GoneNodes* gone = nullptr;
 };
-
-// The authority of this home, made at the first start.
-Result<transport::ClusterAuthority> authority_of(const Home& home, transport::WallSeconds now) {
-  const std::string directory = home.tls() + "/authority";
-  auto loaded = transport::ClusterAuthority::load(directory);
-  if (loaded.ok() || loaded.refusal().reason != Reason::kNotFound) return loaded;
-  return transport::ClusterAuthority::create(directory, transport::new_cluster_id(), now);
-}
-
-Result<Done> issue(const Home& home, const transport::ClusterAuthority& authority,
-                   const std::string& name, const transport::Peer& peer,
-                   transport::WallSeconds now) {
-  const std::string directory = home.tls() + "/" + name;
-  Result<Done> made = transport::ensure_private_directory(directory);
-  if (!made.ok()) return made;
-  return transport::save_credentials(directory, authority.issue(peer, now));
-}
 
 // Where Time goes on: with the wall clock, so that instants before and after a time without a head
 // keep their distance; but never backwards, and no instant twice, should that clock be wrong.
@@ -129,14 +114,15 @@ struct Head::Parts {
   std::unique_ptr<store::StoreFile> store_file;
   std::unique_ptr<store::SqliteStore> store;
   std::unique_ptr<StoreDaemon> blobs;
-  kj::Own<pools::LocalPool> local_pool;
   Sink sink;
   wire::GoneNodes gone;
   std::unique_ptr<engine::Engine> engine;
   std::unique_ptr<engine::TicketOffice> tickets;
   std::unique_ptr<engine::Progress> progress;
+  std::unique_ptr<engine::Pulse> pulse;
+  std::uint64_t copies = 0;  // of history that were asked for
   std::unique_ptr<engine::AgentLinks> links;
-  std::unique_ptr<engine::PoolDriver> pool_driver;
+  std::unique_ptr<NodeSupply> nodes;
   std::unique_ptr<engine::EngineLoop> loop;
   std::unique_ptr<wire::Services> services;
   std::unique_ptr<wire::AgentDoor> agents;
@@ -196,12 +182,14 @@ void Head::Parts::build() {
   started = instruments.monotonic();
   const engine::WallClock wall = [this] { return wall_seconds(); };
   store = std::make_unique<store::SqliteStore>(std::move(store_file), io.unixEventPort);
-  blobs = std::make_unique<StoreDaemon>(io.unixEventPort, timer, home,
+  blobs = std::make_unique<StoreDaemon>(io.unixEventPort, timer, home, options.bind,
                                         Random(instruments.random.next()), instruments.log);
   engine = std::make_unique<engine::Engine>(std::move(*recovered), *store, sink);
   recovered.reset();
   tickets = std::make_unique<engine::TicketOffice>(*signer, wall);
   progress = std::make_unique<engine::Progress>(timer, engine->sequence());
+  pulse = std::make_unique<engine::Pulse>(timer, engine->sequence());
+  engine->on_commit([this](std::uint64_t sequence) { pulse->beat(sequence); });
   links = std::make_unique<engine::AgentLinks>(
       engine::LinkServices{*engine, timer, *tickets, instruments.log});
   sink.engine = engine.get();
@@ -211,28 +199,33 @@ void Head::Parts::build() {
 }
 
 void Head::Parts::build_doors() {
-  services = std::make_unique<wire::Services>(
-      wire::Services{.engine = *engine,
-                     .store = *store,
-                     .progress = *progress,
-                     .links = *links,
-                     .tickets = *tickets,
-                     .gone = gone,
-                     .clock = clock(),
-                     .wall_us = instruments.wall_us,
-                     .blob_store = [this] { return blobs->where(); },
-                     .pools_changed = [this] { pool_driver->adjust(); },
-                     .shut_down = [this] { return shut_down(); },
-                     .agent_bytes_in = [this] { return agents->bytes_in(); },
-                     .agent_bytes_out = [this] { return agents->bytes_out(); },
-                     .log = instruments.log,
-                     .facts = {.version = options.version,
-                               .cluster_id = authority->cluster_id(),
-                               .host_name = options.host_name,
-                               .agent_address = {},
-                               .enrol_address = {},
-                               .pid = static_cast<std::uint32_t>(::getpid()),
-                               .started_us = instruments.wall_us()}});
+  services = std::make_unique<wire::Services>(wire::Services{
+      .engine = *engine,
+      .store = *store,
+      .archive = *store,
+      .progress = *progress,
+      .pulse = *pulse,
+      .links = *links,
+      .tickets = *tickets,
+      .gone = gone,
+      .clock = clock(),
+      .wall_us = instruments.wall_us,
+      .blob_store = [this] { return blobs->where(); },
+      .pools_changed = [this] { nodes->adjust(); },
+      .make_tokens =
+          [this](engine::TokenRequest request) { return nodes->make_tokens(std::move(request)); },
+      .copy_path = [this] { return home.copy(engine->sequence(), ++copies); },
+      .shut_down = [this] { return shut_down(); },
+      .agent_bytes_in = [this] { return agents->bytes_in(); },
+      .agent_bytes_out = [this] { return agents->bytes_out(); },
+      .log = instruments.log,
+      .facts = {.version = options.version,
+                .cluster_id = authority->cluster_id(),
+                .host_name = options.host_name,
+                .agent_address = {},
+                .enrol_address = {},
+                .pid = static_cast<std::uint32_t>(::getpid()),
+                .started_us = instruments.wall_us()}});
   agents = std::make_unique<wire::AgentDoor>(*services, timer);
   users = std::make_unique<wire::UserDoor>(*services);
   desk = std::make_unique<wire::EnrolmentDesk>(
@@ -290,33 +283,34 @@ Result<Done> Head::Parts::listen() {
   pool.agent_program = sibling_program("leat-agent");
   pool.warden_program = sibling_program("leat-warden");
   pool.machine_cores = std::thread::hardware_concurrency();
-  auto opened = pools::LocalPool::open(io.unixEventPort, timer, pool);
-  if (!opened.ok()) return opened.refusal();
-  local_pool = std::move(opened).value();
+  pool.agent_bind = options.bind + ":0";
   const wire::HeadFacts& facts = services->facts;
+  auto opened = NodeSupply::open(SupplyWorld{.port = io.unixEventPort,
+                                             .timer = timer,
+                                             .engine = *engine,
+                                             .links = *links,
+                                             .clock = clock(),
+                                             .wall_clock = [this] { return wall_seconds(); },
+                                             .new_secret = instruments.new_secret,
+                                             .log = instruments.log},
+                                 std::move(pool),
+                                 engine::PoolSite{.provider = {},
+                                                  .cluster_id = facts.cluster_id,
+                                                  .agent_address = facts.agent_address,
+                                                  .enrol_address = facts.enrol_address,
+                                                  .authority_der = authority->certificate_der(),
+                                                  .mock = options.mock_agents});
+  if (!opened.ok()) return opened.refusal();
+  nodes = std::move(opened).value();
   if (!earlier.agent_address.empty() && earlier.agent_address != facts.agent_address)
-    local_pool->head_moved(facts.agent_address);
-  pool_driver = std::make_unique<engine::PoolDriver>(
-      engine::PoolServices{.engine = *engine,
-                           .provider = *local_pool,
-                           .timer = timer,
-                           .clock = clock(),
-                           .wall_clock = [this] { return wall_seconds(); },
-                           .new_secret = instruments.new_secret,
-                           .log = instruments.log},
-      engine::PoolSite{.provider = "local",
-                       .cluster_id = facts.cluster_id,
-                       .agent_address = facts.agent_address,
-                       .enrol_address = facts.enrol_address,
-                       .authority_der = authority->certificate_der(),
-                       .mock = options.mock_agents});
-  sink.pools = pool_driver.get();
+    nodes->head_moved(facts.agent_address);
+  sink.nodes = nodes.get();
   return Done{};
 }
 
 // After HeadStarted is on disk: the last steps, the users' socket at the very end.
 Result<Done> Head::Parts::finish_start() {
-  pool_driver->start();
+  nodes->start();
   const wire::HeadFacts& facts = services->facts;
   Result<Done> written =
       write_endpoint(home, {engine->state().meta().epoch.value, facts.cluster_id,
@@ -335,7 +329,7 @@ Result<Done> Head::Parts::finish_start() {
 
 kj::Promise<void> Head::Parts::shut_down() {
   KJ_IF_MAYBE (already, stopping) return already->addBranch();
-  auto ended = pool_driver->stop().then([this] { return blobs->stop(); }).fork();
+  auto ended = nodes->stop().then([this] { return blobs->stop(); }).fork();
   kj::Promise<void> answer = ended.addBranch();
   stopping = ended.addBranch()
                  .then([this] { return timer.afterDelay(kFarewell); })
@@ -360,7 +354,10 @@ Result<Done> Head::open() {
   auto locked = lock_home(p.home);
   if (!locked.ok()) return locked.refusal();
   p.lock = std::move(locked).value();
+  remove_old_copies(p.home);
   p.earlier = read_endpoint(p.home);
+  if (p.options.bind.empty()) p.options.bind = host_of(p.earlier.agent_address);
+  if (p.options.bind.empty()) p.options.bind = "127.0.0.1";
   done = p.open_store();
   if (!done.ok()) return done;
   done = p.open_keys();

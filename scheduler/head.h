@@ -20,9 +20,10 @@
 namespace leat::scheduler {
 
 struct HeadOptions {
-  std::string home;                // absolute
-  std::string bind = "127.0.0.1";  // numeric address of the agent and enrolment ports
-  bool mock_agents = false;        // nodes that answer without processes, for benchmarks
+  std::string home;  // absolute
+  // Numeric address of all ports, without a port; empty: that of the earlier life, else loopback.
+  std::string bind;
+  bool mock_agents = false;  // nodes that answer without processes, for benchmarks
   std::string version;
   std::string host_name;
 };

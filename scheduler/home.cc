@@ -11,6 +11,7 @@
 #include <charconv>
 #include <climits>
 #include <cstring>
+#include <filesystem>
 
 #include "transport/listener.h"
 #include "transport/secret_file.h"
@@ -28,6 +29,8 @@ bool take_lock(int fd) {
   lock.l_whence = SEEK_SET;
   return ::fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }
+
+constexpr char kCopyPrefix[] = "history-";
 
 // Waits until the process has ended; a killed one may take a moment.
 void wait_for_end(const std::string& pid_text, int timeout_ms) {
@@ -51,6 +54,10 @@ std::string lock_holder(const std::string& pid_path) {
 
 }  // namespace
 
+std::string Home::copy(std::uint64_t turn, std::uint64_t n) const {
+  return scratch() + '/' + kCopyPrefix + std::to_string(turn) + '-' + std::to_string(n) + ".db";
+}
+
 Result<Done> prepare_home(const Home& home) {
   if (home.path.empty() || home.path.front() != '/')
     return invalid("--home: \"" + home.path + "\" is not an absolute path");
@@ -58,11 +65,19 @@ Result<Done> prepare_home(const Home& home) {
     return invalid(home.path + ": too long for a socket in it (at most " +
                    std::to_string(transport::kSocketPathMax - std::strlen("/head.sock")) +
                    " bytes): choose a shorter --home");
-  for (const std::string& directory : {home.path, home.tls(), home.nodes(), home.logs()}) {
+  for (const std::string& directory :
+       {home.path, home.tls(), home.nodes(), home.logs(), home.scratch()}) {
     Result<Done> made = transport::ensure_private_directory(directory);
     if (!made.ok()) return made;
   }
   return Done{};
+}
+
+void remove_old_copies(const Home& home) {
+  std::error_code ignored;  // what cannot be removed is only in the way
+  for (const auto& entry : std::filesystem::directory_iterator(home.scratch(), ignored))
+    if (entry.path().filename().string().rfind(kCopyPrefix, 0) == 0)
+      std::filesystem::remove(entry.path(), ignored);
 }
 
 Result<kj::AutoCloseFd> lock_home(const Home& home) {
@@ -97,6 +112,11 @@ Endpoint read_endpoint(const Home& home) {
   if (!json.ok()) return {};
   return {0, json_field(json.value(), "cluster_id"), json_field(json.value(), "agent_address"),
           json_field(json.value(), "enrol_address"), json_field(json.value(), "store_address")};
+}
+
+std::string host_of(const std::string& address) {
+  const std::size_t colon = address.rfind(':');
+  return colon == std::string::npos ? std::string() : address.substr(0, colon);
 }
 
 std::uint16_t port_of(const std::string& address) {

@@ -32,7 +32,8 @@ constexpr int kLinesPerSecond = 100;
 constexpr char kUsage[] =
     "usage: leat-scheduler --home HOME [--bind ADDRESS] [--ready-fd N] [--mock-agents]\n"
     "The head of a Leat cluster. HOME holds its store, certificates and sockets.\n"
-    "  --bind ADDRESS   numeric address of the ports for agents (default 127.0.0.1)\n"
+    "  --bind ADDRESS   numeric address of the ports for agents (default: that of the head's\n"
+    "                   earlier life here, else 127.0.0.1)\n"
     "  --ready-fd N     writes \"ready\" or one line why not to this descriptor, then closes it\n"
     "  --mock-agents    nodes answer runs without processes, for benchmarks\n"
     "Usually started by: leat up\n"
@@ -75,7 +76,7 @@ class LogWriter {
 
 struct Options {
   std::string home;
-  std::string bind = "127.0.0.1";
+  std::string bind;
   int ready_fd = -1;
   bool mock_agents = false;
   bool help = false;

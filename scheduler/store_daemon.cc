@@ -8,22 +8,25 @@
 
 namespace leat::scheduler {
 
-StoreDaemon::StoreDaemon(kj::UnixEventPort& port, kj::Timer& timer, Home home, Random random,
-                         engine::Log log)
+StoreDaemon::StoreDaemon(kj::UnixEventPort& port, kj::Timer& timer, Home home, std::string bind,
+                         Random random, engine::Log log)
     : port_(port),
       timer_(timer),
       home_(std::move(home)),
+      bind_(std::move(bind)),
       backoff_(random),
       log_(std::move(log)),
       boot_id_(pools::current_boot_id()),
       tasks_(*this) {}
 
 kj::Promise<Result<Done>> StoreDaemon::start() {
-  if (adopt()) {
+  if (!adopt()) return launch();
+  if (host_of(where_.address) == bind_) {
     follow();
     return Result<Done>(Done{});
   }
-  return launch();
+  // The head listens elsewhere than in its earlier life: so must the store.
+  return end_process().then([this] { return launch(); });
 }
 
 // Takes over a store that lives and has said where it is.
@@ -42,7 +45,7 @@ bool StoreDaemon::adopt() {
 
 kj::Promise<Result<Done>> StoreDaemon::launch() {
   pools::DetachedProgram program;
-  program.argv = {sibling_program("leat-store"), "--home", home_.path};
+  program.argv = {sibling_program("leat-store"), "--home", home_.path, "--bind", bind_ + ":0"};
   program.environment = {"PATH=/usr/local/bin:/usr/bin:/bin"};
   program.log_path = home_.logs() + "/leat-store.log";
   program.stamp_path = home_.path + "/store.start";
@@ -98,6 +101,10 @@ kj::Promise<void> StoreDaemon::start_again() {
 
 kj::Promise<void> StoreDaemon::stop() {
   stopping_ = true;
+  return end_process();
+}
+
+kj::Promise<void> StoreDaemon::end_process() {
   if (process_ == nullptr || !process_->alive()) return kj::READY_NOW;
   process_->signal(SIGTERM);
   return process_->on_exit().exclusiveJoin(

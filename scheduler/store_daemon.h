@@ -28,7 +28,10 @@ class StoreDaemon final : private kj::TaskSet::ErrorHandler {
   // The store tells by a file; so often we look while it starts.
   static constexpr kj::Duration kLookInterval = 10 * kj::MILLISECONDS;
 
-  StoreDaemon(kj::UnixEventPort& port, kj::Timer& timer, Home home, Random random, engine::Log log);
+  // `bind`: numeric address, without a port; a store that serves elsewhere is ended and started
+  // anew.
+  StoreDaemon(kj::UnixEventPort& port, kj::Timer& timer, Home home, std::string bind, Random random,
+              engine::Log log);
 
   // Resolves when it serves; refused if it cannot be started within kReadyDeadline.
   kj::Promise<Result<Done>> start();
@@ -45,11 +48,13 @@ class StoreDaemon final : private kj::TaskSet::ErrorHandler {
   kj::Promise<Result<Done>> wait_until_up(kj::TimePoint deadline);
   void follow();
   kj::Promise<void> start_again();
+  kj::Promise<void> end_process();
   void taskFailed(kj::Exception&& exception) override;
 
   kj::UnixEventPort& port_;
   kj::Timer& timer_;
   Home home_;
+  std::string bind_;
   transport::Backoff backoff_;
   engine::Log log_;
   std::string boot_id_;

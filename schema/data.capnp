@@ -27,6 +27,10 @@ interface DataServer {
       -> ReadSetResult;
   # Standard outputs of many runs, concatenated in the order of `runs`, from byte `offset` of
   # the run at `position`. Reduce steps read here: one call moves many small outputs.
+
+  clock @2 () -> (wallSeconds :Int64);
+  # The node's wall clock, seconds since 1970. Needs no ticket: leat doctor asks whether the port
+  # can be reached and the clocks agree.
 }
 
 struct ReadResult {

@@ -33,6 +33,13 @@ struct Fact {
     jobEnded @14 :JobEnded;
     jobForgotten @15 :UInt64;
     poolRemoved @16 :UInt32;
+    nodesRequested @17 :NodesRequested;
+    dutyChanged @18 :DutyChanged;
+    runsRecalled @19 :Types.NodeRef;
+    nodesDeleting @20 :NodesDeleting;
+    poolPaused @21 :PoolPaused;
+    poolReopened @22 :PoolReopened;
+    poolDeleting @23 :PoolDeleting;
   }
 }
 
@@ -137,4 +144,51 @@ struct CancelRequested {
 struct JobEnded {
   job @0 :UInt64;
   state @1 :UInt16;                # schema JobState
+}
+
+struct NodesRequested {
+  # Nodes first, first + 1, ... (and their epochs), one for each token.
+  first @0 :Types.NodeRef;
+  pool @1 :UInt32;
+  tokenHashes @2 :List(Data);
+  tokenExpiresUs @3 :Int64;        # also: until when they have to join
+}
+
+struct DutyChanged {
+  nodes @0 :List(Types.NodeRef);
+  step @1 :UInt16;                 # core DutyStep
+  reason @2 :Text;
+  recallAtUs @3 :Int64;            # the largest Int64: never
+  actor @4 :Types.Principal;
+  key @5 :Text;
+}
+
+struct NodesDeleting {
+  nodes @0 :List(Types.NodeRef);
+  cause @1 :UInt16;                # core DeleteCause
+  reason @2 :Text;
+  actor @3 :Types.Principal;
+  key @4 :Text;
+}
+
+struct PoolPaused {
+  pool @0 :UInt32;
+  reason @1 :Text;
+  probeAtUs @2 :Int64;             # the largest Int64: when a person says so
+  actor @3 :Types.Principal;
+  key @4 :Text;
+}
+
+struct PoolReopened {
+  pool @0 :UInt32;
+  actor @1 :Types.Principal;
+  key @2 :Text;
+}
+
+struct PoolDeleting {
+  pool @0 :UInt32;
+  reason @1 :Text;
+  recallAtUs @2 :Int64;
+  actor @3 :Types.Principal;
+  key @4 :Text;
 }

@@ -11,8 +11,9 @@ using Types = import "types.capnp";
 $Cxx.namespace("leat::schema");
 
 interface Scheduler {
-  submit @0 (key :Text, spec :Types.JobSpec) -> SubmitResult;
-  # `key`: 1 to 128 bytes. One job, whatever its size.
+  submit @0 (key :Text, spec :Types.JobSpec, pool :Types.PoolSpec) -> SubmitResult;
+  # `key`: 1 to 128 bytes. One job, whatever its size. `pool`, unless its name is empty, is made
+  # for this job alone, under that name and the job's number, and deleted when the job has ended.
 
   cancel @1 (key :Text, job :UInt64, stage :UInt16, indices :List(Types.Stride)) -> Answer;
   # No indices: the whole job. Answered when the wish is on disk; `watch` tells when it is done.
@@ -52,6 +53,173 @@ interface Scheduler {
   shutdown @13 (endTasks :Bool) -> Answer;
   # Stops the nodes of local pools and then the head. Work that waits is kept; runs on local
   # nodes end and will be run again. Refused with `conflict` while tasks run, unless `endTasks`.
+
+  changePool @14 (key :Text, pool :Text, change :PoolChange) -> Answer;
+  # Another size, other times. A paused pool is opened again. Nodes that are too many are closed
+  # to new work, and deleted when they are empty.
+
+  deletePool @15 (key :Text, pool :Text, farewell :Farewell) -> Answer;
+  # Answered when the wish is on disk; the pool is gone from `pools` with the last of its nodes.
+  # `refuse`: refused with `conflict` while something runs there or an active job names the pool.
+
+  planPool @16 (spec :Types.PoolSpec) -> PlanResult;
+  # How many nodes the head would have in such a pool now, and why. Changes nothing. A pool of
+  # this name need not exist; if it does, its nodes are counted.
+
+  drainNode @17 (key :Text, node :UInt32, farewell :Farewell) -> Answer;
+  # No new work there, until it is resumed. `requeue`: what still runs at the deadline is ended
+  # and run elsewhere, which costs no retry.
+
+  resumeNode @18 (key :Text, node :UInt32) -> Answer;
+
+  removeNode @19 (key :Text, node :UInt32, farewell :Farewell) -> Answer;
+  # Drains it, and deletes it when it is empty. Of a static pool's node that is lost this is the
+  # word of somebody who knows that it will not come back.
+
+  makeTokens @20 (key :Text, pool :Text, count :UInt32, lifeUs :Int64) -> TokensResult;
+  # Tokens by which agents that are started by hand join a static pool: a node is expected for
+  # each until it expires. Secrets are nowhere stored: the same key gets the same tokens only in
+  # one life of the head, later others.
+
+  events @21 (cursor :EventCursor, job :UInt64, wait :Bool) -> EventsResult;
+  # What has happened from `cursor` on, oldest first, some of it; of one job, or of all (0).
+  # `wait`: answers when there is something to tell. The head keeps no list for anybody: what has
+  # left the store by the time it is asked for is told as a gap.
+
+  overview @22 (cursor :UInt64, jobsMax :UInt32, nodesMax :UInt32) -> OverviewResult;
+  # Answers when anything has changed since `cursor` (0: at once), a few times a second at most.
+
+  copyHistory @23 () -> CopyResult;
+  # Makes a copy of the tables of history, a file in LEAT_HOME/tmp. The caller removes it.
+
+  pruneHistory @24 (beforeUs :Int64) -> PruneResult;
+  # Deletes history of jobs that ended before an instant (wall clock), and events before it.
+}
+
+struct Farewell {
+  # What becomes of tasks that run on nodes that are to go.
+  running @0 :Running;
+  withinUs @1 :Int64;         # requeue: how long they may still go on
+
+  enum Running {
+    refuse @0;                # nothing is changed if there are any
+    complete @1;              # they are let complete
+    requeue @2;               # they are ended and run elsewhere, which costs no retry
+  }
+}
+
+struct PoolChange {
+  # Negative: stays as it is.
+  min @0 :Int64 = -1;
+  max @1 :Int64 = -1;
+  idleTimeoutUs @2 :Int64 = -1;
+  joinDeadlineUs @3 :Int64 = -1;
+  farewell @4 :Farewell;
+}
+
+struct PlanResult {
+  union {
+    plan @0 :Plan;
+    refusal @1 :Types.Refusal;
+  }
+  struct Plan {
+    have @0 :UInt32;          # nodes there are, or are coming
+    wanted @1 :UInt32;
+    why @2 :List(Text);       # a line each
+  }
+}
+
+struct TokensResult {
+  union {
+    tokens @0 :List(Token);
+    refusal @1 :Types.Refusal;
+  }
+  struct Token {
+    node @0 :UInt32;
+    text @1 :Text;            # a secret: to be kept in a 0600 file
+    expiresUs @2 :Int64;      # wall clock
+  }
+}
+
+struct EventCursor {
+  # A place between two events. Holds across restarts of the head. All 0: before the oldest kept.
+  turn @0 :UInt64;            # the store's number of a turn
+  fact @1 :UInt32;            # how many of its facts are before this place
+}
+
+struct Event {
+  next @0 :EventCursor;       # the place after it
+  atUs @1 :Int64;             # wall clock
+  kind @2 :Text;              # submitted, placed, ended, …: leat-events(1)
+  job @3 :UInt64;             # 0: not about a job
+  stage @4 :UInt16;
+  indices @5 :List(Types.Stride);
+  count @6 :UInt64;           # tasks
+  attempt @7 :UInt32;
+  node @8 :UInt32;            # 0: not about a node
+  pool @9 :UInt32;            # 0: not about a pool
+  state @10 :Text;            # what came of it
+  uid @11 :UInt32;            # who did it, where a person did
+  person @12 :Bool;
+  text @13 :Text;
+}
+
+struct EventsResult {
+  union {
+    page @0 :Page;
+    refusal @1 :Types.Refusal;
+  }
+  struct Page {
+    events @0 :List(Event);
+    next @1 :EventCursor;     # after all that has been looked at
+    lostTurns @2 :UInt64;     # between the cursor and the first event, no longer kept
+  }
+}
+
+struct Overview {
+  cursor @0 :UInt64;
+  nowUs @1 :Int64;            # wall clock
+  pools @2 :List(PoolSummary);
+  nodes @3 :List(Cell);
+  nodesLeftOut @4 :UInt32;    # beyond `nodesMax`
+  jobs @5 :List(JobSummary);  # active ones: those that run first, then in order of submission
+  jobsActive @6 :UInt64;
+  counts @7 :Counts;          # over the active jobs
+
+  struct Cell {
+    node @0 :UInt32;
+    pool @1 :UInt32;
+    state @2 :Text;
+    busyPermille @3 :UInt16;  # of its cores
+    running @4 :UInt64;
+    queued @5 :UInt64;
+  }
+}
+
+struct OverviewResult {
+  union {
+    overview @0 :Overview;
+    refusal @1 :Types.Refusal;
+  }
+}
+
+struct CopyResult {
+  union {
+    path @0 :Text;
+    refusal @1 :Types.Refusal;
+  }
+}
+
+struct PruneResult {
+  union {
+    pruned @0 :Pruned;
+    refusal @1 :Types.Refusal;
+  }
+  struct Pruned {
+    jobs @0 :UInt64;
+    runs @1 :UInt64;          # rows of them
+    others @2 :UInt64;
+  }
 }
 
 struct Answer {
@@ -136,6 +304,7 @@ struct NodeSummary {
   wardenPid @9 :UInt32;
   dataAddress @10 :Text;
   joinedUs @11 :Int64;        # wall clock
+  reason @12 :Text;           # why it takes no work, or is deleted; empty: none
 }
 
 struct PoolSummary {
@@ -145,6 +314,9 @@ struct PoolSummary {
   nodesUp @3 :UInt32;
   nodesLost @4 :UInt32;
   nodesComing @5 :UInt32;
+  nodesLeaving @6 :UInt32;    # on their way out: those up and closed for good, or being deleted
+  reason @7 :Text;            # why it is paused or deleted, what was wrong with its last node
+  probeUs @8 :Int64;          # paused: when a node is tried next, wall clock; 0: never
 }
 
 struct Status {
@@ -173,7 +345,7 @@ struct Status {
 }
 
 struct Cause {
-  reason @0 :Text;            # resources | nodes | priority | dependency | nodeLost | pool
+  reason @0 :Text;            # pool | nodes | resources | busy | priority | dependency | …
   message @1 :Text;
   remedy @2 :Text;
   tasks @3 :UInt64;

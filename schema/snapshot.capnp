@@ -23,6 +23,14 @@ struct PoolRow {
   state @1 :UInt16;          # core PoolState
   spec @2 :Types.PoolSpec;
   key @3 :Text;
+  failures @4 :UInt32;       # in a row
+  failedAtUs @5 :Int64 = 9223372036854775807;
+  trouble @6 :Text;
+  probeAtUs @7 :Int64 = 9223372036854775807;
+  probePauseUs @8 :Int64;
+  recallAtUs @9 :Int64 = 9223372036854775807;
+  seen @10 :Types.Resources; # of the newest node that joined
+  hasSeen @11 :Bool;
 }
 
 struct NodeRow {
@@ -43,6 +51,15 @@ struct NodeRow {
   free @14 :Types.Resources;
   allotments @15 :List(Allotment);
   reported @16 :Types.NodeRef;   # node of its last report; zero before the first
+  duty @17 :UInt16;              # core NodeDuty
+  reason @18 :Text;
+  recallAtUs @19 :Int64 = 9223372036854775807;
+  requestedUs @20 :Int64;
+  joinedUs @21 :Int64 = 9223372036854775807;
+  idleSinceUs @22 :Int64 = 9223372036854775807;
+  countedUs @23 :Int64 = 9223372036854775807;  # never: written before these were kept
+  usedMillicoreUs @24 :UInt64;
+  busyUs @25 :UInt64;
 
   struct Allotment {
     job @0 :UInt64;

@@ -203,6 +203,13 @@ struct PoolSpec {
   declared @3 :Bool;             # `shape` says what every node has
   shape @4 :Resources;
   labels @5 :List(Text);
+  # `nodes` above 0, min and max 0: a fixed size of `nodes`, as written by the first version. Else
+  # min and max count, and `nodes` is what they have in common, or 0.
+  min @6 :UInt32;
+  max @7 :UInt32;
+  idleTimeoutUs @8 :Int64 = 300000000;   # before a node beyond `min` is closed and deleted
+  joinDeadlineUs @9 :Int64 = 120000000;  # from the wish for a node to its joining
+  forJob @10 :UInt64;                    # the only job that may use it, and it goes with it; 0: all
 }
 
 # --- refusals ------------------------------------------------------------------------------

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """demo_job.py BUILD [--keep] - the main job of the demo, and the kills during it.
 
-Counts the identifiers of the C and C++ headers of this machine by a fan-out and a tree reduce,
-kills the head, one agent and one whole node on the way, and compares the result with grep, sort
-and uniq over the same files. Exit code 0 only if both agree to the last count.
+Counts the identifiers of the C and C++ headers of this machine by a fan-out and a tree reduce, on
+a pool that has no node until the job waits and none soon after it has ended. Kills the head, one
+agent and one whole node on the way, and compares the result with grep, sort and uniq over the same
+files. Exit code 0 only if both agree to the last count and the pool is empty again.
 """
 
 import os
 import pathlib
+import select
 import subprocess
 import sys
 import time
@@ -15,11 +17,12 @@ import time
 from cluster import Cluster, wait_for_end
 
 # One core each: on a machine of many cores the job would else be over before the kills.
-POOL = pathlib.Path(__file__).resolve().parents[1] / "examples" / "four_small_nodes.toml"
+POOL = pathlib.Path(__file__).resolve().parents[1] / "examples" / "on_demand.toml"
 BYTES_MAX = 100_000_000
 FILES_PER_TASK = 1
 REDUCE_WIDTH = 8
 JOB_DEADLINE_S = 600
+EMPTY_DEADLINE_S = 60
 # Kills, at these shares of the fan-out.
 HEAD_AT, AGENT_AT, NODE_AT = 0.20, 0.45, 0.70
 SUFFIXES = (".h", ".hpp", ".hh", ".hxx", "")
@@ -47,14 +50,32 @@ def say(text: str) -> None:
     print(("\r\033[K" if sys.stdout.isatty() else "") + text, flush=True)
 
 
-class Progress:
-    """One line, rewritten on a terminal; a line per tenth elsewhere."""
+def pool_of(cluster: Cluster) -> dict:
+    return cluster.json("pool", "list")["pools"][0]
 
-    def __init__(self):
+
+class Progress:
+    """One line, rewritten on a terminal; a line per tenth elsewhere, and whenever the pool has
+    another size."""
+
+    def __init__(self, cluster: Cluster):
+        self.cluster = cluster
         self.begin = time.monotonic()
         self.tenth = -1
+        self.nodes = 0
+        self.most = 0
+
+    def show_pool(self) -> None:
+        pool = pool_of(self.cluster)
+        if pool["nodes_up"] == self.nodes:
+            return
+        say(f"  {time.monotonic() - self.begin:4.1f} s  pool {pool['name']}: {self.nodes} -> "
+            f"{pool['nodes_up']} nodes, {pool['nodes_coming']} coming")
+        self.nodes = pool["nodes_up"]
+        self.most = max(self.most, self.nodes)
 
     def show(self, job: dict) -> None:
+        self.show_pool()
         counts = job["counts"]
         total = sum(stage["total"] for stage in job["stages"])
         done = sum(stage["succeeded"] + stage["held"] for stage in job["stages"])
@@ -104,7 +125,7 @@ def run_job(cluster: Cluster, build: pathlib.Path, listing: pathlib.Path) -> byt
     end = subprocess.Popen(cluster.command("wait", job, "--timeout", f"{JOB_DEADLINE_S}s"),
                            env=cluster.environment(), cwd=cluster.folder,
                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    progress, kills = Progress(), Kills(cluster)
+    progress, kills = Progress(cluster), Kills(cluster)
     while end.poll() is None:
         shown = cluster.job(job)
         progress.show(shown)
@@ -122,7 +143,17 @@ def run_job(cluster: Cluster, build: pathlib.Path, listing: pathlib.Path) -> byt
         raise SystemExit("\ndemo: the job was over before everything was killed")
     say(f"  done: {sum(s['total'] for s in last['stages'])} tasks, {last['lost']} runs lost with "
         f"their node and run again, {last['retried']} retried")
-    return cluster.result(job)
+    result = cluster.result(job)
+    say("  nothing waits: the pool goes away again")
+    give_up = time.monotonic() + EMPTY_DEADLINE_S
+    while progress.nodes or cluster.json("node", "list")["nodes"]:
+        if time.monotonic() > give_up:
+            raise SystemExit("\ndemo: the pool is not empty again")
+        progress.show_pool()
+        select.select([], [], [], 0.1)  # the pace of the lines
+    if progress.most < 2:
+        raise SystemExit("\ndemo: the pool did not grow")
+    return result
 
 
 def by_pipeline(listing: pathlib.Path) -> bytes:
@@ -146,7 +177,8 @@ def main() -> int:
         files = headers()
         listing = cluster.folder / "headers"
         listing.write_text("".join(path + "\n" for path in files))
-        say(f"up: a head and {len(cluster.node_ids())} nodes; {len(files)} headers, "
+        say(f"up: a head, and a pool of {pool_of(cluster)['nodes_up']} nodes that may have "
+            f"{pool_of(cluster)['max']}; {len(files)} headers, "
             f"{sum(os.path.getsize(path) for path in files) / 1e6:.0f} MB")
         ours = run_job(cluster, build, listing)
         theirs = by_pipeline(listing)

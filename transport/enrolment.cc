@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::string_view kRequestMagic = "LEATENR1";
 constexpr std::string_view kAnswerMagic = "LEATENA1";
+// What kj-tls says of a server whose certificate or name is another than the one demanded.
+constexpr std::string_view kUntrusted = "certificate is not trusted";
 constexpr std::size_t kRequestHead = 8 + 4;
 constexpr std::size_t kAnswerHead = 8 + 1 + 4;
 constexpr std::size_t kSecretBytes = std::tuple_size_v<Secret>;
@@ -183,6 +185,11 @@ kj::Promise<Result<Credentials>> enrol(kj::Network& network, kj::Timer& timer,
                    });
   return timer.timeoutAfter(kEnrolDeadline, kj::mv(asked))
       .catch_([address = token.enrol_address](kj::Exception&& exception) {
+        if (std::string_view(exception.getDescription().cStr()).find(kUntrusted) !=
+            std::string_view::npos)
+          return Result<Credentials>(
+              invalid(address + ": this is not the head that made the token: it shows another " +
+                      "certificate, so the token was kept from it"));
         return Result<Credentials>(
             Refusal{Reason::kDisconnected,
                     address + ": enrolment got no answer: " + first_line(exception)});

@@ -55,9 +55,9 @@ class EnrolServer {
 
 // Spends `token` on a certificate for `key`. The server must show "head.<cluster-id>" under the
 // token's authority before the secret leaves, and the certificate it sends must fit the key and
-// the authority. Refusals: kConflict what the head said, kInvalid an answer that makes no sense,
-// kDisconnected no answer within kEnrolDeadline (the token may be spent). Never rejects.
-// Borrows network and timer until resolved.
+// the authority. Refusals: kConflict what the head said, kInvalid another's certificate or an
+// answer that makes no sense, kDisconnected no answer within kEnrolDeadline (the token may be
+// spent). Never rejects. Borrows network and timer until resolved.
 kj::Promise<Result<Credentials>> enrol(kj::Network& network, kj::Timer& timer,
                                        const JoinToken& token, KeyAndRequest key);
 

@@ -16,6 +16,7 @@ constexpr std::string_view kPrefix = "leat1.";
 constexpr std::string_view kAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 constexpr std::size_t kAddressMax = 300;
+constexpr std::size_t kPoolMax = 256;
 // Not for security (the secret is): tells a mistyped token from a refused one.
 constexpr std::size_t kChecksumBytes = 4;
 
@@ -65,6 +66,7 @@ bool is_sensible(const JoinToken& token) {
                                  [](char c) { return c > 32 && c < 127; });
   if (!plain || token.enrol_address.empty() || token.enrol_address.size() > kAddressMax)
     return false;
+  if (token.agent_address.size() > kAddressMax || token.pool.size() > kPoolMax) return false;
   if (!token.node.id || !token.node.epoch || !is_cluster_id(token.cluster_id)) return false;
   const CertificateHandle authority = certificate_from_der(token.authority_der);
   if (authority == nullptr) return false;
@@ -92,6 +94,13 @@ std::string encode_token(const JoinToken& token) {
   body.raw(token.enrol_address);
   body.number(static_cast<std::uint16_t>(token.authority_der.size()));
   body.raw(token.authority_der);
+  // Agents of earlier versions read tokens without these two.
+  if (!token.agent_address.empty() || !token.pool.empty()) {
+    body.number(static_cast<std::uint16_t>(token.agent_address.size()));
+    body.raw(token.agent_address);
+    body.number(static_cast<std::uint16_t>(token.pool.size()));
+    body.raw(token.pool);
+  }
   std::string text(kPrefix);
   text += to_base64url(body.bytes() + checksum(body.bytes()));
   LEAT_CHECK(text.size() <= kTokenTextMax);
@@ -120,6 +129,10 @@ Result<JoinToken> decode_token(std::string_view text) {
   token.enrol_address = reader.raw(reader.number<std::uint16_t>());
   const auto der = as_byte_span(reader.raw(reader.number<std::uint16_t>()));
   token.authority_der.assign(der.begin(), der.end());
+  if (reader.remaining() > 0) {
+    token.agent_address = reader.raw(reader.number<std::uint16_t>());
+    token.pool = reader.raw(reader.number<std::uint16_t>());
+  }
   if (!reader.finished() || !is_sensible(token)) return damaged;
   return token;
 }

@@ -31,6 +31,9 @@ struct JoinToken {
   NodeRef node;               // whom the bearer becomes
   std::string enrol_address;  // "host:port"
   WallSeconds expires_wall_s = 0;
+  // For people who start the agent by hand; empty in a token that a provider delivers.
+  std::string agent_address;  // "host:port" where agents join
+  std::string pool;
 
   friend bool operator==(const JoinToken&, const JoinToken&) = default;
 };

@@ -115,6 +115,16 @@ void State::note_runs(Stage& stage, const RunColumns& columns, std::size_t count
   }
 }
 
+void State::release_held(const Stage& stage, Interval where) {
+  stage.cells.for_each(where, [this](Interval part, const TaskCell& cell) {
+    if (cell.state != TaskState::kHeld) return;
+    const auto at = nodes_.find(cell.node.id);
+    if (at == nodes_.end() || at->second.ref != cell.node) return;
+    LEAT_CHECK(at->second.held >= part.size());
+    at->second.held -= part.size();
+  });
+}
+
 void State::on(const JobAccepted& f, Time at) {
   LEAT_CHECK(f.job.value == meta_.next_job);
   ++meta_.next_job;
@@ -137,7 +147,9 @@ void State::on(const RunsPlaced& f, Time at) {
   Job& job = job_of(f.runs.stage.job);
   Stage& stage = stage_of(f.runs.stage);
   Node& node = node_of(f.node);
-  LEAT_CHECK(node.state == NodeState::kUp);
+  LEAT_CHECK(node.serves());
+  count_use(node, at);
+  node.idle_since = kNever;
   if (job.state == JobState::kWaiting) {
     step_job(job, JobStep::kStart);
     job.started = at;
@@ -169,12 +181,13 @@ void State::on(const RunsPlaced& f, Time at) {
   }
 }
 
-void State::leave_node(const RunSet& runs, NodeRef ref, const IntervalSet& left) {
+void State::leave_node(const RunSet& runs, NodeRef ref, const IntervalSet& left, Time at) {
   Node& node = node_of(ref);
+  count_use(node, at);
   const Stage& stage = stage_of(runs.stage);
-  const auto at = node.allotments.find(runs.stage);
-  LEAT_CHECK(at != node.allotments.end());
-  Allotment& allotment = at->second;
+  const auto found = node.allotments.find(runs.stage);
+  LEAT_CHECK(found != node.allotments.end());
+  Allotment& allotment = found->second;
   allotment.runs.erase_all(left);
   const auto claims =
       static_cast<std::uint32_t>(std::min<std::uint64_t>(allotment.claims, allotment.runs.size()));
@@ -189,7 +202,8 @@ void State::leave_node(const RunSet& runs, NodeRef ref, const IntervalSet& left)
   }
   const std::uint64_t low = claims + claims * queue_depth(stage) / 2;
   if (allotment.runs.empty()) {
-    node.allotments.erase(at);
+    node.allotments.erase(found);
+    if (node.allotments.empty()) node.idle_since = at;
     const auto hungry = hungry_.find(runs.stage);
     if (hungry != hungry_.end()) hungry->second.erase(ref.id);
   } else if (allotment.runs.size() < low) {
@@ -197,13 +211,14 @@ void State::leave_node(const RunSet& runs, NodeRef ref, const IntervalSet& left)
   }
 }
 
-void State::on(const RunsEnded& f, Time) {
+void State::on(const RunsEnded& f, Time at) {
   Job& job = job_of(f.runs.stage.job);
   const StageId id = f.runs.stage.stage;
   Stage& stage = stage_of(f.runs.stage);
   const IntervalSet ended = positions(stage, f.runs.indices);
-  leave_node(f.runs, f.node, ended);
+  leave_node(f.runs, f.node, ended, at);
   note_runs(stage, f.columns, ended.size());
+  if (f.state == TaskState::kHeld) node_of(f.node).held += ended.size();
   const bool failed = f.state == TaskState::kFailed || f.state == TaskState::kQuarantined;
   ended.for_each([&](Interval where) {
     step_tasks(job, id, where, step_to(f.state), [&f](TaskCell& cell) {
@@ -227,12 +242,12 @@ void State::on(const RunsEnded& f, Time) {
   note_end(job);
 }
 
-void State::on(const RunsRequeued& f, Time) {
+void State::on(const RunsRequeued& f, Time at) {
   Job& job = job_of(f.runs.stage.job);
   const StageId id = f.runs.stage.stage;
   Stage& stage = stage_of(f.runs.stage);
   const IntervalSet ended = positions(stage, f.runs.indices);
-  leave_node(f.runs, f.node, ended);
+  leave_node(f.runs, f.node, ended, at);
   const Outcome outcome = f.columns.outcome.at(0);
   const Cost cost = cost_of(outcome);
   if (cost == Cost::kRetry) job.retried += ended.size();
@@ -263,6 +278,7 @@ void State::on(const OutputsLost& f, Time) {
   Job& job = job_of(f.stage.job);
   Stage& stage = stage_of(f.stage);
   positions(stage, f.indices).for_each([&](Interval where) {
+    release_held(stage, where);
     step_tasks(job, f.stage.stage, where, TaskStep::kLoseOutput,
                [](TaskCell& cell) { cell.node = {}; });
     block_reducers(job, f.stage.stage, where);
@@ -310,6 +326,7 @@ void State::on(const JobEnded& f, Time at) {
   LEAT_CHECK(job.state == f.state);
   job.ended = at;
   for (std::size_t n = 0; n < job.stages.size(); ++n) {
+    if (job.stages[n].reduced_by) release_held(job.stages[n], {0, job.stages[n].cells.size() - 1});
     StateCounts counts = job.stages[n].counts;
     std::uint64_t& held = counts[static_cast<std::size_t>(TaskState::kHeld)];
     counts[static_cast<std::size_t>(TaskState::kSucceeded)] += std::exchange(held, 0);

@@ -1,6 +1,9 @@
 // apply_nodes.cc - facts about the head, pools and nodes, folded in.
 
+#include <algorithm>
+
 #include "base/check.h"
+#include "scheduler/core/pool_rules.h"
 #include "scheduler/core/state.h"
 
 namespace leat::core {
@@ -15,21 +18,46 @@ Node& State::node_of(NodeRef ref) {
   return at->second;
 }
 
+Pool& State::pool_of(PoolId id) {
+  const auto at = pools_.find(id);
+  LEAT_CHECK(at != pools_.end());
+  return at->second;
+}
+
+template <typename Change>
+void State::reindex(Node& node, Change change) {
+  if (node.serves()) capacity_.erase(node.pool, node.ref.id, node.free);
+  change();
+  if (node.serves()) capacity_.insert(node.pool, node.ref.id, node.free, node.report.capacity);
+}
+
 void State::step_node(Node& node, NodeStep step, Time at) {
   const auto to = next(kNodeTransitions, node.state, step);
   LEAT_CHECK(to.has_value());
-  if (node.state == NodeState::kUp && *to != NodeState::kUp)
-    capacity_.erase(node.pool, node.ref.id, node.free);
-  if (node.state != NodeState::kUp && *to == NodeState::kUp)
-    capacity_.insert(node.pool, node.ref.id, node.free, node.report.capacity);
-  node.state = *to;
+  reindex(node, [&] { node.state = *to; });
   node.since = at;
 }
 
 void State::set_free(Node& node, Resources free) {
   LEAT_CHECK(node.report.capacity.holds(free));
-  if (node.state == NodeState::kUp) capacity_.change(node.pool, node.ref.id, node.free, free);
+  if (node.serves()) capacity_.change(node.pool, node.ref.id, node.free, free);
   node.free = free;
+}
+
+void State::count_use(Node& node, Time at) {
+  const NodeUse use = use_of(node, at);
+  node.used_millicore_us = use.used_millicore_us;
+  node.busy_us = use.busy_us;
+  node.counted = at;
+}
+
+void State::note_failure(const Node& node, const std::string& trouble, Time at) {
+  Pool& pool = pool_of(node.pool);
+  pool.failures = has_settled(*this, pool, at) ? 1 : pool.failures + 1;
+  pool.failed_at = at;
+  // What a person said when pausing the pool stands.
+  const bool by_person = pool.state == PoolState::kPaused && pool.probe_at == kNever;
+  if (!by_person && pool.state != PoolState::kDeleting) pool.trouble = trouble;
 }
 
 void State::on(const HeadStarted& f, Time at) {
@@ -46,26 +74,45 @@ void State::on(const HeadStarted& f, Time at) {
 
 void State::on(const PoolSet& f, Time) {
   Pool& pool = pools_[f.id];
+  if (f.spec.for_job) own_pools_[f.spec.for_job] = f.id;
   pool.id = f.id;
   pool.spec = f.spec;
   pool.key = f.key;
   if (f.id.value >= meta_.next_pool) meta_.next_pool = f.id.value + 1;
 }
 
-void State::on(const NodeRequested& f, Time at) {
-  LEAT_CHECK(f.node.id.value == meta_.next_node);
-  LEAT_CHECK(f.node.epoch.value == meta_.next_node_epoch);
+void State::add_node(NodeRef ref, PoolId pool, const Hash& token, Time expires, Time at) {
+  LEAT_CHECK(ref.id.value == meta_.next_node);
+  LEAT_CHECK(ref.epoch.value == meta_.next_node_epoch);
   ++meta_.next_node;
   ++meta_.next_node_epoch;
   Node node;
-  node.ref = f.node;
-  node.pool = f.pool;
-  node.since = at;
-  node.token_hash = f.token_hash;
-  node.token_expires = f.token_expires;
+  node.ref = ref;
+  node.pool = pool;
+  node.since = node.requested = node.counted = at;
+  node.token_hash = token;
+  node.token_expires = expires;
   node.report.capacity = node.free = Resources{0, 0, 0};
-  tokens_[f.token_hash] = f.node.id;
-  nodes_[f.node.id] = std::move(node);
+  tokens_[token] = ref.id;
+  nodes_[ref.id] = std::move(node);
+}
+
+void State::on(const NodeRequested& f, Time at) {
+  add_node(f.node, f.pool, f.token_hash, f.token_expires, at);
+}
+
+void State::on(const NodesRequested& f, Time at) {
+  NodeRef ref = f.first;
+  for (const Hash& token : f.tokens) {
+    add_node(ref, f.pool, token, f.token_expires, at);
+    ++ref.id.value;
+    ++ref.epoch.value;
+  }
+  Pool& pool = pool_of(f.pool);
+  if (pool.state != PoolState::kPaused || pool.probe_at == kNever) return;
+  // The probe after this one, should it fail.
+  pool.probe_pause = std::min(pool.probe_pause * 2, kProbeLongest);
+  pool.probe_at = at + pool.probe_pause;
 }
 
 void State::on(const NodeEnrolled& f, Time at) {
@@ -75,15 +122,19 @@ void State::on(const NodeEnrolled& f, Time at) {
 void State::on(const NodeJoined& f, Time at) {
   Node& node = node_of(f.report.node);
   LEAT_CHECK(f.session == node.session + 1);
+  count_use(node, at);
   node.session = f.session;
+  if (node.joined == kNever) node.joined = at;
+  if (node.allotments.empty()) node.idle_since = at;
   // What runs there was placed under the capacity it had: that stands while anything runs.
   const Resources capacity = node.allotments.empty() ? f.report.capacity : node.report.capacity;
-  if (node.state == NodeState::kUp) capacity_.erase(node.pool, node.ref.id, node.free);
-  if (node.allotments.empty()) node.free = capacity;
-  if (node.state == NodeState::kUp) capacity_.insert(node.pool, node.ref.id, node.free, capacity);
-  node.report = f.report;
-  node.report.capacity = capacity;
+  reindex(node, [&] {
+    if (node.allotments.empty()) node.free = capacity;
+    node.report = f.report;
+    node.report.capacity = capacity;
+  });
   step_node(node, NodeStep::kJoin, at);
+  pool_of(node.pool).seen = capacity;
 }
 
 void State::on(const NodeLost& f, Time at) {
@@ -93,9 +144,40 @@ void State::on(const NodeLost& f, Time at) {
 void State::on(const NodeGone& f, Time at) {
   Node& node = node_of(f.node);
   LEAT_CHECK(node.allotments.empty());
+  const bool short_lived = node.joined != kNever && at - node.joined < kShortLife;
+  if (node.state != NodeState::kDeleting && node.duty == NodeDuty::kServing &&
+      (node.joined == kNever || short_lived))
+    note_failure(node, f.proof, at);
   step_node(node, NodeStep::kProveGone, at);
   tokens_.erase(node.token_hash);
   nodes_.erase(f.node.id);
+}
+
+void State::on(const DutyChanged& f, Time) {
+  for (const NodeRef ref : f.nodes) {
+    Node& node = node_of(ref);
+    const auto to = next(kDutyTransitions, node.duty, f.step);
+    LEAT_CHECK(to.has_value());
+    reindex(node, [&] { node.duty = *to; });
+    node.reason = f.reason;
+    node.recall_at = f.recall_at;
+  }
+}
+
+void State::on(const RunsRecalled& f, Time at) {
+  // Said again until the node is empty: the order may be lost, and the agent may be slow.
+  node_of(f.node).recall_at = at + kRecallAgain;
+}
+
+void State::on(const NodesDeleting& f, Time at) {
+  const bool failed = f.cause == DeleteCause::kNoJoin || f.cause == DeleteCause::kNotMade;
+  for (const NodeRef ref : f.nodes) {
+    Node& node = node_of(ref);
+    count_use(node, at);
+    step_node(node, NodeStep::kDelete, at);
+    node.reason = f.reason;
+    if (failed) note_failure(node, f.reason, at);
+  }
 }
 
 }  // namespace leat::core

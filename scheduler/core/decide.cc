@@ -17,12 +17,23 @@ std::string cores_text(std::uint32_t millicores) {
   return text;
 }
 
-// Refuses what no node of any pool the job may use can ever hold, where that is known.
-std::optional<Refusal> check_fit(const State& state, const JobSpec& spec) {
-  for (const std::string& name : spec.pools)
-    if (state.pool_named(name) == nullptr)
+// Refuses pools that are not there, or not for everybody, or not for long.
+std::optional<Refusal> check_pools(const State& state, const JobSpec& spec) {
+  for (const std::string& name : spec.pools) {
+    const Pool* pool = state.pool_named(name);
+    if (pool == nullptr)
       return Refusal{Reason::kNotFound, "no pool is named \"" + name + "\"; see: leat status"};
-  const std::vector<const Pool*> pools = pools_of(state, spec);
+    if (pool->spec.for_job)
+      return Refusal{Reason::kConflict, "pool \"" + name + "\" is for job " +
+                                            std::to_string(pool->spec.for_job.value) + " alone"};
+    if (pool->state == PoolState::kDeleting)
+      return Refusal{Reason::kConflict, "pool \"" + name + "\" is being deleted"};
+  }
+  return std::nullopt;
+}
+
+// Refuses what no node of any pool the job may use can ever hold, where that is known.
+std::optional<Refusal> check_fit(const JobSpec& spec, const std::vector<const Pool*>& pools) {
   if (pools.empty()) return std::nullopt;
   for (const StageSpec& stage : spec.stages) {
     const bool fits = std::any_of(pools.begin(), pools.end(), [&stage](const Pool* pool) {
@@ -38,6 +49,16 @@ std::optional<Refusal> check_fit(const State& state, const JobSpec& spec) {
                        std::to_string(shape.memory_bytes >> 20) + " MiB: ask for less"};
   }
   return std::nullopt;
+}
+
+// The pool that is made for the next job.
+Pool own_pool(const State& state, const PoolSpec& spec) {
+  Pool pool;
+  pool.id = PoolId{state.meta().next_pool};
+  pool.spec = spec;
+  pool.spec.for_job = JobId{state.meta().next_job};
+  pool.spec.name += "-" + std::to_string(pool.spec.for_job.value);
+  return pool;
 }
 
 // Cells of `where` that wait for anything, as one fact.
@@ -68,16 +89,34 @@ std::vector<const Pool*> pools_of(const State& state, const JobSpec& spec) {
   return pools;
 }
 
+std::vector<const Pool*> pools_of(const State& state, const Job& job) {
+  if (const Pool* own = state.own_pool(job.id)) return {own};
+  return pools_of(state, *job.spec);
+}
+
 Result<Answer> decide_on(const State& state, const Submit& c, Time now, Facts& out) {
   if (c.key.empty() || c.key.size() > kKeyBytesMax)
     return invalid("a key has 1 to " + std::to_string(kKeyBytesMax) + " bytes");
   const Job* known = state.job_by_key(c.key);
   if (known != nullptr && now - known->submitted < kKeyLife) return Answer{known->id};
   if (auto refusal = check(c.spec)) return *refusal;
-  if (auto refusal = check_fit(state, c.spec)) return *refusal;
+  std::vector<const Pool*> pools;
+  Pool own;
+  if (c.pool) {
+    if (auto refusal = check(*c.pool)) return *refusal;
+    if (!c.spec.pools.empty())
+      return invalid("a job with a pool of its own cannot ask for other pools");
+    own = own_pool(state, *c.pool);
+    pools = {&own};
+  } else {
+    if (auto refusal = check_pools(state, c.spec)) return *refusal;
+    pools = pools_of(state, c.spec);
+  }
+  if (auto refusal = check_fit(c.spec, pools)) return *refusal;
   if (state.jobs().size() - state.ended_jobs().size() >= kActiveJobsMax)
     return Refusal{Reason::kOverloaded, "100000 jobs are active; wait for some to end"};
   const JobId id{state.meta().next_job};
+  if (c.pool) out.emplace_back(PoolSet{own.id, own.spec, c.owner, c.key});
   out.emplace_back(JobAccepted{id, c.key, c.owner, std::make_shared<const JobSpec>(c.spec)});
   std::size_t surplus = state.ended_jobs().size();
   for (auto oldest = state.ended_jobs().begin();

@@ -42,7 +42,12 @@ class Placer {
   // Stages that were passed over: no node could ever hold their tasks, or all that could are kept
   // for stages ahead of them. They stand in the way of nobody.
   static constexpr std::size_t kPassedMax = 256;
+  // The same, where a look at the pools is enough to say so.
+  static constexpr std::size_t kHopelessMax = 4096;
 
+  // Whether every pool of the stage's job has no node that serves, or is kept for who is ahead.
+  // Many jobs that wait for one pool to grow must not hold up the jobs of another.
+  bool is_hopeless(const State& state, StageRef ref) const;
   bool place_stage(const State& state, StageRef ref, Facts& out);
   // True if something is kept for the stage now that was not kept for anybody.
   bool reserve(const State& state, const Job& job, const Stage& stage);
@@ -51,6 +56,7 @@ class Placer {
   bool at_blocked_ = false;  // *at_ has been tried in vain
   std::size_t blocked_ = 0;
   std::size_t passed_ = 0;
+  std::size_t hopeless_ = 0;
   ReservedNodes reserved_;
   std::set<PoolId> reserved_pools_;
 };

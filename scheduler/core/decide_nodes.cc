@@ -19,31 +19,12 @@ Result<Answer> decide_on(const State& state, const StartHead& c, Time, Facts& ou
   return Answer{Done{}};
 }
 
-Result<Answer> decide_on(const State& state, const SetPool& c, Time, Facts& out) {
-  if (auto refusal = check(c.spec)) return *refusal;
-  if (const Pool* known = state.pool_named(c.spec.name)) {
-    if (known->spec == c.spec) return Answer{known->id};
-    return Refusal{Reason::kNotInThisVersion,
-                   "pool \"" + c.spec.name + "\" exists with other settings (" +
-                       std::to_string(known->spec.nodes) +
-                       " nodes); changing a pool is not in this version"};
-  }
-  const PoolId id{state.meta().next_pool};
-  out.emplace_back(PoolSet{id, c.spec, c.actor, c.key});
-  return Answer{id};
-}
-
-Result<Answer> decide_on(const State& state, const RequestNode& c, Time, Facts& out) {
-  if (state.pool(c.pool) == nullptr) return Refusal{Reason::kNotFound, "no such pool"};
-  const NodeRef node{NodeId{state.meta().next_node}, NodeEpoch{state.meta().next_node_epoch}};
-  out.emplace_back(NodeRequested{node, c.pool, c.token_hash, c.token_expires});
-  return Answer{node};
-}
-
 Result<Answer> decide_on(const State& state, const EnrolNode& c, Time now, Facts& out) {
   const Node* node = state.node_by_token(c.token_hash);
   if (node == nullptr)
     return Refusal{Reason::kNotFound, "this join token is not known here (its node may be gone)"};
+  if (node->state == NodeState::kDeleting)
+    return Refusal{Reason::kConflict, text_of(node->ref) + " was given up: " + node->reason};
   if (node->state != NodeState::kRequested)
     return Refusal{Reason::kConflict, "this join token has been used already"};
   if (now >= node->token_expires) return Refusal{Reason::kConflict, "this join token has expired"};
@@ -55,9 +36,16 @@ Result<Answer> decide_on(const State& state, const JoinNode& c, Time, Facts& out
   const Node* node = state.node(c.report.node);
   if (node == nullptr || node->state == NodeState::kRequested)
     return Refusal{Reason::kConflict, text_of(c.report.node) + " is not expected here any more"};
+  // A late joiner's place may be taken: for good.
+  if (node->state == NodeState::kDeleting)
+    return Refusal{Reason::kConflict, text_of(node->ref) + " was given up: " + node->reason};
   if (c.report.capacity.millicores == 0) return invalid(text_of(c.report.node) + " has no cpus");
   const std::uint64_t session = node->session + 1;
   out.emplace_back(NodeJoined{c.report, session});
+  const Pool* pool = state.pool(node->pool);
+  // Paused by a person, it waits for one.
+  if (pool != nullptr && pool->state == PoolState::kPaused && pool->probe_at != kNever)
+    out.emplace_back(PoolReopened{pool->id, {}, {}});
   return Answer{session};
 }
 
@@ -76,12 +64,13 @@ Result<Answer> decide_on(const State& state, const ProveGone& c, Time, Facts& ou
   return Answer{Done{}};
 }
 
-Result<Answer> decide_on(const State& state, const Tick&, Time now, Facts& out) {
+void keep_leases(const State& state, Time now, Facts& out) {
+  const std::size_t before = out.size();
   for (const auto& [id, node] : state.nodes()) {
-    if (node.state != NodeState::kLost) continue;
+    if (node.state != NodeState::kLost && node.state != NodeState::kDeleting) continue;
     bool expired = now - node.since >= StageSpec{}.lease;
     for (const auto& [ref, allotment] : node.allotments) {
-      if (out.size() >= kFactsPerTick) return Answer{Done{}};
+      if (out.size() >= kFactsPerTick) return;
       if (now - node.since < state.stage(ref)->spec->lease) continue;
       lose_runs(state, node, ref, out);
       expired = true;
@@ -90,16 +79,9 @@ Result<Answer> decide_on(const State& state, const Tick&, Time now, Facts& out) 
       lose_outputs(state, node.ref, out);
       // Outputs are judged by the state as it is: one node's loss must be applied before the
       // next is looked at, or two of them would lose the same output.
-      if (!out.empty()) return Answer{Done{}};
+      if (out.size() > before) return;
     }
   }
-  return Answer{Done{}};
-}
-
-bool wants_tick(const State& state, Time now) {
-  return std::any_of(state.nodes().begin(), state.nodes().end(), [now](const auto& entry) {
-    return entry.second.state == NodeState::kLost && now > entry.second.since;
-  });
 }
 
 }  // namespace leat::core

@@ -17,6 +17,15 @@ Result<Answer> decide_on(const State& state, const Submit& c, Time now, Facts& o
 Result<Answer> decide_on(const State& state, const Cancel& c, Time now, Facts& out);
 Result<Answer> decide_on(const State& state, const ReportEnded& c, Time now, Facts& out);
 Result<Answer> decide_on(const State& state, const Tick& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const ChangePool& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const DeletePool& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const PausePool& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const ProbePool& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const RequestNodes& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const FailNode& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const DrainNode& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const ResumeNode& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const RemoveNode& c, Time now, Facts& out);
 
 // The runs of `set` that really are on `node` in this attempt, and what each of them comes to:
 // appended as RunsEnded and RunsRequeued facts. `seen` grows by the positions dealt with.
@@ -34,13 +43,26 @@ template <typename Visit>
 void visit_pools(const State& state, const JobSpec& spec, Visit visit) {
   if (spec.pools.empty()) {
     for (const auto& [id, pool] : state.pools())
-      if (!visit(pool)) return;
+      if (!pool.spec.for_job && !visit(pool)) return;
   }
   for (const std::string& name : spec.pools) {
     const Pool* pool = state.pool_named(name);
     if (pool != nullptr && !visit(*pool)) return;
   }
 }
+// Of an active job: only the pool of its own, if it has one.
+template <typename Visit>
+void visit_pools(const State& state, const Job& job, Visit visit) {
+  if (const Pool* own = state.own_pool(job.id)) {
+    visit(*own);
+  } else {
+    visit_pools(state, *job.spec, visit);
+  }
+}
 std::vector<const Pool*> pools_of(const State& state, const JobSpec& spec);
+std::vector<const Pool*> pools_of(const State& state, const Job& job);
+
+// The lease of nodes that are away, for one Tick.
+void keep_leases(const State& state, Time now, Facts& out);
 
 }  // namespace leat::core

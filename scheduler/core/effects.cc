@@ -30,6 +30,19 @@ void end_on(const Node& node, const Stage& stage, StageRef ref, Effects& out) {
                              stage.spec->grace});
 }
 
+// Ends all that runs there, so that it runs elsewhere.
+void recall(const State& state, const Node& node, Effects& out) {
+  for (const auto& [ref, allotment] : node.allotments) {
+    const Stage& stage = *state.stage(ref);
+    const auto placed = [](const TaskCell& cell) { return cell.state == TaskState::kPlaced; };
+    for (const auto& [attempt, positions] : group(stage, allotment.runs, placed))
+      out.emplace_back(EndRuns{node.ref,
+                               {ref, attempt, stage.spec->indices.select(positions)},
+                               Outcome::kWithdrawn,
+                               stage.spec->grace});
+  }
+}
+
 // A node that (re)joins is told all it should have; what it knows it ignores.
 void tell_all(const State& state, const Node& node, Effects& out) {
   for (const auto& [ref, allotment] : node.allotments) {
@@ -49,6 +62,17 @@ struct Collector {
   void operator()(const NodeRequested& f) const { out.emplace_back(CreateNode{f.node, f.pool}); }
   void operator()(const NodeJoined& f) const {
     if (const Node* node = state.node(f.report.node)) tell_all(state, *node, out);
+  }
+  void operator()(const NodesRequested& f) const {
+    NodeRef ref = f.first;
+    for (std::size_t n = 0; n < f.tokens.size(); ++n, ++ref.id.value, ++ref.epoch.value)
+      out.emplace_back(CreateNode{ref, f.pool});
+  }
+  void operator()(const NodesDeleting& f) const {
+    for (const NodeRef node : f.nodes) out.emplace_back(DeleteNode{node});
+  }
+  void operator()(const RunsRecalled& f) const {
+    if (const Node* node = state.node(f.node)) recall(state, *node, out);
   }
   void operator()(const NodeGone& f) const { out.emplace_back(DeleteNode{f.node}); }
   void operator()(const JobAccepted& f) const { out.emplace_back(JobChanged{f.job}); }

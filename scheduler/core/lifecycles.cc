@@ -29,12 +29,18 @@ const char* name_of(JobState state) {
 }
 
 const char* name_of(NodeState state) {
-  static constexpr const char* kNames[] = {"requested", "enrolled", "up", "lost", "gone"};
+  static constexpr const char* kNames[] = {"requested", "enrolled", "up",
+                                           "lost",      "gone",     "deleting"};
   return pick(kNames, static_cast<unsigned>(state));
 }
 
+const char* name_of(NodeDuty duty) {
+  static constexpr const char* kNames[] = {"serving", "draining", "closing", "leaving"};
+  return pick(kNames, static_cast<unsigned>(duty));
+}
+
 const char* name_of(PoolState state) {
-  static constexpr const char* kNames[] = {"open", "removed"};
+  static constexpr const char* kNames[] = {"open", "removed", "paused", "deleting"};
   return pick(kNames, static_cast<unsigned>(state));
 }
 
@@ -51,12 +57,17 @@ const char* name_of(JobStep step) {
 }
 
 const char* name_of(NodeStep step) {
-  static constexpr const char* kNames[] = {"enrol", "join", "lose", "prove-gone"};
+  static constexpr const char* kNames[] = {"enrol", "join", "lose", "prove-gone", "delete"};
+  return pick(kNames, static_cast<unsigned>(step));
+}
+
+const char* name_of(DutyStep step) {
+  static constexpr const char* kNames[] = {"drain", "resume", "close", "reopen", "leave"};
   return pick(kNames, static_cast<unsigned>(step));
 }
 
 const char* name_of(PoolStep step) {
-  static constexpr const char* kNames[] = {"remove"};
+  static constexpr const char* kNames[] = {"remove", "pause", "reopen", "delete"};
   return pick(kNames, static_cast<unsigned>(step));
 }
 

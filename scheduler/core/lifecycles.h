@@ -112,12 +112,13 @@ enum class NodeState : std::uint8_t {
   kRequested,  // the provider has been, or will be, asked for it
   kEnrolled,   // its token has been used
   kUp,
-  kLost,  // nothing heard from it; its runs keep their lease
-  kGone,  // terminal: it cannot come back
+  kLost,      // nothing heard from it; its runs keep their lease
+  kGone,      // terminal: it cannot come back
+  kDeleting,  // given up: its provider has been, or will be, asked to end it; nobody joins as it
 };
-inline constexpr unsigned kNodeStateCount = 5;
+inline constexpr unsigned kNodeStateCount = 6;
 
-enum class NodeStep : std::uint8_t { kEnrol, kJoin, kLose, kProveGone };
+enum class NodeStep : std::uint8_t { kEnrol, kJoin, kLose, kProveGone, kDelete };
 
 constexpr bool is_terminal(NodeState s) {
   return s == NodeState::kGone;
@@ -133,26 +134,78 @@ inline constexpr auto kNodeTransitions = std::to_array<Transition<NodeState, Nod
     {NodeState::kUp, NodeStep::kProveGone, NodeState::kGone},
     {NodeState::kLost, NodeStep::kJoin, NodeState::kUp},
     {NodeState::kLost, NodeStep::kProveGone, NodeState::kGone},
+    {NodeState::kRequested, NodeStep::kDelete, NodeState::kDeleting},
+    {NodeState::kEnrolled, NodeStep::kDelete, NodeState::kDeleting},
+    {NodeState::kUp, NodeStep::kDelete, NodeState::kDeleting},
+    {NodeState::kLost, NodeStep::kDelete, NodeState::kDeleting},
+    {NodeState::kDeleting, NodeStep::kProveGone, NodeState::kGone},
 });
 static_assert(is_sound(kNodeTransitions, NodeState::kRequested, kNodeStateCount,
                        [](NodeState s) { return is_terminal(s); }));
+
+// ---- what a node is for -------------------------------------------------------------------
+// Whether a node is there is one question (NodeState), what it is for is another: a node that is
+// closed goes on being closed when it is lost and comes back.
+
+enum class NodeDuty : std::uint8_t {
+  kServing,   // takes work
+  kDraining,  // closed to new work by a person, until a person resumes or removes it
+  kClosing,   // closed by its pool, which has too many: deleted when empty; or opened again
+  kLeaving,   // closed for good, by a person or with its pool: deleted when empty
+};
+inline constexpr unsigned kNodeDutyCount = 4;
+
+enum class DutyStep : std::uint8_t {
+  kDrain,
+  kResume,
+  kClose,
+  kReopen,  // work has come that it can take
+  kLeave,
+};
+
+inline constexpr auto kDutyTransitions = std::to_array<Transition<NodeDuty, DutyStep>>({
+    {NodeDuty::kServing, DutyStep::kDrain, NodeDuty::kDraining},
+    {NodeDuty::kServing, DutyStep::kClose, NodeDuty::kClosing},
+    {NodeDuty::kServing, DutyStep::kLeave, NodeDuty::kLeaving},
+    {NodeDuty::kDraining, DutyStep::kDrain, NodeDuty::kDraining},
+    {NodeDuty::kDraining, DutyStep::kResume, NodeDuty::kServing},
+    {NodeDuty::kDraining, DutyStep::kClose, NodeDuty::kClosing},
+    {NodeDuty::kDraining, DutyStep::kLeave, NodeDuty::kLeaving},
+    {NodeDuty::kClosing, DutyStep::kDrain, NodeDuty::kDraining},
+    {NodeDuty::kClosing, DutyStep::kResume, NodeDuty::kServing},
+    {NodeDuty::kClosing, DutyStep::kReopen, NodeDuty::kServing},
+    {NodeDuty::kClosing, DutyStep::kLeave, NodeDuty::kLeaving},
+    {NodeDuty::kLeaving, DutyStep::kResume, NodeDuty::kServing},
+    {NodeDuty::kLeaving, DutyStep::kLeave, NodeDuty::kLeaving},
+});
+// None is terminal: a duty ends with its node.
+static_assert(is_sound(kDutyTransitions, NodeDuty::kServing, kNodeDutyCount,
+                       [](NodeDuty) { return false; }));
 
 // ---- pool ---------------------------------------------------------------------------------
 
 enum class PoolState : std::uint8_t {
   kOpen,
-  kRemoved,  // terminal
+  kRemoved,   // terminal
+  kPaused,    // its nodes fail: no more are bought, but for one probe at a time; or by a person
+  kDeleting,  // its nodes are being closed and deleted; it is removed with the last
 };
-inline constexpr unsigned kPoolStateCount = 2;
+inline constexpr unsigned kPoolStateCount = 4;
 
-enum class PoolStep : std::uint8_t { kRemove };
+enum class PoolStep : std::uint8_t { kRemove, kPause, kReopen, kDelete };
 
 constexpr bool is_terminal(PoolState s) {
   return s == PoolState::kRemoved;
 }
 
 inline constexpr auto kPoolTransitions = std::to_array<Transition<PoolState, PoolStep>>({
-    {PoolState::kOpen, PoolStep::kRemove, PoolState::kRemoved},
+    {PoolState::kOpen, PoolStep::kPause, PoolState::kPaused},
+    {PoolState::kOpen, PoolStep::kDelete, PoolState::kDeleting},
+    {PoolState::kPaused, PoolStep::kPause, PoolState::kPaused},
+    {PoolState::kPaused, PoolStep::kReopen, PoolState::kOpen},
+    {PoolState::kPaused, PoolStep::kDelete, PoolState::kDeleting},
+    {PoolState::kDeleting, PoolStep::kDelete, PoolState::kDeleting},
+    {PoolState::kDeleting, PoolStep::kRemove, PoolState::kRemoved},
 });
 static_assert(is_sound(kPoolTransitions, PoolState::kOpen, kPoolStateCount,
                        [](PoolState s) { return is_terminal(s); }));
@@ -161,10 +214,12 @@ static_assert(is_sound(kPoolTransitions, PoolState::kOpen, kPoolStateCount,
 const char* name_of(TaskState state);
 const char* name_of(JobState state);
 const char* name_of(NodeState state);
+const char* name_of(NodeDuty duty);
 const char* name_of(PoolState state);
 const char* name_of(TaskStep step);
 const char* name_of(JobStep step);
 const char* name_of(NodeStep step);
+const char* name_of(DutyStep step);
 const char* name_of(PoolStep step);
 
 }  // namespace leat::core

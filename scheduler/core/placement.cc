@@ -22,14 +22,6 @@ IntervalSet next_runs(const Stage& stage, std::uint64_t limit, Attempt& attempt)
   return chosen;
 }
 
-// How many members fit into `free`.
-std::uint64_t fit_count(const Resources& free, const Resources& need) {
-  std::uint64_t count = free.millicores / need.millicores;
-  if (need.memory_bytes > 0) count = std::min(count, free.memory_bytes / need.memory_bytes);
-  if (need.gpus > 0) count = std::min<std::uint64_t>(count, free.gpus / need.gpus);
-  return count;
-}
-
 // Guided self-scheduling (Polychronopoulos, Kuck 1987): nobody gets more than a share of what is
 // left, so that all nodes end together.
 std::uint64_t fair_share(const State& state, const Node& node, const Stage& stage) {
@@ -60,7 +52,7 @@ bool emit(const Stage& stage, StageRef ref, const Node& node, std::uint64_t limi
 bool refill(const State& state, const Node& node, StageRef ref, const Stage& stage, Facts& out) {
   const Allotment& has = allotment_of(node, ref);
   const std::uint64_t full = has.claims + has.claims * queue_depth(stage);
-  if (node.state != NodeState::kUp || has.runs.size() >= full) return false;
+  if (!node.serves() || has.runs.size() >= full) return false;
   const std::uint64_t wanted = std::min(full - has.runs.size(), fair_share(state, node, stage));
   return emit(stage, ref, node, wanted, has.claims, out);
 }
@@ -80,7 +72,7 @@ bool claim(const State& state, const Node& node, StageRef ref, const Stage& stag
 bool could_ever_hold(const State& state, const Pool& pool, const Resources& need) {
   return std::any_of(state.nodes().begin(), state.nodes().end(), [&](const auto& entry) {
     const Node& node = entry.second;
-    return node.pool == pool.id && node.state == NodeState::kUp && node.report.capacity.holds(need);
+    return node.pool == pool.id && node.serves() && node.report.capacity.holds(need);
   });
 }
 
@@ -98,11 +90,25 @@ bool Placer::next(const State& state, Facts& out) {
   if (at != entries.end() && at_ && *at == *at_ && at_blocked_) ++at;
   for (; at != entries.end() && blocked_ < kBlockedMax && passed_ < kPassedMax; ++at) {
     at_ = *at;
+    at_blocked_ = true;
+    if (is_hopeless(state, at->ref())) {
+      if (++hopeless_ > kHopelessMax) return false;
+      continue;
+    }
     at_blocked_ = false;
     if (place_stage(state, at->ref(), out)) return true;
     at_blocked_ = true;
   }
   return false;
+}
+
+bool Placer::is_hopeless(const State& state, StageRef ref) const {
+  bool hopeless = true;
+  visit_pools(state, *state.job(ref.job), [&](const Pool& pool) {
+    hopeless = reserved_pools_.contains(pool.id) || state.capacity().size(pool.id) == 0;
+    return hopeless;
+  });
+  return hopeless;
 }
 
 bool Placer::place_stage(const State& state, StageRef ref, Facts& out) {
@@ -114,7 +120,7 @@ bool Placer::place_stage(const State& state, StageRef ref, Facts& out) {
   };
   // A node that idles comes before a queue that runs low.
   std::optional<NodeId> idle;
-  visit_pools(state, *job->spec, [&](const Pool& pool) {
+  visit_pools(state, *job, [&](const Pool& pool) {
     if (!reserved_pools_.contains(pool.id))
       idle = state.capacity().tightest(pool.id, stage->spec->resources, reserved_);
     return !idle;
@@ -137,7 +143,7 @@ bool Placer::reserve(const State& state, const Job& job, const Stage& stage) {
   std::uint64_t wanted = stage.waiting.size();
   ReservedNodes already = reserved_;
   bool kept = false;
-  visit_pools(state, *job.spec, [&](const Pool& pool) {
+  visit_pools(state, job, [&](const Pool& pool) {
     if (reserved_pools_.contains(pool.id)) return true;
     const std::size_t size = state.capacity().size(pool.id);
     if (wanted >= size) {

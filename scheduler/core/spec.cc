@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/check.h"
+
 namespace leat::core {
 namespace {
 
@@ -45,6 +47,29 @@ std::optional<Refusal> check_stage(const JobSpec& job, std::size_t id) {
 
 }  // namespace
 
+std::uint64_t fit_count(const Resources& free, const Resources& need) {
+  std::uint64_t count = free.millicores / need.millicores;
+  if (need.memory_bytes > 0) count = std::min(count, free.memory_bytes / need.memory_bytes);
+  if (need.gpus > 0) count = std::min<std::uint64_t>(count, free.gpus / need.gpus);
+  return count;
+}
+
+void take(Resources& free, const Resources& need, std::uint64_t count) {
+  LEAT_CHECK(count <= fit_count(free, need));
+  free.millicores -= static_cast<std::uint32_t>(need.millicores * count);
+  free.memory_bytes -= need.memory_bytes * count;
+  free.gpus -= static_cast<std::uint32_t>(need.gpus * count);
+}
+
+std::optional<Refusal> check_times(const PoolSpec& spec) {
+  if (spec.idle_timeout.count() < 0) return invalid("an idle timeout below zero");
+  if (spec.idle_timeout > kPoolTimeMax) return invalid("an idle timeout of more than a year");
+  if (spec.join_deadline < kJoinDeadlineMin)
+    return invalid("a join deadline below 1 second: no node joins so soon");
+  if (spec.join_deadline > kPoolTimeMax) return invalid("a join deadline of more than a year");
+  return std::nullopt;
+}
+
 std::optional<Refusal> check(const JobSpec& spec) {
   if (auto refusal = check_name("job name", spec.name)) return refusal;
   if (spec.stages.empty()) return invalid("the job has no stages");
@@ -67,12 +92,17 @@ std::optional<Refusal> check(const JobSpec& spec) {
 std::optional<Refusal> check(const PoolSpec& spec) {
   if (spec.name.empty()) return invalid("the pool has no name");
   if (auto refusal = check_name("pool name", spec.name)) return refusal;
-  if (spec.nodes > kNodesPerPoolMax)
+  if (spec.nodes.max > kNodesPerPoolMax)
     return invalid("more than " + std::to_string(kNodesPerPoolMax) + " nodes in a pool");
-  if (spec.nodes == 0) return invalid("a pool of fixed size needs at least 1 node");
-  if (spec.provider != "local")
-    return Refusal{Reason::kNotInThisVersion,
-                   "provider \"" + spec.provider + "\": not in this version; use \"local\""};
+  if (spec.nodes.max == 0) return invalid("a pool needs at least 1 node, or a maximum of 1");
+  if (spec.nodes.min > spec.nodes.max)
+    return invalid("a minimum of " + std::to_string(spec.nodes.min) +
+                   " nodes is more than the maximum of " + std::to_string(spec.nodes.max));
+  if (auto refusal = check_times(spec)) return refusal;
+  if (spec.provider != "local" && spec.provider != kStaticProvider)
+    return Refusal{
+        Reason::kNotInThisVersion,
+        "provider \"" + spec.provider + "\": not in this version; use \"local\" or \"static\""};
   return std::nullopt;
 }
 

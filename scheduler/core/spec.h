@@ -22,6 +22,8 @@ inline constexpr std::size_t kKeyBytesMax = 128;
 inline constexpr std::size_t kSpecBytesMax = 4u << 20;
 inline constexpr std::uint32_t kRetriesMax = 1000;
 inline constexpr std::uint32_t kNodesPerPoolMax = 100'000;
+inline constexpr Duration kJoinDeadlineMin = std::chrono::seconds(1);
+inline constexpr Duration kPoolTimeMax = std::chrono::hours(24 * 366);
 
 // A node loss this often at one task sets it aside: it may be what kills the nodes.
 inline constexpr std::uint16_t kLossesMax = 3;
@@ -46,6 +48,11 @@ struct Resources {
   }
   friend bool operator==(const Resources&, const Resources&) = default;
 };
+
+// How many members fit into `free`.
+std::uint64_t fit_count(const Resources& free, const Resources& need);
+// Takes what `count` members need. Precondition: so many fit.
+void take(Resources& free, const Resources& need, std::uint64_t count);
 
 enum class OnNodeLoss : std::uint8_t { kRequeue, kFail, kWait };
 
@@ -83,12 +90,35 @@ struct JobSpec {
   friend bool operator==(const JobSpec&, const JobSpec&) = default;
 };
 
+// How many nodes a pool may have. Equal bounds: a pool of fixed size.
+struct PoolSize {
+  std::uint32_t min = 0;
+  std::uint32_t max = 0;
+
+  constexpr PoolSize() = default;
+  // A number of nodes is a fixed size. NOLINTNEXTLINE(google-explicit-constructor)
+  constexpr PoolSize(std::uint32_t nodes) : min(nodes), max(nodes) {}
+  constexpr PoolSize(std::uint32_t least, std::uint32_t most) : min(least), max(most) {}
+
+  bool fixed() const { return min == max; }
+  friend bool operator==(const PoolSize&, const PoolSize&) = default;
+};
+
+// The provider of pools whose nodes are started by hand: nothing is ever bought there.
+inline constexpr const char* kStaticProvider = "static";
+
 struct PoolSpec {
   std::string name;
   std::string provider;
-  std::uint32_t nodes = 0;
+  PoolSize nodes;
   std::optional<Resources> shape;  // what every node has, where declared
   std::vector<std::string> labels;
+  // A node beyond `nodes.min` that has had nothing to do for so long is closed and deleted.
+  Duration idle_timeout{300'000'000};
+  // From the wish for a node to its joining; longer, and it is deleted and replaced.
+  Duration join_deadline{120'000'000};
+  // The only job that may use the pool, which is deleted when the job has ended; none: everybody's.
+  JobId for_job = {};
 
   friend bool operator==(const PoolSpec&, const PoolSpec&) = default;
 };
@@ -96,5 +126,7 @@ struct PoolSpec {
 // Refuses what can never be right, whatever the state: nothing for a good spec.
 std::optional<Refusal> check(const JobSpec& spec);
 std::optional<Refusal> check(const PoolSpec& spec);
+// Of check(PoolSpec): idle timeout and join deadline.
+std::optional<Refusal> check_times(const PoolSpec& spec);
 
 }  // namespace leat::core

@@ -61,9 +61,36 @@ void mix_job(Digest& digest, const Job& job) {
   }
 }
 
+void mix_pool(Digest& digest, const Pool& pool) {
+  digest.mix(pool.spec.name);
+  digest.mix(std::uint64_t{pool.spec.nodes.min});
+  digest.mix(std::uint64_t{pool.spec.nodes.max});
+  digest.mix(static_cast<std::uint64_t>(pool.spec.idle_timeout.count()));
+  digest.mix(static_cast<std::uint64_t>(pool.spec.join_deadline.count()));
+  digest.mix(pool.spec.for_job.value);
+  digest.mix(static_cast<std::uint64_t>(pool.state));
+  digest.mix(std::uint64_t{pool.failures});
+  digest.mix(pool.failed_at);
+  digest.mix(pool.trouble);
+  digest.mix(pool.probe_at);
+  digest.mix(static_cast<std::uint64_t>(pool.probe_pause.count()));
+  digest.mix(pool.recall_at);
+  if (pool.seen) digest.mix(*pool.seen);
+}
+
 void mix_node(Digest& digest, const Node& node) {
   digest.mix(node.ref);
   digest.mix(static_cast<std::uint64_t>(node.state));
+  digest.mix(static_cast<std::uint64_t>(node.duty));
+  digest.mix(node.reason);
+  digest.mix(node.recall_at);
+  digest.mix(node.requested);
+  digest.mix(node.joined);
+  digest.mix(node.idle_since);
+  digest.mix(node.counted);
+  digest.mix(node.used_millicore_us);
+  digest.mix(node.busy_us);
+  digest.mix(node.held);
   digest.mix(node.since);
   digest.mix(node.session);
   digest.mix(node.free);
@@ -98,6 +125,14 @@ void derive(Stage& stage) {
     stage.counts[static_cast<std::size_t>(cell.state)] += where.size();
     if (cell.state == TaskState::kWaiting) stage.waiting.insert(where);
     if (stage.reduced_by && is_done(cell.state)) stage.done.insert(where);
+  });
+}
+
+void count_held(const Stage& stage, std::map<NodeId, Node>& nodes) {
+  stage.cells.for_each([&nodes](Interval where, const TaskCell& cell) {
+    if (cell.state != TaskState::kHeld) return;
+    const auto at = nodes.find(cell.node.id);
+    if (at != nodes.end() && at->second.ref == cell.node) at->second.held += where.size();
   });
 }
 
@@ -163,6 +198,11 @@ const Node* State::node_by_token(const Hash& hash) const {
   return at == tokens_.end() ? nullptr : node(at->second);
 }
 
+const Pool* State::own_pool(JobId job) const {
+  const auto at = own_pools_.find(job);
+  return at == own_pools_.end() ? nullptr : pool(at->second);
+}
+
 const Stage* State::stage(StageRef ref) const {
   const Job* found = job(ref.job);
   if (found == nullptr || ref.stage >= found->stages.size()) return nullptr;
@@ -183,8 +223,7 @@ std::uint64_t State::digest() const {
   digest.mix(meta_.mapped);
   for (const auto& [id, pool] : pools_) {
     digest.mix(std::uint64_t{id.value});
-    digest.mix(pool.spec.name);
-    digest.mix(std::uint64_t{pool.spec.nodes});
+    mix_pool(digest, pool);
   }
   for (const auto& [id, node] : nodes_) mix_node(digest, node);
   for (const auto& [id, job] : jobs_) mix_job(digest, job);
@@ -209,9 +248,11 @@ void State::restore(Pool pool) {
 void State::finish_restore() {
   for (auto& [id, node] : nodes_) {
     tokens_[node.token_hash] = id;
-    if (node.state == NodeState::kUp)
-      capacity_.insert(node.pool, id, node.free, node.report.capacity);
+    if (node.serves()) capacity_.insert(node.pool, id, node.free, node.report.capacity);
+    node.held = 0;
   }
+  for (const auto& [id, pool] : pools_)
+    if (pool.spec.for_job) own_pools_[pool.spec.for_job] = id;
   for (auto& [id, job] : jobs_) {
     keys_[job.key] = id;
     if (!job.active()) {
@@ -221,6 +262,7 @@ void State::finish_restore() {
     tie_stages(job);
     for (std::size_t n = 0; n < job.stages.size(); ++n) {
       derive(job.stages[n]);
+      count_held(job.stages[n], nodes_);
       refresh_ready(job, static_cast<StageId>(n));
     }
     note_end(job);
@@ -231,6 +273,7 @@ void State::finish_restore() {
 }
 
 void State::check_invariants() const {
+  std::map<NodeRef, std::uint64_t> held;
   for (const auto& [id, node] : nodes_) {
     Resources used{0, 0, 0};
     for (const auto& [ref, allotment] : node.allotments) {
@@ -262,6 +305,7 @@ void State::check_invariants() const {
         LEAT_CHECK(stage.done.contains(where) == (stage.reduced_by && is_done(cell.state)));
         if (cell.state == TaskState::kPlaced || cell.state == TaskState::kEnding)
           placed += where.size();
+        if (cell.state == TaskState::kHeld) held[cell.node] += where.size();
       });
       LEAT_CHECK(counts == stage.counts);
       std::uint64_t on_nodes = 0;
@@ -271,6 +315,11 @@ void State::check_invariants() const {
       }
       LEAT_CHECK(placed == on_nodes);
     }
+  }
+  for (const auto& [id, node] : nodes_) {
+    LEAT_CHECK(node.held == held[node.ref]);
+    if (node.joined != kNever) LEAT_CHECK((node.idle_since == kNever) == !node.allotments.empty());
+    LEAT_CHECK(pools_.contains(node.pool));
   }
 }
 

@@ -104,12 +104,31 @@ struct Node {
   PoolId pool;
   NodeState state = NodeState::kRequested;
   Time since;  // when it came into this state
+  NodeDuty duty = NodeDuty::kServing;
+  std::string reason;       // of its duty, or why it is being deleted
+  Time recall_at = kNever;  // when what still runs there is ended, to run elsewhere
   Hash token_hash{};
   Time token_expires;
   std::uint64_t session = 0;
   NodeReport report;
   Resources free;
   std::map<StageRef, Allotment> allotments;
+
+  // For accounting, and for the idle timeout.
+  Time requested;
+  Time joined = kNever;                 // for the first time
+  Time idle_since = kNever;             // since when nothing is placed there; kNever: something is
+  Time counted;                         // up to when the following are
+  std::uint64_t used_millicore_us = 0;  // by claims
+  std::uint64_t busy_us = 0;            // with at least one claim
+
+  // Derived: tasks whose output is here and may yet be read.
+  std::uint64_t held = 0;
+
+  // Up, and takes work.
+  bool serves() const { return state == NodeState::kUp && duty == NodeDuty::kServing; }
+  // Requested or enrolled.
+  bool coming() const { return state == NodeState::kRequested || state == NodeState::kEnrolled; }
 };
 
 struct Pool {
@@ -117,6 +136,14 @@ struct Pool {
   PoolState state = PoolState::kOpen;
   PoolSpec spec;
   std::string key;
+  // In a row: nodes that did not join, or did not stay.
+  std::uint32_t failures = 0;
+  Time failed_at = kNever;  // the newest
+  std::string trouble;      // what was wrong with it; why the pool is paused or deleted
+  Time probe_at = kNever;   // paused: when the next node is tried; kNever: when a person says so
+  Duration probe_pause{0};
+  Time recall_at = kNever;        // deleting: when what still runs there is ended
+  std::optional<Resources> seen;  // what the newest node that joined has
 };
 
 // The numbers that are in nobody's row.
@@ -161,6 +188,8 @@ class State {
   const Pool* pool_named(const std::string& name) const;
   const Job* job_by_key(const std::string& key) const;
   const Node* node_by_token(const Hash& hash) const;
+  // The pool that was made for this job alone.
+  const Pool* own_pool(JobId job) const;
   const Stage* stage(StageRef ref) const;
   JobId newest_job() const { return JobId{meta_.next_job - 1}; }
   // Ended jobs whose summary is kept.
@@ -202,10 +231,31 @@ class State {
   void on(const CancelRequested& f, Time at);
   void on(const JobEnded& f, Time at);
   void on(const JobForgotten& f, Time at);
+  void on(const PoolRemoved& f, Time at);
+  void on(const NodesRequested& f, Time at);
+  void on(const DutyChanged& f, Time at);
+  void on(const RunsRecalled& f, Time at);
+  void on(const NodesDeleting& f, Time at);
+  void on(const PoolPaused& f, Time at);
+  void on(const PoolReopened& f, Time at);
+  void on(const PoolDeleting& f, Time at);
 
   Job& job_of(JobId id);
   Node& node_of(NodeRef ref);
   Stage& stage_of(StageRef ref);
+  Pool& pool_of(PoolId id);
+
+  void add_node(NodeRef ref, PoolId pool, const Hash& token, Time expires, Time at);
+  void step_pool(Pool& pool, PoolStep step);
+  // A node of the pool did not join, or did not stay.
+  void note_failure(const Node& node, const std::string& trouble, Time at);
+  // Adds what the node did since it was counted last. Before its allotments or claims change.
+  void count_use(Node& node, Time at);
+  // Held outputs at these positions are not needed any more, or are lost.
+  void release_held(const Stage& stage, Interval where);
+  // Changes what decides whether, and where, the node is in the capacity index.
+  template <typename Change>
+  void reindex(Node& node, Change change);
 
   void step_node(Node& node, NodeStep step, Time at);
   void step_job(Job& job, JobStep step);
@@ -221,7 +271,7 @@ class State {
   void block_incomplete(Job& job, StageId id, Interval where);
   void note_end(Job& job);
   // Takes runs off a node and gives back the claims that are over.
-  void leave_node(const RunSet& runs, NodeRef ref, const IntervalSet& left);
+  void leave_node(const RunSet& runs, NodeRef ref, const IntervalSet& left, Time at);
   void note_runs(Stage& stage, const RunColumns& columns, std::size_t count);
   void set_free(Node& node, Resources free);
 
@@ -233,6 +283,7 @@ class State {
   // Derived.
   std::map<std::string, JobId> keys_;
   std::map<Hash, NodeId> tokens_;
+  std::map<JobId, PoolId> own_pools_;
   std::map<JobId, Time> ended_;
   std::set<JobId> finished_;
   std::map<StageRef, std::set<NodeId>> hungry_;

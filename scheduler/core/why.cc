@@ -45,8 +45,12 @@ std::optional<Cause> no_node_up(const Asked& asked) {
   if (asked.waiting == 0 || views.empty()) return std::nullopt;
   const std::uint64_t coming = sum(views, [](const PoolView& view) { return view.coming; });
   const std::uint64_t lost = sum(views, [](const PoolView& view) { return view.lost; });
-  return Cause{"nodes", "no node is up (" + number(coming) + " coming, " + number(lost) + " lost)",
-               "wait, or look at: leat node list", asked.waiting};
+  const std::uint64_t closed = sum(views, [](const PoolView& view) { return view.closed; });
+  return Cause{
+      "nodes",
+      (closed > 0 ? "no node takes work (" + number(closed) + " closed, " : "no node is up (") +
+          number(coming) + " coming, " + number(lost) + " lost)" + growth_text(asked, views),
+      "wait, or look at: leat node list", asked.waiting};
 }
 
 std::optional<Cause> too_large(const Asked& asked) {
@@ -56,7 +60,8 @@ std::optional<Cause> too_large(const Asked& asked) {
   const std::uint64_t up = passing(views, Filter::kUp);
   return Cause{"resources",
                "none of the " + nodes_text(up) + " that are up has " + number(need.millicores) +
-                   " millicores and " + number(need.memory_bytes >> 20) + " MiB in all",
+                   " millicores and " + number(need.memory_bytes >> 20) + " MiB in all" +
+                   growth_text(asked, views),
                "ask for less, or add larger nodes", asked.waiting};
 }
 
@@ -65,8 +70,9 @@ std::optional<Cause> all_busy(const Asked& asked) {
   if (asked.waiting == 0 || views.empty()) return std::nullopt;
   const std::uint64_t able = passing(views, Filter::kLargeEnough);
   return Cause{"busy",
-               able == 1 ? "the only node that could run it is busy"
-                         : "all " + number(able) + " nodes that could run it are busy",
+               (able == 1 ? "the only node that could run it is busy"
+                          : "all " + number(able) + " nodes that could run it are busy") +
+                   growth_text(asked, views),
                "wait, or add nodes", asked.waiting};
 }
 

@@ -16,6 +16,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "scheduler/core/decide_parts.h"
@@ -47,6 +48,7 @@ struct PoolView {
   std::uint64_t nodes = 0;
   std::uint64_t lost = 0;
   std::uint64_t coming = 0;
+  std::uint64_t closed = 0;                           // up, and closed to new work
   std::array<std::uint64_t, kFilterCount> passing{};  // nodes that pass this filter and all before
   bool contested = false;
 
@@ -74,5 +76,9 @@ struct Asked {
 
 // Fills pools, of and ahead, if there are waiting tasks.
 void survey(Asked& asked);
+
+// What these pools do about it, to follow a message: whether they grow, and if not, why not; empty
+// if there is nothing to say.
+std::string growth_text(const Asked& asked, const std::vector<const PoolView*>& views);
 
 }  // namespace leat::core

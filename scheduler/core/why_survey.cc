@@ -8,7 +8,7 @@ namespace leat::core {
 namespace {
 
 bool is_up(const Node& node, const Job&, const StageSpec&) {
-  return node.state == NodeState::kUp;
+  return node.serves();
 }
 
 bool is_large_enough(const Node& node, const Job&, const StageSpec& stage) {
@@ -45,7 +45,7 @@ bool could_use(const State& state, PoolId pool, const Job& job, const StageSpec&
 bool contest(Asked& asked, const Job& job, StageRef ref, std::uint64_t& looks) {
   bool any = false;
   const Stage& stage = job.stages[ref.stage];
-  for (const Pool* pool : pools_of(asked.state, *job.spec)) {
+  for (const Pool* pool : pools_of(asked.state, job)) {
     const auto view = std::find_if(asked.pools.begin(), asked.pools.end(),
                                    [pool](const PoolView& v) { return v.pool == pool; });
     if (view == asked.pools.end()) continue;
@@ -59,7 +59,7 @@ bool contest(Asked& asked, const Job& job, StageRef ref, std::uint64_t& looks) {
 }
 
 void survey_nodes(Asked& asked) {
-  for (const Pool* pool : pools_of(asked.state, *asked.job.spec)) {
+  for (const Pool* pool : pools_of(asked.state, asked.job)) {
     const bool known = std::any_of(asked.pools.begin(), asked.pools.end(),
                                    [pool](const PoolView& v) { return v.pool == pool; });
     if (!known) asked.pools.emplace_back().pool = pool;
@@ -69,8 +69,8 @@ void survey_nodes(Asked& asked) {
       if (view.pool->id != node.pool) continue;
       ++view.nodes;
       view.lost += node.state == NodeState::kLost ? 1 : 0;
-      view.coming +=
-          node.state == NodeState::kRequested || node.state == NodeState::kEnrolled ? 1 : 0;
+      view.coming += node.coming() ? 1 : 0;
+      view.closed += node.state == NodeState::kUp && !node.serves() ? 1 : 0;
       const std::size_t passed = filters_passed(node, asked.job, *asked.stage.spec);
       for (std::size_t n = 0; n < passed; ++n) ++view.passing[n];
     }

@@ -128,6 +128,13 @@ void AgentLink::close() {
   if (auto hang_up = std::exchange(hang_up_, nullptr)) hang_up();
 }
 
+kj::Promise<void> AgentLink::stop() {
+  if (agent_ == nullptr) return kj::READY_NOW;
+  auto request = agent_->stopRequest();
+  request.setHeadEpoch(services_.engine.state().meta().epoch.value);
+  return request.send().ignoreResult().catch_([](kj::Exception&&) {});
+}
+
 void AgentLink::lose(const char* why) {
   services_.log(text_of(node_) + " is lost: " + why);
   tasks_.add(services_.engine.post(core::LoseNode{node_}).ignoreResult());
@@ -287,7 +294,38 @@ bool AgentLinks::open(NodeRef node, std::uint64_t session, schema::Agent::Client
   return link(node).open(session, kj::mv(agent), live, std::move(hang_up));
 }
 
+kj::Promise<void> AgentLinks::part(NodeRef node) {
+  if (const auto known = parting_.find(node); known != parting_.end())
+    return known->second.over.addBranch();
+  const auto at = links_.find(node);
+  if (at == links_.end() || !at->second->connected()) return kj::READY_NOW;
+  std::unique_ptr<AgentLink> link = std::move(at->second);
+  links_.erase(at);
+  auto hung_up = kj::newPromiseAndFulfiller<void>();
+  auto over = link->stop()
+                  .then([waiting = kj::mv(hung_up.promise)]() mutable { return kj::mv(waiting); })
+                  .exclusiveJoin(services_.timer.afterDelay(kPartingDeadline))
+                  .fork();
+  // The link goes in a turn of its own, never from within a promise of its own.
+  tasks_.add(over.addBranch().then([this, node] {
+    tasks_.add(kj::evalLater([this, node] {
+      const auto parted = parting_.find(node);
+      parted->second.link->close();
+      parting_.erase(parted);
+    }));
+  }));
+  kj::Promise<void> answer = over.addBranch();
+  parting_.insert({node, Parting{std::move(link), kj::mv(hung_up.fulfiller), kj::mv(over)}});
+  return answer;
+}
+
+void AgentLinks::taskFailed(kj::Exception&& exception) {
+  services_.log(std::string("agents: ") + exception.getDescription().cStr());
+}
+
 void AgentLinks::disconnected(NodeRef node, std::uint64_t session) {
+  if (const auto parting = parting_.find(node); parting != parting_.end())
+    parting->second.hung_up->fulfill();
   const auto at = links_.find(node);
   if (at != links_.end()) at->second->disconnected(session);
 }

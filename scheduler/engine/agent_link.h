@@ -35,6 +35,8 @@ inline constexpr unsigned kCallsUnanswered = 8;
 inline constexpr std::size_t kReleasesAtJoin = 4'096;
 inline constexpr std::size_t kReleasesPerCall = 4'096;
 inline constexpr std::size_t kEndsPerCall = 1'024;
+// For an agent that is told to stop, to end its runs and hang up; then we do.
+inline constexpr kj::Duration kPartingDeadline = 30 * kj::SECONDS;
 
 // What every link uses. All is borrowed.
 struct LinkServices {
@@ -69,6 +71,9 @@ class AgentLink final : private kj::TaskSet::ErrorHandler {
 
   // Hangs up, if there is a session. Not done by the destructor: the other end may be gone first.
   void close();
+
+  // Tells the agent to end every run and to leave. Resolves when it has heard; never rejects.
+  kj::Promise<void> stop();
 
   bool connected() const { return agent_ != nullptr; }
   std::size_t queue_length() const { return queue_.size(); }
@@ -107,9 +112,9 @@ class AgentLink final : private kj::TaskSet::ErrorHandler {
 // The links of all nodes.
 //
 // Thread: engine loop.
-class AgentLinks {
+class AgentLinks final : private kj::TaskSet::ErrorHandler {
  public:
-  explicit AgentLinks(LinkServices services) : services_(std::move(services)) {}
+  explicit AgentLinks(LinkServices services) : services_(std::move(services)), tasks_(*this) {}
 
   // What of effects concerns agents; the rest is left alone.
   void carry_out(const core::Effect& effect);
@@ -120,14 +125,28 @@ class AgentLinks {
             const std::vector<core::RunSet>& live, std::function<void()> hang_up);
   void disconnected(NodeRef node, std::uint64_t session);
 
+  // Tells the agent of a node that is being deleted to stop. Resolves when its session is over, at
+  // once if it has none; after kPartingDeadline we hang up. No order reaches it any more.
+  kj::Promise<void> part(NodeRef node);
+
   // Nothing if there is none.
   const AgentLink* find(NodeRef node) const;
 
  private:
+  // A link that only waits for the other end to hang up.
+  struct Parting {
+    std::unique_ptr<AgentLink> link;
+    kj::Own<kj::PromiseFulfiller<void>> hung_up;
+    kj::ForkedPromise<void> over;
+  };
+
   AgentLink& link(NodeRef node);
+  void taskFailed(kj::Exception&& exception) override;
 
   LinkServices services_;
   std::map<NodeRef, std::unique_ptr<AgentLink>> links_;
+  std::map<NodeRef, Parting> parting_;
+  kj::TaskSet tasks_;  // last: cancelled before anything it uses goes away
 };
 
 }  // namespace leat::engine

@@ -17,6 +17,7 @@ bool is_our_own(const core::Command& command) {
   return std::holds_alternative<core::StartHead>(command) ||
          std::holds_alternative<core::LoseNode>(command) ||
          std::holds_alternative<core::ProveGone>(command) ||
+         std::holds_alternative<core::FailNode>(command) ||
          std::holds_alternative<core::Tick>(command);
 }
 
@@ -110,7 +111,7 @@ void Engine::place(Turn& turn) {
 void Engine::apply_new(Turn& turn) {
   for (; turn.applied < turn.facts.size(); ++turn.applied) {
     const core::Fact& fact = turn.facts[turn.applied];
-    recorder_.before(fact, *state_);
+    recorder_.before(fact, *state_, last_);
     state_->apply(fact, last_);
     recorder_.after(fact, *state_, last_);
   }
@@ -128,6 +129,7 @@ void Engine::commit(Turn turn) {
     ++durable_;
     committing_ = false;
     committed(std::exchange(under_way_, {}));
+    if (heard_) heard_(durable_);
   }));
 }
 

@@ -78,6 +78,9 @@ class Engine final : private kj::TaskSet::ErrorHandler {
   // is. Never waits for more than one turn. Rejects with OVERLOADED when kQueriesMax wait.
   kj::Promise<void> query(kj::Function<void(const core::State&)> read);
 
+  // `heard` is called with sequence() whenever a turn is on disk and its effects are carried out.
+  void on_commit(std::function<void(std::uint64_t sequence)> heard) { heard_ = std::move(heard); }
+
   // Rejects when the store has failed; until then, pending. One caller.
   kj::Promise<void> on_broken();
 
@@ -129,6 +132,7 @@ class Engine final : private kj::TaskSet::ErrorHandler {
   std::deque<Waiting> inbox_ LEAT_GUARDED_BY(loop_);
   std::vector<Query> queries_ LEAT_GUARDED_BY(loop_);
   std::function<void()> wake_;
+  std::function<void(std::uint64_t)> heard_;
   bool more_to_place_ = false;  // the last turn's bound was met
   bool committing_ = false;
   Turn under_way_;  // while committing_

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include "scheduler/core/demand.h"
+
 namespace leat::engine {
 namespace {
 
@@ -21,10 +23,6 @@ core::Hash hash_of(const transport::Secret& secret) {
   return out;
 }
 
-bool waits_for_join(const core::Node& node) {
-  return node.state == core::NodeState::kRequested || node.state == core::NodeState::kEnrolled;
-}
-
 }  // namespace
 
 PoolDriver::PoolDriver(PoolServices services, PoolSite site)
@@ -36,28 +34,32 @@ bool PoolDriver::ours(const core::Node& node) const {
 }
 
 void PoolDriver::start() {
-  tasks_.add(reconcile().then([this] {
-    reconciled_ = true;
-    adjust();
-    return follow_changes();
-  }));
+  tasks_.add(list_forever());
+  tasks_.add(look_forever());
+  tasks_.add(follow_changes());
 }
 
-kj::Promise<void> PoolDriver::reconcile() {
-  return services_.provider.list().then(
-      [this](const Result<std::vector<pools::Instance>>& listing) -> kj::Promise<void> {
-        if (listing.ok()) {
-          compare(listing.value());
-          return kj::READY_NOW;
-        }
-        // Nobody knows: every node stays what it is.
-        services_.log("pool " + site_.provider + ": " + listing.refusal().message);
-        return services_.timer.afterDelay(kAskAgain).then([this] { return reconcile(); });
-      },
-      [this](kj::Exception&& exception) -> kj::Promise<void> {
-        services_.log("pool " + site_.provider + ": " + exception.getDescription().cStr());
-        return services_.timer.afterDelay(kAskAgain).then([this] { return reconcile(); });
-      });
+// ---- what there is ------------------------------------------------------------------------
+
+kj::Promise<void> PoolDriver::list_forever() {
+  fresh_.clear();
+  return services_.timer.timeoutAfter(kCallDeadline, services_.provider.list())
+      .then(
+          [this](const Result<std::vector<pools::Instance>>& listing) {
+            if (listing.ok()) {
+              compare(listing.value());
+              return misses_.empty() ? kListInterval : kAskAgain;
+            }
+            // Nobody knows: every node stays what it is.
+            services_.log("pool " + site_.provider + ": " + listing.refusal().message);
+            return kAskAgain;
+          },
+          [this](kj::Exception&& exception) {
+            services_.log("pool " + site_.provider + ": " + exception.getDescription().cStr());
+            return kAskAgain;
+          })
+      .then([this](kj::Duration pause) { return services_.timer.afterDelay(pause); })
+      .then([this] { return list_forever(); });
 }
 
 void PoolDriver::compare(const std::vector<pools::Instance>& instances) {
@@ -67,28 +69,50 @@ void PoolDriver::compare(const std::vector<pools::Instance>& instances) {
   for (const auto& [id, node] : state.nodes()) {
     if (!ours(node)) continue;
     const auto at = there.find(node.ref);
-    if (at == there.end()) {
-      gone(node.ref, waits_for_join(node) ? "it was never made: the head was restarted before"
-                                          : "its provider does not have it any more");
-    } else if (at->second == pools::InstanceState::kGone) {
-      gone(node.ref, "agent and warden processes ended while the head was away");
-    } else if (waits_for_join(node)) {
-      expect_join(node.ref);
+    if (node.state == core::NodeState::kDeleting) {
+      want_destroyed(node.ref);
+    } else if (at == there.end()) {
+      miss(node);
+    } else {
+      misses_.erase(node.ref);
+      if (at->second == pools::InstanceState::kGone)
+        gone(node.ref, "agent and warden processes ended while nobody was looking");
     }
   }
+  std::erase_if(misses_,
+                [&state](const auto& entry) { return state.node(entry.first) == nullptr; });
+  // Made by a call of which nobody knew any more: no fact wants it.
   for (const pools::Instance& instance : instances)
-    if (state.node(instance.node) == nullptr)
-      tasks_.add(services_.provider.destroy(instance.node).ignoreResult());
+    if (state.node(instance.node) == nullptr) want_destroyed(instance.node);
+  adjust();
+}
+
+void PoolDriver::miss(const core::Node& node) {
+  // Nobody lists what people start by hand: that it is not connected proves nothing.
+  if (site_.provider == core::kStaticProvider) return;
+  // Its making is under way, or was when the listing began; or it speaks for itself.
+  if (orders_.contains(node.ref) || fresh_.contains(node.ref)) return;
+  if (node.state == core::NodeState::kUp) return;
+  if (node.coming() && !ours_to_make_.contains(node.ref)) {
+    // destroy() comes before it is proved gone: the old head's call may still be on its way.
+    tasks_.add(services_.engine
+                   .post(core::FailNode{node.ref, "the head was restarted before it was made",
+                                        core::DeleteCause::kUnwanted})
+                   .ignoreResult());
+    return;
+  }
+  if (++misses_[node.ref] < kMissesForGone) return;
+  gone(node.ref, "its provider does not have it any more");
 }
 
 kj::Promise<void> PoolDriver::follow_changes() {
   return services_.provider.changes()
       .then(
           [this](std::vector<pools::InstanceChange> changes) -> kj::Promise<void> {
-            for (pools::InstanceChange& change : changes) {
+            for (const pools::InstanceChange& change : changes) {
               services_.log(text_of(change.instance.node) + ": " + change.proof);
               if (change.instance.state == pools::InstanceState::kGone)
-                gone(change.instance.node, std::move(change.proof));
+                gone(change.instance.node, change.proof);
             }
             return kj::READY_NOW;
           },
@@ -99,145 +123,200 @@ kj::Promise<void> PoolDriver::follow_changes() {
       .then([this] { return follow_changes(); });
 }
 
+void PoolDriver::gone(NodeRef ref, const std::string& proof) {
+  misses_.erase(ref);
+  if (services_.engine.state().node(ref) == nullptr) return;
+  // The effect of the fact, DeleteNode, goes on from here.
+  tasks_.add(services_.engine.post(core::ProveGone{ref, proof}).then([this](auto&&) { adjust(); }));
+}
+
+// ---- what there should be -----------------------------------------------------------------
+
+kj::Promise<void> PoolDriver::look_forever() {
+  return services_.timer.afterDelay(kLookInterval).then([this] {
+    adjust();
+    return look_forever();
+  });
+}
+
 void PoolDriver::adjust() {
-  if (!reconciled_ || stopping_) return;
-  for (const auto& [id, pool] : services_.engine.state().pools())
-    if (pool.state == core::PoolState::kOpen && pool.spec.provider == site_.provider) fill(pool);
-}
-
-void PoolDriver::fill(const core::Pool& pool) {
-  const auto& nodes = services_.engine.state().nodes();
-  const auto have = static_cast<std::uint64_t>(
-      std::count_if(nodes.begin(), nodes.end(),
-                    [&pool](const auto& entry) { return entry.second.pool == pool.id; }));
-  Filling& filling = filling_[pool.id];
-  if (have + filling.requests >= pool.spec.nodes) return;
-  if (services_.timer.now() < filling.not_before) {
-    if (std::exchange(filling.timer_set, true)) return;
-    tasks_.add(services_.timer.atTime(filling.not_before).then([this, id = pool.id] {
-      filling_[id].timer_set = false;
-      adjust();
-    }));
-    return;
+  if (stopping_ || services_.engine.state().pools().empty()) return;
+  const core::State& state = services_.engine.state();
+  for (const auto& [id, plan] : core::plan_pools(state, services_.clock())) {
+    const bool idle = plan.grow > 0 && !requesting_.contains(id);
+    if (idle && state.pool(id)->spec.provider == site_.provider) request(id, plan.grow);
   }
-  std::uint64_t missing = pool.spec.nodes - have - filling.requests;
-  for (; missing > 0 && filling.requests < kRequestsAtOnce; --missing) request(pool.id);
 }
 
-void PoolDriver::request(PoolId pool) {
-  const transport::Secret secret = services_.new_secret();
-  const core::Hash hash = hash_of(secret);
-  secrets_[hash] = secret;
-  ++filling_[pool].requests;
-  const Time expires = services_.clock() + Duration(kTokenLife);
-  tasks_.add(services_.engine.post(core::RequestNode{pool, hash, expires})
-                 .then([this, pool, hash](const Result<core::Answer>& answer) {
-                   --filling_[pool].requests;
-                   if (answer.ok()) {
-                     adjust();
-                     return;
-                   }
-                   secrets_.erase(hash);
-                   services_.log("pool: no node requested: " + answer.refusal().message);
-                   note_failure(pool);
-                   adjust();
+void PoolDriver::request(PoolId pool, std::uint32_t count) {
+  core::RequestNodes wish;
+  wish.pool = pool;
+  for (std::uint32_t n = 0; n < count; ++n) {
+    const transport::Secret secret = services_.new_secret();
+    wish.tokens.push_back(hash_of(secret));
+    secrets_[wish.tokens.back()] = secret;
+  }
+  requesting_.insert(pool);
+  const std::vector<core::Hash> tokens = wish.tokens;
+  tasks_.add(services_.engine.post(std::move(wish))
+                 .then([this, pool, tokens](const Result<core::Answer>& answer) {
+                   requesting_.erase(pool);
+                   // Those that were taken have become orders by now.
+                   for (const core::Hash& token : tokens) secrets_.erase(token);
+                   if (!answer.ok())
+                     services_.log("pool: no node requested: " + answer.refusal().message);
                  }));
 }
 
 void PoolDriver::carry_out(const core::Effect& effect) {
   if (const auto* create_node = std::get_if<core::CreateNode>(&effect)) {
-    create(*create_node);
+    order(*create_node);
   } else if (const auto* delete_node = std::get_if<core::DeleteNode>(&effect)) {
-    proving_.erase(delete_node->node);
-    // Repeated by compare() at the next start, should it fail now.
-    tasks_.add(services_.provider.destroy(delete_node->node).then([this](const Result<Done>&) {
-      adjust();
-    }));
+    const core::Node* node = services_.engine.state().node(delete_node->node);
+    if (node != nullptr && !ours(*node)) return;
+    orders_.erase(delete_node->node);
+    ours_to_make_.erase(delete_node->node);
+    creates_.pauses.erase(delete_node->node);
+    misses_.erase(delete_node->node);
+    // Proved gone because destroy() said so: there is nothing left to do.
+    if (services_.engine.state().node(delete_node->node) == nullptr &&
+        ended_.erase(delete_node->node) > 0)
+      return;
+    want_destroyed(delete_node->node);
   }
 }
 
-void PoolDriver::create(const core::CreateNode& effect) {
+void PoolDriver::order(const core::CreateNode& effect) {
   const core::Node* node = services_.engine.state().node(effect.node);
   const core::Pool* pool = services_.engine.state().pool(effect.pool);
   if (node == nullptr || pool == nullptr || pool->spec.provider != site_.provider) return;
   const auto secret = secrets_.find(node->token_hash);
-  if (secret == secrets_.end()) return;  // of an earlier life of the head: see compare()
-  transport::JoinToken token{
+  if (secret == secrets_.end()) return;  // requested by somebody else, who has the token
+  const Duration life = node->token_expires - services_.clock();
+  const transport::JoinToken token{
       .secret = secret->second,
       .authority_der = site_.authority_der,
       .cluster_id = site_.cluster_id,
       .node = effect.node,
       .enrol_address = site_.enrol_address,
-      .expires_wall_s = services_.wall_clock() +
-                        std::chrono::duration_cast<std::chrono::seconds>(kTokenLife).count()};
+      .expires_wall_s =
+          services_.wall_clock() + std::chrono::duration_cast<std::chrono::seconds>(life).count(),
+      .agent_address = {},
+      .pool = {}};
   secrets_.erase(secret);
-  pools::NodeOrder order;
-  order.node = effect.node;
-  order.pool = pool->spec.name;
+  pools::NodeOrder made;
+  made.node = effect.node;
+  made.pool = pool->spec.name;
   if (pool->spec.shape) {
-    order.millicores = pool->spec.shape->millicores;
-    order.memory_bytes = pool->spec.shape->memory_bytes;
+    made.millicores = pool->spec.shape->millicores;
+    made.memory_bytes = pool->spec.shape->memory_bytes;
   }
-  order.cluster_id = site_.cluster_id;
-  order.agent_address = site_.agent_address;
-  order.enrol_address = site_.enrol_address;
-  order.token = transport::encode_token(token);
-  order.mock = site_.mock;
-  tasks_.add(services_.provider.create(std::move(order))
-                 .then(
-                     [this, ref = effect.node](const Result<Done>& made) {
-                       if (made.ok()) {
-                         expect_join(ref);
-                       } else {
-                         remove(ref, "it could not be made: " + made.refusal().message);
-                       }
-                     },
-                     [this, ref = effect.node](kj::Exception&& exception) {
-                       remove(ref, std::string("it could not be made: ") +
-                                       exception.getDescription().cStr());
-                     }));
+  made.cluster_id = site_.cluster_id;
+  made.agent_address = site_.agent_address;
+  made.enrol_address = site_.enrol_address;
+  made.labels = pool->spec.labels;
+  made.token = transport::encode_token(token);
+  made.mock = site_.mock;
+  orders_[effect.node] = std::move(made);
+  ours_to_make_.insert(effect.node);
+  creates_.pauses[effect.node] = kAskAgain;
+  creates_.waiting.push_back(effect.node);
+  create_next();
 }
 
-void PoolDriver::expect_join(NodeRef ref) {
-  tasks_.add(services_.timer.afterDelay(kJoinDeadline).then([this, ref] {
-    const core::Node* node = services_.engine.state().node(ref);
-    if (node != nullptr && waits_for_join(*node)) remove(ref, "it did not join within a minute");
+// ---- calls --------------------------------------------------------------------------------
+
+void PoolDriver::create_next() {
+  while (creates_.running < kCallsAtOnce && !creates_.waiting.empty()) {
+    const NodeRef ref = creates_.waiting.front();
+    creates_.waiting.pop_front();
+    const auto order = orders_.find(ref);
+    if (order == orders_.end()) continue;  // given up meanwhile
+    ++creates_.running;
+    tasks_.add(services_.timer.timeoutAfter(kCallDeadline, services_.provider.create(order->second))
+                   .then(
+                       [this, ref](const Result<Done>& made) {
+                         --creates_.running;
+                         created(ref, made);
+                         create_next();
+                       },
+                       [this, ref](kj::Exception&& exception) {
+                         --creates_.running;
+                         services_.log(text_of(ref) + ": whether it was made is not known: " +
+                                       exception.getDescription().cStr());
+                         if (orders_.contains(ref))
+                           try_again(creates_, ref, &PoolDriver::create_next);
+                         create_next();
+                       }));
+  }
+}
+
+void PoolDriver::created(NodeRef ref, const Result<Done>& made) {
+  fresh_.insert(ref);
+  if (orders_.erase(ref) == 0) {
+    // Given up while it was being made, so that destroy() may have come too early.
+    want_destroyed(ref);
+    return;
+  }
+  creates_.pauses.erase(ref);
+  if (made.ok()) return;
+  services_.log(text_of(ref) + " could not be made: " + made.refusal().message);
+  tasks_.add(services_.engine
+                 .post(core::FailNode{ref, "it could not be made: " + made.refusal().message,
+                                      core::DeleteCause::kNotMade})
+                 .ignoreResult());
+}
+
+void PoolDriver::try_again(Calls& calls, NodeRef ref, void (PoolDriver::*next)()) {
+  kj::Duration& pause = calls.pauses[ref];
+  const kj::Duration now = pause;
+  pause = std::min(pause * 2, kAskAgainLongest);
+  tasks_.add(services_.timer.afterDelay(now).then([this, &calls, ref, next] {
+    calls.waiting.push_back(ref);
+    (this->*next)();
   }));
 }
 
-void PoolDriver::remove(NodeRef node, const std::string& proof) {
-  services_.log(text_of(node) + " is removed: " + proof);
-  const auto again = [this, node, proof] {
-    return services_.timer.afterDelay(kAskAgain).then([this, node, proof] { remove(node, proof); });
-  };
-  tasks_.add(services_.provider.destroy(node).then(
-      [this, node, proof, again](const Result<Done>& ended) -> kj::Promise<void> {
-        if (!ended.ok()) return again();
-        gone(node, proof);
-        return kj::READY_NOW;
-      },
-      [again](kj::Exception&&) { return again(); }));
+void PoolDriver::want_destroyed(NodeRef ref) {
+  if (!destroys_.pauses.emplace(ref, kAskAgain).second) return;
+  destroys_.waiting.push_back(ref);
+  destroy_next();
 }
 
-void PoolDriver::gone(NodeRef ref, std::string proof) {
-  const core::Node* node = services_.engine.state().node(ref);
-  if (node == nullptr || !proving_.insert(ref).second) return;
-  if (waits_for_join(*node) || services_.clock() - node->since < kShortLife) {
-    note_failure(node->pool);
-  } else {
-    filling_[node->pool].failures = 0;
+void PoolDriver::destroy_next() {
+  while (destroys_.running < kCallsAtOnce && !destroys_.waiting.empty()) {
+    const NodeRef ref = destroys_.waiting.front();
+    destroys_.waiting.pop_front();
+    ++destroys_.running;
+    tasks_.add(services_.timer.timeoutAfter(kCallDeadline, services_.provider.destroy(ref))
+                   .then(
+                       [this, ref](const Result<Done>& ended) {
+                         --destroys_.running;
+                         destroyed(ref, ended);
+                         destroy_next();
+                       },
+                       [this, ref](kj::Exception&& exception) {
+                         --destroys_.running;
+                         services_.log(text_of(ref) + ": whether it was ended is not known: " +
+                                       exception.getDescription().cStr());
+                         try_again(destroys_, ref, &PoolDriver::destroy_next);
+                         destroy_next();
+                       }));
   }
-  // The effect of the fact, DeleteNode, goes on from here.
-  tasks_.add(services_.engine.post(core::ProveGone{ref, std::move(proof)}).ignoreResult());
 }
 
-void PoolDriver::note_failure(PoolId pool) {
-  Filling& filling = filling_[pool];
-  ++filling.failures;
-  if (filling.failures < 2) return;
-  kj::Duration pause = kPauseFirst;
-  for (std::uint32_t n = 2; n < filling.failures && pause < kPauseLongest; ++n) pause *= 2;
-  filling.not_before = services_.timer.now() + std::min(pause, kPauseLongest);
+void PoolDriver::destroyed(NodeRef ref, const Result<Done>& ended) {
+  if (!ended.ok()) {
+    services_.log(text_of(ref) + " could not be ended: " + ended.refusal().message);
+    try_again(destroys_, ref, &PoolDriver::destroy_next);
+    return;
+  }
+  destroys_.pauses.erase(ref);
+  const core::Node* node = services_.engine.state().node(ref);
+  if (node == nullptr) return;
+  services_.log(text_of(ref) + " is deleted: " + node->reason);
+  ended_.insert(ref);
+  gone(ref, "its provider has ended it: " + node->reason);
 }
 
 kj::Promise<void> PoolDriver::stop() {
@@ -248,6 +327,7 @@ kj::Promise<void> PoolDriver::stop() {
     ends.add(services_.provider.destroy(node.ref).then(
         [this, ref = node.ref](const Result<Done>& ended) -> kj::Promise<void> {
           if (!ended.ok()) return kj::READY_NOW;
+          ended_.insert(ref);
           return services_.engine
               .post(core::ProveGone{ref, "it was stopped together with the head"})
               .ignoreResult();

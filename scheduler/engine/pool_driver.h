@@ -1,11 +1,13 @@
 #pragma once
 
-// pool_driver.h - keeps the pools of one provider at the size that is wanted.
+// pool_driver.h - the hands of the pools of one provider: makes and ends the nodes that the core
+// wants, and tells the core what became of them.
 
 #include <kj/async.h>
 #include <kj/timer.h>
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <set>
@@ -43,28 +45,35 @@ struct PoolServices {
   Log log;
 };
 
-// Wishes first, deeds after: a node is requested (a fact), then made by the provider (an effect).
-// Secrets of join tokens are in memory only, so a requested node that the provider has not got
-// when the head starts again can never come: it is proved gone, and another takes its place.
+// Decides nothing: how many nodes there should be, and which are to go, are facts by the time it
+// acts. Wishes first, deeds after: a node is requested (a fact), then made by the provider (an
+// effect); given up (a fact), then ended. Every call may be repeated, and is, until its answer is
+// known; what the provider cannot tell changes nothing.
 //
-// What the provider cannot tell changes nothing. Thread: engine loop.
+// Secrets of join tokens are in memory only, so a requested node that the provider has not got when
+// the head starts again can never come: it is given up, and another takes its place.
+//
+// Thread: engine loop.
 class PoolDriver final : private kj::TaskSet::ErrorHandler {
  public:
-  static constexpr auto kTokenLife = std::chrono::minutes(15);
-  // A node that has not joined so long after it was made is removed.
-  static constexpr kj::Duration kJoinDeadline = 60 * kj::SECONDS;
-  // A node that lived shorter than this counts as a failure of the pool.
-  static constexpr Duration kShortLife = std::chrono::seconds(10);
-  // Pause after the second failure in a row; it doubles up to the longest.
-  static constexpr kj::Duration kPauseFirst = 1 * kj::SECONDS;
-  static constexpr kj::Duration kPauseLongest = 60 * kj::SECONDS;
-  // Before the provider is asked again what it could not answer.
+  // How often the core is asked whether a pool should grow.
+  static constexpr kj::Duration kLookInterval = 250 * kj::MILLISECONDS;
+  // How often what there is is compared with what there should be.
+  static constexpr kj::Duration kListInterval = 30 * kj::SECONDS;
+  // Before the provider is asked again what it could not answer; then twice that, up to the
+  // longest.
   static constexpr kj::Duration kAskAgain = 2 * kj::SECONDS;
-  static constexpr std::uint32_t kRequestsAtOnce = 64;
+  static constexpr kj::Duration kAskAgainLongest = 30 * kj::SECONDS;
+  // A call without an answer for so long has none.
+  static constexpr kj::Duration kCallDeadline = 2 * kj::MINUTES;
+  // Calls of create and destroy that may be under way, each.
+  static constexpr std::size_t kCallsAtOnce = 64;
+  // Good listings in a row without a node that is not heard from either, and it is gone.
+  static constexpr unsigned kMissesForGone = 2;
 
   PoolDriver(PoolServices services, PoolSite site);
 
-  // Once the head has started: compares what should be with what is, then fills the pools.
+  // Once the head has started: compares what should be with what is, then keeps the pools.
   void start();
 
   // Requests what is missing. Call after a pool was set.
@@ -77,33 +86,44 @@ class PoolDriver final : private kj::TaskSet::ErrorHandler {
   kj::Promise<void> stop();
 
  private:
-  struct Filling {
-    std::uint32_t requests = 0;  // under way
-    std::uint32_t failures = 0;  // in a row
-    kj::TimePoint not_before = kj::origin<kj::TimePoint>();
-    bool timer_set = false;
+  // Calls of one kind: a bounded number at a time, each repeated until it has an answer.
+  struct Calls {
+    std::deque<NodeRef> waiting;
+    std::map<NodeRef, kj::Duration> pauses;  // of all that wait, run or pause: before the next try
+    std::size_t running = 0;
   };
 
   bool ours(const core::Node& node) const;
-  kj::Promise<void> reconcile();
+  kj::Promise<void> look_forever();
+  kj::Promise<void> list_forever();
   void compare(const std::vector<pools::Instance>& instances);
+  // Of a node that a good listing does not name.
+  void miss(const core::Node& node);
   kj::Promise<void> follow_changes();
-  void fill(const core::Pool& pool);
-  void request(PoolId pool);
-  void create(const core::CreateNode& effect);
-  void expect_join(NodeRef ref);
-  void remove(NodeRef node, const std::string& proof);
-  void gone(NodeRef ref, std::string proof);
-  void note_failure(PoolId pool);
+  void request(PoolId pool, std::uint32_t count);
+  void order(const core::CreateNode& effect);
+  void create_next();
+  void created(NodeRef ref, const Result<Done>& made);
+  void want_destroyed(NodeRef ref);
+  void destroy_next();
+  void destroyed(NodeRef ref, const Result<Done>& ended);
+  // Nobody knows what came of the call: it is made again.
+  void try_again(Calls& calls, NodeRef ref, void (PoolDriver::*next)());
+  void gone(NodeRef ref, const std::string& proof);
   void taskFailed(kj::Exception&& exception) override;
 
   PoolServices services_;
   PoolSite site_;
-  bool reconciled_ = false;
   bool stopping_ = false;
-  std::map<PoolId, Filling> filling_;
-  std::map<core::Hash, transport::Secret> secrets_;  // of nodes not made yet
-  std::set<NodeRef> proving_;                        // ProveGone is under way
+  std::set<PoolId> requesting_;                      // RequestNodes is under way
+  std::map<core::Hash, transport::Secret> secrets_;  // of nodes not ordered yet
+  std::map<NodeRef, pools::NodeOrder> orders_;       // create() has not been answered
+  std::set<NodeRef> ours_to_make_;  // ordered in this life of the head, and not gone
+  Calls creates_;
+  Calls destroys_;
+  std::set<NodeRef> ended_;  // by destroy(), and not yet proved gone
+  std::set<NodeRef> fresh_;  // made since the listing that is under way began
+  std::map<NodeRef, unsigned> misses_;
   kj::TaskSet tasks_;  // last: cancelled before anything it uses goes away
 };
 

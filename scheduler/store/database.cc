@@ -74,23 +74,35 @@ std::int64_t pragma(sqlite3* handle, const char* sql) {
   return cursor.next() ? cursor.number(0) : 0;
 }
 
+// From version `from` to the next.
+void upgrade(sqlite3* handle, std::size_t from, const char* statements) {
+  execute_on(handle, (std::string("BEGIN EXCLUSIVE;") + statements +
+                      "PRAGMA user_version = " + std::to_string(from + 1) + "; COMMIT;")
+                         .c_str());
+}
+
 // Makes the tables of a new file, checks those of an old one, and switches the log on. The tables
 // come first, so that the ids stand in the file's first page from the start.
 std::optional<Refusal> prepare_file(sqlite3* handle, const std::string& path,
-                                    std::uint32_t application_id, std::uint32_t version,
-                                    const char* tables) {
+                                    std::uint32_t application_id, const char* tables,
+                                    std::span<const char* const> upgrades) {
   const std::string store = "store " + path + ": ";
   std::optional<Refusal> refusal;
   KJ_IF_MAYBE (exception, kj::runCatchingExceptions([&] {
                  if (pragma(handle, "SELECT count(*) FROM sqlite_schema") == 0)
                    execute_on(handle, ("BEGIN EXCLUSIVE; PRAGMA application_id = " +
-                                       std::to_string(application_id) + "; PRAGMA user_version = " +
-                                       std::to_string(version) + ";" + tables + "COMMIT;")
+                                       std::to_string(application_id) +
+                                       "; PRAGMA user_version = 1;" + tables + "COMMIT;")
                                           .c_str());
                  // What a newer version has changed may still be in the log, which is read by now.
-                 if (pragma(handle, "PRAGMA user_version") > version)
+                 const auto version =
+                     static_cast<std::size_t>(pragma(handle, "PRAGMA user_version"));
+                 if (version > upgrades.size() + 1)
                    refusal = invalid(store + "it is from a newer version of leat");
+                 if (version == 0) refusal = invalid(store + "it does not say its version");
                  if (refusal) return;
+                 for (std::size_t n = version; n <= upgrades.size(); ++n)
+                   upgrade(handle, n, upgrades[n - 1]);
                  execute_on(handle,
                             "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;"
                             "PRAGMA journal_size_limit = 67108864;");
@@ -180,8 +192,9 @@ void Database::Close::operator()(sqlite3* handle) const {
 Database::~Database() = default;
 
 Result<Database> Database::open(const std::string& path, std::uint32_t application_id,
-                                std::uint32_t version, const char* tables) {
-  Result<Place> place = inspect(path, application_id, version);
+                                const char* tables, std::span<const char* const> upgrades) {
+  Result<Place> place =
+      inspect(path, application_id, static_cast<std::uint32_t>(upgrades.size() + 1));
   if (!place.ok()) return place.refusal();
 
   Database database;
@@ -206,7 +219,7 @@ Result<Database> Database::open(const std::string& path, std::uint32_t applicati
   if (locked != SQLITE_OK)
     return invalid("store " + path + ": " + describe(locked, sqlite3_errmsg(handle)));
 
-  if (auto refusal = prepare_file(handle, path, application_id, version, tables)) return *refusal;
+  if (auto refusal = prepare_file(handle, path, application_id, tables, upgrades)) return *refusal;
   sync_directory_of(place.value().path);
   database.log_pages_ = std::make_unique<int>(0);
   sqlite3_wal_hook(handle, note_log_pages, database.log_pages_.get());

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -96,17 +97,21 @@ class Statement {
 // Thread: one at a time.
 class Database {
  public:
-  // Opens `path`, or creates it (0600) with the statements of `tables`, all in one transaction
-  // that also writes `application_id` and `version`. Refused, and nothing changed: a file that
-  // is not ours, of a newer version, damaged at the start, not a plain file of our own that only
-  // we can read, locked by another head (kConflict), on a network file system.
+  // Opens `path`, or creates it (0600) with the statements of `tables`, which are version 1, in one
+  // transaction that also writes `application_id`. Then each upgrade that it lacks is run, in a
+  // transaction that also writes the version. Refused, and nothing changed: a file that is not
+  // ours, of a newer version, damaged at the start, not a plain file of our own that only we can
+  // read, locked by another head (kConflict), on a network file system.
   static Result<Database> open(const std::string& path, std::uint32_t application_id,
-                               std::uint32_t version, const char* tables);
+                               const char* tables, std::span<const char* const> upgrades);
   Database(Database&& other) noexcept = default;
   ~Database();
 
   Statement prepare(std::string_view sql) { return Statement(handle_.get(), sql); }
   void execute(const char* sql);
+
+  // For history_copy.cc, which moves rows without looking at them.
+  sqlite3* handle() { return handle_.get(); }
 
   // Bytes in the write-ahead log after the last commit.
   std::uint64_t log_bytes() const;

@@ -133,6 +133,74 @@ void write(const core::JobForgotten& f, schema::Fact::Builder to) {
   to.setJobForgotten(f.job.value);
 }
 
+template <typename Builder>
+void write_nodes(const std::vector<NodeRef>& nodes, Builder to) {
+  auto list = to.initNodes(static_cast<capnp::uint>(nodes.size()));
+  for (capnp::uint n = 0; n < list.size(); ++n) write_node_ref(nodes[n], list[n]);
+}
+
+template <typename Builder>
+void write_who(const core::Principal& actor, const std::string& key, Builder to) {
+  write_principal(actor, to.initActor());
+  to.setKey(text_of(key));
+}
+
+void write(const core::PoolRemoved& f, schema::Fact::Builder to) {
+  to.setPoolRemoved(f.pool.value);
+}
+
+void write(const core::NodesRequested& f, schema::Fact::Builder to) {
+  auto out = to.initNodesRequested();
+  write_node_ref(f.first, out.initFirst());
+  out.setPool(f.pool.value);
+  auto hashes = out.initTokenHashes(static_cast<capnp::uint>(f.tokens.size()));
+  for (capnp::uint n = 0; n < hashes.size(); ++n) hashes.set(n, hash_bytes(f.tokens[n]));
+  out.setTokenExpiresUs(f.token_expires.us());
+}
+
+void write(const core::DutyChanged& f, schema::Fact::Builder to) {
+  auto out = to.initDutyChanged();
+  write_nodes(f.nodes, out);
+  out.setStep(static_cast<std::uint16_t>(f.step));
+  out.setReason(text_of(f.reason));
+  out.setRecallAtUs(f.recall_at.us());
+  write_who(f.actor, f.key, out);
+}
+
+void write(const core::RunsRecalled& f, schema::Fact::Builder to) {
+  write_node_ref(f.node, to.initRunsRecalled());
+}
+
+void write(const core::NodesDeleting& f, schema::Fact::Builder to) {
+  auto out = to.initNodesDeleting();
+  write_nodes(f.nodes, out);
+  out.setCause(static_cast<std::uint16_t>(f.cause));
+  out.setReason(text_of(f.reason));
+  write_who(f.actor, f.key, out);
+}
+
+void write(const core::PoolPaused& f, schema::Fact::Builder to) {
+  auto out = to.initPoolPaused();
+  out.setPool(f.pool.value);
+  out.setReason(text_of(f.reason));
+  out.setProbeAtUs(f.probe_at.us());
+  write_who(f.actor, f.key, out);
+}
+
+void write(const core::PoolReopened& f, schema::Fact::Builder to) {
+  auto out = to.initPoolReopened();
+  out.setPool(f.pool.value);
+  write_who(f.actor, f.key, out);
+}
+
+void write(const core::PoolDeleting& f, schema::Fact::Builder to) {
+  auto out = to.initPoolDeleting();
+  out.setPool(f.pool.value);
+  out.setReason(text_of(f.reason));
+  out.setRecallAtUs(f.recall_at.us());
+  write_who(f.actor, f.key, out);
+}
+
 }  // namespace
 
 std::string encode_turn(const core::Facts& facts, Time at, HeadEpoch epoch) {

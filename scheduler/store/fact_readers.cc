@@ -157,9 +157,12 @@ Result<Fact> read_fact(schema::Fact::Reader from) {
       return read(from.getJobEnded());
     case schema::Fact::JOB_FORGOTTEN:
       return Fact(core::JobForgotten{JobId{from.getJobForgotten()}});
-    case schema::Fact::POOL_REMOVED:
-      break;  // no version has written one yet
+    default:
+      return read_pool_fact(from);
   }
+}
+
+Refusal unknown_fact(schema::Fact::Reader from) {
   return invalid("fact of kind " + std::to_string(static_cast<unsigned>(from.which())) +
                  ", which this version of the format (" + std::to_string(kFormatVersion) +
                  ") does not know: it was written by a newer leat");

@@ -12,4 +12,10 @@ namespace leat::store {
 // broken message.
 Result<core::Fact> read_fact(schema::Fact::Reader from);
 
+// The kinds about pools and what becomes of nodes.
+Result<core::Fact> read_pool_fact(schema::Fact::Reader from);
+
+// For a kind that nobody here knows.
+Refusal unknown_fact(schema::Fact::Reader from);
+
 }  // namespace leat::store

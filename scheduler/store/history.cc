@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "scheduler/core/pool_rules.h"
 #include "scheduler/store/message_bytes.h"
 #include "scheduler/store/row_codec.h"
 #include "scheduler/store/value_codec.h"
@@ -120,6 +121,32 @@ class Historian {
 
   void operator()(const core::PoolSet& f) { action("pool", f.id.value, f.actor, f.spec.name); }
   void operator()(const core::NodeRequested& f) { node(f.node, f.pool, "requested", {}); }
+  void operator()(const core::NodesRequested& f) {
+    NodeRef ref = f.first;
+    for (std::size_t n = 0; n < f.tokens.size(); ++n, ++ref.id.value, ++ref.epoch.value)
+      node(ref, f.pool, "requested", {});
+  }
+  void operator()(const core::DutyChanged& f) {
+    for (const NodeRef ref : f.nodes) node(ref, pool_of(ref), core::name_of(f.step), f.reason);
+    if (!f.key.empty() && !f.nodes.empty())
+      action(core::name_of(f.step), f.nodes.front().id.value, f.actor, f.reason);
+  }
+  void operator()(const core::RunsRecalled& f) { node(f.node, pool_of(f.node), "recalled", {}); }
+  void operator()(const core::NodesDeleting& f) {
+    for (const NodeRef ref : f.nodes) node(ref, pool_of(ref), "deleting", f.reason);
+    if (!f.key.empty() && !f.nodes.empty())
+      action("remove-node", f.nodes.front().id.value, f.actor, f.reason);
+  }
+  void operator()(const core::PoolPaused& f) {
+    action("pool-paused", f.pool.value, f.actor, f.reason);
+  }
+  void operator()(const core::PoolReopened& f) {
+    action("pool-reopened", f.pool.value, f.actor, {});
+  }
+  void operator()(const core::PoolDeleting& f) {
+    action("pool-deleting", f.pool.value, f.actor, f.reason);
+  }
+  void operator()(const core::PoolRemoved& f) { action("pool-removed", f.pool.value, {}, {}); }
   void operator()(const core::NodeEnrolled& f) { node(f.node, pool_of(f.node), "enrolled", {}); }
   void operator()(const core::NodeJoined& f) {
     node(f.report.node, pool_of(f.report.node), "joined", f.report.host_name);
@@ -178,6 +205,25 @@ std::string name_of(Outcome outcome) {
 void history_of(const core::Fact& fact, const core::State& state, Time at, History& out) {
   Historian historian(state, at, out);
   std::visit([&historian](const auto& f) { historian(f); }, fact);
+}
+
+NodeUseHistory use_row(const core::NodeGone& fact, const core::State& state, Time at) {
+  const core::Node* node = state.node(fact.node);
+  LEAT_CHECK(node != nullptr);
+  const core::Pool* pool = state.pool(node->pool);
+  const core::NodeUse use = core::use_of(*node, at);
+  NodeUseHistory row;
+  row.node = fact.node;
+  row.pool = node->pool;
+  if (pool != nullptr) row.pool_name = pool->spec.name;
+  row.requested_us = state.wall_us(node->requested);
+  row.joined_us = state.wall_us(node->joined);
+  row.gone_us = state.wall_us(at);
+  row.millicores = node->report.capacity.millicores;
+  row.used_core_us = static_cast<std::int64_t>(use.used_millicore_us / 1000);
+  row.busy_us = static_cast<std::int64_t>(use.busy_us);
+  row.why = fact.proof;
+  return row;
 }
 
 std::optional<RunPlace> run_in(const RunHistory& row, Index index) {

@@ -66,7 +66,21 @@ struct NodeHistory {
   std::string text;
 };
 
-// What a person did.
+// A node that is gone: what was bought, and what of it was used. Idle is what is left.
+struct NodeUseHistory {
+  NodeRef node;
+  PoolId pool;
+  std::string pool_name;
+  std::int64_t requested_us = 0;
+  std::int64_t joined_us = 0;  // 0: it never came
+  std::int64_t gone_us = 0;
+  std::uint32_t millicores = 0;
+  std::int64_t used_core_us = 0;  // cores that tasks had, times how long
+  std::int64_t busy_us = 0;       // with at least one task
+  std::string why;
+};
+
+// What a person did, or Leat itself to a pool.
 struct ActionHistory {
   const char* action = "";  // submit, cancel, pool
   std::uint64_t subject = 0;
@@ -79,13 +93,19 @@ struct History {
   std::vector<JobHistory> jobs;
   std::vector<RunHistory> runs;
   std::vector<NodeHistory> nodes;
+  std::vector<NodeUseHistory> uses;
   std::vector<ActionHistory> actions;
 
-  bool empty() const { return jobs.empty() && runs.empty() && nodes.empty() && actions.empty(); }
+  bool empty() const {
+    return jobs.empty() && runs.empty() && nodes.empty() && uses.empty() && actions.empty();
+  }
 };
 
 // Adds the rows that follow from `fact`. `state` has the fact applied, and no later one.
 void history_of(const core::Fact& fact, const core::State& state, Time at, History& out);
+
+// The accounts of a node that is about to be gone: before the fact is applied.
+NodeUseHistory use_row(const core::NodeGone& fact, const core::State& state, Time at);
 
 // One run as history knows it.
 struct RunPlace {

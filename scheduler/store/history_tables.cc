@@ -29,6 +29,10 @@ HistoryTables::HistoryTables(Database& database)
       add_node_(
           database.prepare("INSERT INTO node_history (node, node_epoch, pool, event, at_us, text)"
                            " VALUES (?, ?, ?, ?, ?, ?)")),
+      add_use_(database.prepare(
+          "INSERT INTO node_use (node, node_epoch, pool, pool_name, requested_us, joined_us,"
+          " gone_us, millicores, used_core_us, busy_us, why)"
+          " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")),
       add_action_(database.prepare(
           "INSERT INTO action_history (action, subject, at_us, actor_uid, actor_host, text)"
           " VALUES (?, ?, ?, ?, ?, ?)")),
@@ -46,6 +50,10 @@ void HistoryTables::add(const History& history) {
   for (const NodeHistory& row : history.nodes)
     add_node_.run(row.node.id.value, row.node.epoch.value, row.pool.value, row.event, row.at_us,
                   row.text);
+  for (const NodeUseHistory& row : history.uses)
+    add_use_.run(row.node.id.value, row.node.epoch.value, row.pool.value, row.pool_name,
+                 row.requested_us, row.joined_us, row.gone_us, row.millicores, row.used_core_us,
+                 row.busy_us, row.why);
   for (const ActionHistory& row : history.actions)
     add_action_.run(row.action, row.subject, row.at_us, row.actor.uid, row.actor.host, row.text);
 }

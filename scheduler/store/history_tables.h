@@ -32,6 +32,7 @@ class HistoryTables {
   Statement add_job_;
   Statement add_run_;
   Statement add_node_;
+  Statement add_use_;
   Statement add_action_;
   Statement find_run_;
   Statement find_job_;

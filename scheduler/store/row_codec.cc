@@ -32,6 +32,36 @@ void write_allotments(const core::Node& node, schema::NodeRow::Builder to) {
   }
 }
 
+void write_duty(const core::Node& node, schema::NodeRow::Builder to) {
+  to.setDuty(static_cast<std::uint16_t>(node.duty));
+  to.setReason(text_of(node.reason));
+  to.setRecallAtUs(node.recall_at.us());
+  to.setRequestedUs(node.requested.us());
+  to.setJoinedUs(node.joined.us());
+  to.setIdleSinceUs(node.idle_since.us());
+  to.setCountedUs(node.counted.us());
+  to.setUsedMillicoreUs(node.used_millicore_us);
+  to.setBusyUs(node.busy_us);
+}
+
+void read_duty(schema::NodeRow::Reader from, core::Node& node) {
+  node.duty = static_cast<core::NodeDuty>(from.getDuty());
+  node.reason = read_text(from.getReason());
+  node.recall_at = time_of(from.getRecallAtUs());
+  node.requested = time_of(from.getRequestedUs());
+  node.joined = time_of(from.getJoinedUs());
+  node.idle_since = time_of(from.getIdleSinceUs());
+  node.counted = time_of(from.getCountedUs());
+  node.used_millicore_us = from.getUsedMillicoreUs();
+  node.busy_us = from.getBusyUs();
+  if (node.counted != kNever) return;
+  // A row of the first version: its accounts begin with its state.
+  node.counted = node.requested = node.since;
+  if (node.session == 0) return;
+  node.joined = node.since;
+  if (node.allotments.empty()) node.idle_since = node.since;
+}
+
 Result<core::Allotment> read_allotment(schema::NodeRow::Allotment::Reader from) {
   core::Allotment allotment;
   allotment.claims = from.getClaims();
@@ -112,6 +142,14 @@ std::string encode_pool(const core::Pool& pool) {
     to.setState(static_cast<std::uint16_t>(pool.state));
     write_pool_spec(pool.spec, to.initSpec());
     to.setKey(text_of(pool.key));
+    to.setFailures(pool.failures);
+    to.setFailedAtUs(pool.failed_at.us());
+    to.setTrouble(text_of(pool.trouble));
+    to.setProbeAtUs(pool.probe_at.us());
+    to.setProbePauseUs(pool.probe_pause.count());
+    to.setRecallAtUs(pool.recall_at.us());
+    to.setHasSeen(pool.seen.has_value());
+    if (pool.seen) write_resources(*pool.seen, to.initSeen());
   });
 }
 
@@ -135,6 +173,7 @@ std::string encode_node(const core::Node& node) {
                 to.initLabels(static_cast<capnp::uint>(node.report.labels.size())));
     write_resources(node.free, to.initFree());
     write_allotments(node, to);
+    write_duty(node, to);
   });
 }
 
@@ -191,6 +230,13 @@ Result<core::Pool> decode_pool(std::span<const std::byte> bytes) {
         pool.state = static_cast<core::PoolState>(from.getState());
         pool.spec = restore_pool_spec(from.getSpec());
         pool.key = read_text(from.getKey());
+        pool.failures = from.getFailures();
+        pool.failed_at = time_of(from.getFailedAtUs());
+        pool.trouble = read_text(from.getTrouble());
+        pool.probe_at = time_of(from.getProbeAtUs());
+        pool.probe_pause = Duration{from.getProbePauseUs()};
+        pool.recall_at = time_of(from.getRecallAtUs());
+        if (from.getHasSeen()) pool.seen = read_resources(from.getSeen());
         return pool;
       });
 }
@@ -226,6 +272,8 @@ Result<core::Node> decode_node(std::span<const std::byte> bytes) {
       if (!read.ok()) return read.refusal();
       node.allotments[{JobId{allotment.getJob()}, allotment.getStage()}] = std::move(read).value();
     }
+    if (from.getDuty() >= core::kNodeDutyCount) return invalid("node: a duty out of range");
+    read_duty(from, node);
     return node;
   });
 }

@@ -117,8 +117,10 @@ void Snapshotter::after_turn(const core::State& state, Time at, TurnRecord& turn
   superseded_.erase(from, superseded_.end());
 }
 
-void Recorder::before(const core::Fact& fact, const core::State& state) {
+void Recorder::before(const core::Fact& fact, const core::State& state, Time at) {
   snapshotter_.before(fact, state);
+  if (const auto* gone = std::get_if<core::NodeGone>(&fact))
+    history_.uses.push_back(use_row(*gone, state, at));
 }
 
 void Recorder::after(const core::Fact& fact, const core::State& state, Time at) {

@@ -99,7 +99,7 @@ class Recorder {
   Recorder(Snapshotter snapshotter, std::uint64_t next_sequence)
       : snapshotter_(std::move(snapshotter)), next_sequence_(next_sequence) {}
 
-  void before(const core::Fact& fact, const core::State& state);
+  void before(const core::Fact& fact, const core::State& state, Time at);
   void after(const core::Fact& fact, const core::State& state, Time at);
   // Ends the turn. `facts`: all of them, in the order they were applied; not empty.
   TurnRecord finish(const core::Facts& facts, const core::State& state, Time at);

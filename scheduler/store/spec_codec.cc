@@ -144,16 +144,25 @@ core::PoolSpec restore_pool_spec(schema::PoolSpec::Reader from) {
   core::PoolSpec spec;
   spec.name = read_text(from.getName());
   spec.provider = read_text(from.getProvider());
-  spec.nodes = from.getNodes();
+  spec.nodes = {from.getMin(), from.getMax()};
+  if (spec.nodes == core::PoolSize()) spec.nodes = from.getNodes();
   if (from.getDeclared()) spec.shape = read_resources(from.getShape());
   spec.labels = read_texts(from.getLabels());
+  spec.idle_timeout = Duration{from.getIdleTimeoutUs()};
+  spec.join_deadline = Duration{from.getJoinDeadlineUs()};
+  spec.for_job = JobId{from.getForJob()};
   return spec;
 }
 
 void write_pool_spec(const core::PoolSpec& spec, schema::PoolSpec::Builder to) {
   to.setName(text_of(spec.name));
   to.setProvider(text_of(spec.provider));
-  to.setNodes(spec.nodes);
+  to.setNodes(spec.nodes.fixed() ? spec.nodes.max : 0);
+  to.setMin(spec.nodes.min);
+  to.setMax(spec.nodes.max);
+  to.setIdleTimeoutUs(spec.idle_timeout.count());
+  to.setJoinDeadlineUs(spec.join_deadline.count());
+  to.setForJob(spec.for_job.value);
   to.setDeclared(spec.shape.has_value());
   if (spec.shape) write_resources(*spec.shape, to.initShape());
   write_texts(spec.labels, to.initLabels(static_cast<capnp::uint>(spec.labels.size())));

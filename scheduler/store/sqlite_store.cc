@@ -58,6 +58,13 @@ class Query final : public Call {
   std::size_t& open_;
 };
 
+const Refusal kBusy{Reason::kOverloaded,
+                    "history is being copied or pruned already: try again in a moment"};
+
+Refusal refusal_of(const kj::Exception& exception) {
+  return {Reason::kConflict, exception.getDescription().cStr()};
+}
+
 }  // namespace
 
 class SqliteStore::Writer {
@@ -166,6 +173,44 @@ kj::Promise<std::optional<core::Job>> SqliteStore::find_job(JobId job) {
 kj::Promise<std::vector<core::Job>> SqliteStore::find_jobs(JobId before, std::uint32_t limit) {
   return writer_->query<std::vector<core::Job>>(
       [before, limit](StoreFile& file) { return file.find_jobs(before, limit); });
+}
+
+kj::Promise<StoredTurns> SqliteStore::find_turns(std::uint64_t from) {
+  return writer_->query<StoredTurns>([from](StoreFile& file) { return file.find_turns(from); });
+}
+
+// Each step stands at the end of the queue anew, so whatever came in meanwhile goes first.
+template <typename Work>
+kj::Promise<void> SqliteStore::work_through(std::shared_ptr<Work> work) {
+  return writer_->query<bool>([work](StoreFile& file) { return file.step(*work); })
+      .then([this, work](bool over) -> kj::Promise<void> {
+        if (over) return kj::READY_NOW;
+        return work_through(work);
+      });
+}
+
+kj::Promise<Result<Done>> SqliteStore::copy_history(std::string path) {
+  if (long_work_ >= kLongWorkMax) return Result<Done>(kBusy);
+  ++long_work_;
+  const auto copy = std::make_shared<HistoryCopy>(std::move(path));
+  return work_through(copy)
+      .then(
+          [copy]() -> Result<Done> {
+            copy->keep();
+            return Done{};
+          },
+          [](kj::Exception&& exception) -> Result<Done> { return refusal_of(exception); })
+      .attach(kj::defer([this] { --long_work_; }));
+}
+
+kj::Promise<Result<Pruned>> SqliteStore::prune_history(Prune prune) {
+  if (long_work_ >= kLongWorkMax) return Result<Pruned>(kBusy);
+  ++long_work_;
+  const auto pruning = std::make_shared<HistoryPrune>(std::move(prune));
+  return work_through(pruning)
+      .then([pruning]() -> Result<Pruned> { return pruning->pruned(); },
+            [](kj::Exception&& exception) -> Result<Pruned> { return refusal_of(exception); })
+      .attach(kj::defer([this] { --long_work_; }));
 }
 
 }  // namespace leat::store

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <utility>
 
 #include "base/check.h"
@@ -58,6 +59,8 @@ struct StoreFile::Tables {
   Statement oldest_turn = database.prepare("SELECT min(sequence) FROM fact");
   Statement turns_after = database.prepare(
       "SELECT sequence, checksum, turn FROM fact WHERE sequence > ? ORDER BY sequence");
+  Statement turns_from = database.prepare(
+      "SELECT sequence, checksum, turn FROM fact WHERE sequence >= ? ORDER BY sequence LIMIT ?");
   Statement delete_turns = database.prepare("DELETE FROM fact WHERE sequence BETWEEN ? AND ?");
   Statement add_row = database.prepare(
       "INSERT OR REPLACE INTO snapshot (kind, id, part, sequence, checksum, row)"
@@ -83,8 +86,10 @@ StoreFile::StoreFile(std::string path, std::unique_ptr<Tables> tables)
 
 StoreFile::~StoreFile() = default;
 
+static_assert(std::size(kUpgrades) + 1 == kFormatVersion);
+
 Result<std::unique_ptr<StoreFile>> StoreFile::open(const std::string& path) {
-  Result<Database> database = Database::open(path, kApplicationId, kFormatVersion, kTables);
+  Result<Database> database = Database::open(path, kApplicationId, kTables, kUpgrades);
   if (!database.ok()) return database.refusal();
   return guarded<std::unique_ptr<StoreFile>>(path, [&]() -> Result<std::unique_ptr<StoreFile>> {
     std::unique_ptr<StoreFile> file(
@@ -195,8 +200,9 @@ void StoreFile::delete_old(const TurnRecord& turn) {
   for (const RowKey& key : turn.superseded)
     tables_->delete_versions.run(static_cast<std::uint8_t>(key.kind), key.id, key.part,
                                  seal_.sequence);
-  if (oldest_turn_ > seal_.sequence) return;
-  const std::uint64_t last = std::min(seal_.sequence, oldest_turn_ + kTurnsDeletedPerTurn - 1);
+  if (oldest_turn_ + kTurnsKept > seal_.sequence) return;
+  const std::uint64_t last =
+      std::min(seal_.sequence - kTurnsKept, oldest_turn_ + kTurnsDeletedPerTurn - 1);
   tables_->delete_turns.run(oldest_turn_, last);
   oldest_turn_ = last + 1;
 }
@@ -213,6 +219,38 @@ Result<std::optional<core::Job>> StoreFile::find_job(JobId job) {
 Result<std::vector<core::Job>> StoreFile::find_jobs(JobId before, std::uint32_t limit) {
   return guarded<std::vector<core::Job>>(
       path_, [&] { return tables_->history.find_jobs(before, std::min(limit, Store::kJobsMax)); });
+}
+
+Result<StoredTurns> StoreFile::find_turns(std::uint64_t from) {
+  return guarded<StoredTurns>(path_, [&]() -> Result<StoredTurns> {
+    StoredTurns found;
+    Cursor oldest = tables_->oldest_turn.start();
+    if (!oldest.next() || oldest.is_null(0)) return found;
+    found.oldest = static_cast<std::uint64_t>(oldest.number(0));
+    Cursor turns =
+        tables_->turns_from.start(std::max(from, found.oldest), std::uint64_t{Archive::kTurnsMax});
+    std::size_t bytes = 0;
+    while (bytes < Archive::kTurnBytesMax && turns.next()) {
+      const auto sequence = static_cast<std::uint64_t>(turns.number(0));
+      std::string facts = turns.bytes(2);
+      if (turns.number(1) != sum_of_turn(sequence, facts))
+        return invalid("store " + path_ + ": turn " + std::to_string(sequence) + " is damaged");
+      bytes += facts.size();
+      found.turns.push_back({sequence, std::move(facts)});
+    }
+    return found;
+  });
+}
+
+Result<bool> StoreFile::step(HistoryCopy& copy) {
+  return guarded<bool>(path_, [&] { return Result(copy.step(tables_->database)); });
+}
+
+Result<bool> StoreFile::step(HistoryPrune& prune) {
+  Result<bool> done = guarded<bool>(path_, [&] { return Result(prune.step(tables_->database)); });
+  // Whatever was wrong, the next turn must find no transaction open.
+  if (!done.ok()) (void)kj::runCatchingExceptions([&] { tables_->database.execute("ROLLBACK"); });
+  return done;
 }
 
 std::uint64_t StoreFile::log_bytes() const {

@@ -9,6 +9,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "scheduler/store/archive.h"
+#include "scheduler/store/history_copy.h"
+#include "scheduler/store/history_prune.h"
 #include "scheduler/store/store.h"
 
 namespace leat::store {
@@ -18,6 +21,9 @@ inline constexpr int kExitStoreFailed = 74;
 
 // Turns below the snapshot that are deleted in one transaction.
 inline constexpr std::uint64_t kTurnsDeletedPerTurn = 64;
+
+// Turns below the snapshot that stay for people to read (leat events): recovery does not need them.
+inline constexpr std::uint64_t kTurnsKept = 256;
 
 // The open store. Blocks; read by recovery at start and then used by the store thread alone.
 //
@@ -42,6 +48,12 @@ class StoreFile final : public Contents {
   Result<std::optional<RunPlace>> find_run(StageRef stage, Index index);
   Result<std::optional<core::Job>> find_job(JobId job);
   Result<std::vector<core::Job>> find_jobs(JobId before, std::uint32_t limit);
+
+  // See Archive. Refused when the file is damaged there.
+  Result<StoredTurns> find_turns(std::uint64_t from);
+  // One step; true when it was the last. Refused when either side cannot be read or written.
+  Result<bool> step(HistoryCopy& copy);
+  Result<bool> step(HistoryPrune& prune);
 
   // Bytes in the write-ahead log, and what moves them into the file proper.
   std::uint64_t log_bytes() const;

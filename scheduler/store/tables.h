@@ -1,13 +1,14 @@
 #pragma once
 
-// tables.h - the tables of a store, format 1. docs/store.md says what they mean.
+// tables.h - the tables of a store. docs/store.md says what they mean.
 
 namespace leat::store {
 
 // In the file's header: "LEAT".
 inline constexpr unsigned kApplicationId = 0x4c454154;
 
-// Checksums are CRC-32C over a row's bytes, seeded with where it belongs.
+// Format 1. Never changed: what came later is in kUpgrades. Checksums are CRC-32C over a row's
+// bytes, seeded with where it belongs.
 inline constexpr const char* kTables = R"sql(
 CREATE TABLE head (
   name   TEXT PRIMARY KEY,
@@ -86,5 +87,26 @@ CREATE TABLE action_history (
   text        TEXT NOT NULL
 );
 )sql";
+
+// From each format to the next: run once, in one transaction, when the store is opened.
+inline constexpr const char* kUpgrades[] = {
+    // 2: what a node that is gone was bought for, and what it did.
+    R"sql(
+CREATE TABLE node_use (
+  node          INTEGER NOT NULL,
+  node_epoch    INTEGER NOT NULL,
+  pool          INTEGER NOT NULL,
+  pool_name     TEXT NOT NULL,
+  requested_us  INTEGER NOT NULL,
+  joined_us     INTEGER NOT NULL,
+  gone_us       INTEGER NOT NULL,
+  millicores    INTEGER NOT NULL,
+  used_core_us  INTEGER NOT NULL,
+  busy_us       INTEGER NOT NULL,
+  why           TEXT NOT NULL
+);
+CREATE INDEX node_use_by_pool ON node_use (pool_name, gone_us);
+)sql",
+};
 
 }  // namespace leat::store

@@ -28,9 +28,25 @@ class Toucher {
     node(f.node);
   }
   void operator()(const core::NodeEnrolled& f) { node(f.node); }
-  void operator()(const core::NodeJoined& f) { node(f.report.node); }
+  void operator()(const core::NodeJoined& f) { node_and_pool(f.report.node); }
   void operator()(const core::NodeLost& f) { node(f.node); }
-  void operator()(const core::NodeGone& f) { node(f.node); }
+  void operator()(const core::NodeGone& f) { node_and_pool(f.node); }
+  void operator()(const core::PoolRemoved& f) { row(RowKind::kPool, f.pool.value); }
+  void operator()(const core::NodesRequested& f) {
+    meta();
+    row(RowKind::kPool, f.pool.value);
+    for (std::uint32_t n = 0; n < f.tokens.size(); ++n) row(RowKind::kNode, f.first.id.value + n);
+  }
+  void operator()(const core::DutyChanged& f) {
+    for (const NodeRef ref : f.nodes) node(ref);
+  }
+  void operator()(const core::RunsRecalled& f) { node(f.node); }
+  void operator()(const core::NodesDeleting& f) {
+    for (const NodeRef ref : f.nodes) node_and_pool(ref);
+  }
+  void operator()(const core::PoolPaused& f) { row(RowKind::kPool, f.pool.value); }
+  void operator()(const core::PoolReopened& f) { row(RowKind::kPool, f.pool.value); }
+  void operator()(const core::PoolDeleting& f) { row(RowKind::kPool, f.pool.value); }
   void operator()(const core::JobAccepted& f) {
     meta();
     row(RowKind::kJob, f.job.value);
@@ -73,6 +89,12 @@ class Toucher {
   void row(RowKind kind, std::uint64_t id) { out_.rows.push_back({kind, id, 0}); }
   void meta() { row(RowKind::kMeta, 0); }
   void node(NodeRef ref) { row(RowKind::kNode, ref.id.value); }
+  void node_and_pool(NodeRef ref) {
+    node(ref);
+    const core::Node* known = state_.node(ref);
+    LEAT_CHECK(known != nullptr);
+    row(RowKind::kPool, known->pool.value);
+  }
 
   void cells(const core::Job& job, StageRef stage, Interval where) {
     const std::uint64_t size = job.stages[stage.stage].cells.size();

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "scheduler/core/lifecycles.h"
+#include "scheduler/core/pool_rules.h"
 #include "scheduler/store/spec_codec.h"
 #include "scheduler/store/value_codec.h"
 
@@ -130,7 +131,7 @@ void write_job(const core::State& state, const core::Job& job, const Running& ru
 void write_node(const core::State& state, const core::Node& node, schema::NodeSummary::Builder to) {
   store::write_node_ref(node.ref, to.initNode());
   if (const core::Pool* pool = state.pool(node.pool)) to.setPool(text_of(pool->spec.name));
-  to.setState(core::name_of(node.state));
+  to.setState(core::shown_state(node));
   to.setHostName(text_of(node.report.host_name));
   store::write_resources(node.report.capacity, to.initCapacity());
   store::write_resources(node.free, to.initFree());
@@ -145,22 +146,24 @@ void write_node(const core::State& state, const core::Node& node, schema::NodeSu
   to.setAgentPid(node.report.agent_pid);
   to.setWardenPid(node.report.warden_pid);
   to.setDataAddress(text_of(node.report.data_address));
-  to.setJoinedUs(node.session == 0 ? 0 : state.wall_us(node.since));
+  to.setJoinedUs(state.wall_us(node.joined));
+  to.setReason(text_of(node.reason));
 }
 
 void write_pool(const core::State& state, const core::Pool& pool, schema::PoolSummary::Builder to) {
   std::uint32_t up = 0;
   std::uint32_t lost = 0;
   std::uint32_t coming = 0;
+  std::uint32_t leaving = 0;
   for (const auto& [id, node] : state.nodes()) {
     if (node.pool != pool.id) continue;
-    if (node.state == core::NodeState::kUp) {
-      ++up;
-    } else if (node.state == core::NodeState::kLost) {
-      ++lost;
-    } else {
-      ++coming;
-    }
+    up += node.state == core::NodeState::kUp ? 1 : 0;
+    lost += node.state == core::NodeState::kLost ? 1 : 0;
+    coming += node.coming() ? 1 : 0;
+    const bool leaves = node.state == core::NodeState::kDeleting ||
+                        node.duty == core::NodeDuty::kClosing ||
+                        node.duty == core::NodeDuty::kLeaving;
+    leaving += leaves ? 1 : 0;
   }
   to.setId(pool.id.value);
   store::write_pool_spec(pool.spec, to.initSpec());
@@ -168,6 +171,9 @@ void write_pool(const core::State& state, const core::Pool& pool, schema::PoolSu
   to.setNodesUp(up);
   to.setNodesLost(lost);
   to.setNodesComing(coming);
+  to.setNodesLeaving(leaving);
+  to.setReason(text_of(pool.trouble));
+  to.setProbeUs(pool.probe_at == kNever ? 0 : state.wall_us(pool.probe_at));
 }
 
 void write_cause(const core::Cause& cause, schema::Cause::Builder to) {

@@ -69,7 +69,16 @@ kj::Promise<void> SchedulerServer::submit(SubmitContext context) {
     write_refusal(spec.refusal(), context.getResults().initRefusal());
     return kj::READY_NOW;
   }
-  core::Submit command{store::read_text(params.getKey()), user_, std::move(spec).value()};
+  core::Submit command{store::read_text(params.getKey()), user_, std::move(spec).value(), {}};
+  if (params.getPool().getName().size() > 0) {
+    Result<core::PoolSpec> pool = store::read_pool_spec(params.getPool());
+    if (!pool.ok()) {
+      write_refusal(pool.refusal(), context.getResults().initRefusal());
+      return kj::READY_NOW;
+    }
+    command.pool = std::move(pool).value();
+    command.pool->for_job = {};
+  }
   context.releaseParams();
   return services_.engine.post(std::move(command))
       .then([context](const Result<core::Answer>& answer) mutable {
@@ -93,24 +102,6 @@ kj::Promise<void> SchedulerServer::cancel(CancelContext context) {
                          params.getStage(), std::move(indices).value()})
       .then([context](const Result<core::Answer>& answer) mutable {
         write_done(answer, context.getResults());
-      });
-}
-
-kj::Promise<void> SchedulerServer::createPool(CreatePoolContext context) {
-  const auto params = context.getParams();
-  Result<core::PoolSpec> spec = store::read_pool_spec(params.getSpec());
-  if (spec.ok() && spec.value().provider != "local")
-    spec = Refusal{Reason::kNotInThisVersion,
-                   "provider \"" + spec.value().provider + "\": not in this version (only local)"};
-  if (!spec.ok()) {
-    write_refusal(spec.refusal(), context.getResults().initRefusal());
-    return kj::READY_NOW;
-  }
-  return services_.engine
-      .post(core::SetPool{store::read_text(params.getKey()), user_, std::move(spec).value()})
-      .then([this, context](const Result<core::Answer>& answer) mutable {
-        write_done(answer, context.getResults());
-        services_.pools_changed();
       });
 }
 

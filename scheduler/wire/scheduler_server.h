@@ -7,6 +7,7 @@
 #include <string>
 
 #include "scheduler/core/spec.h"
+#include "scheduler/wire/events.h"
 #include "scheduler/wire/services.h"
 #include "scheduler/wire/sessions.h"
 #include "schema/scheduler.capnp.h"
@@ -40,6 +41,17 @@ class SchedulerServer final : public schema::Scheduler::Server {
   kj::Promise<void> upload(UploadContext context) override;
   kj::Promise<void> createPool(CreatePoolContext context) override;
   kj::Promise<void> shutdown(ShutdownContext context) override;
+  kj::Promise<void> changePool(ChangePoolContext context) override;
+  kj::Promise<void> deletePool(DeletePoolContext context) override;
+  kj::Promise<void> planPool(PlanPoolContext context) override;
+  kj::Promise<void> drainNode(DrainNodeContext context) override;
+  kj::Promise<void> resumeNode(ResumeNodeContext context) override;
+  kj::Promise<void> removeNode(RemoveNodeContext context) override;
+  kj::Promise<void> makeTokens(MakeTokensContext context) override;
+  kj::Promise<void> events(EventsContext context) override;
+  kj::Promise<void> overview(OverviewContext context) override;
+  kj::Promise<void> copyHistory(CopyHistoryContext context) override;
+  kj::Promise<void> pruneHistory(PruneHistoryContext context) override;
   // NOLINTEND(readability-identifier-naming)
 
  private:
@@ -47,6 +59,9 @@ class SchedulerServer final : public schema::Scheduler::Server {
   using ReadJob = kj::Function<void(const core::State&, const core::Job*)>;
 
   kj::Promise<void> with_job(JobId id, ReadJob read);
+  // A command whose only answer is done or refused, about pools or nodes. `to` lives as long as
+  // the call.
+  kj::Promise<void> post_wish(core::Command command, schema::Answer::Builder to);
   // 0: the newest of this user.
   JobId resolve(const core::State& state, std::uint64_t id) const;
   kj::Promise<void> answer_watch(WatchContext context, JobId id);
@@ -54,6 +69,8 @@ class SchedulerServer final : public schema::Scheduler::Server {
   void write_place(const core::State& state, RunId run, NodeRef node,
                    schema::LocateResult::Builder to);
   std::string reader() const;
+  kj::Promise<void> tell_events(EventsContext context, EventPlace from, std::uint64_t lost);
+  void write_overview(const core::State& state, OverviewContext& context) const;
 
   Services& services_;
   core::Principal user_;

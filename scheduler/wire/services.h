@@ -16,7 +16,10 @@
 #include "scheduler/engine/log.h"
 #include "scheduler/engine/pool_driver.h"
 #include "scheduler/engine/progress.h"
+#include "scheduler/engine/pulse.h"
+#include "scheduler/engine/static_driver.h"
 #include "scheduler/engine/tickets.h"
+#include "scheduler/store/archive.h"
 #include "scheduler/store/store.h"
 
 namespace leat::wire {
@@ -56,7 +59,9 @@ class GoneNodes {
 struct Services {
   engine::Engine& engine;
   store::Store& store;
+  store::Archive& archive;
   engine::Progress& progress;
+  engine::Pulse& pulse;
   engine::AgentLinks& links;
   engine::TicketOffice& tickets;
   GoneNodes& gone;
@@ -64,6 +69,10 @@ struct Services {
   std::function<std::int64_t()> wall_us;
   std::function<BlobStore()> blob_store;
   std::function<void()> pools_changed;
+  std::function<kj::Promise<Result<std::vector<engine::TokenGiven>>>(engine::TokenRequest)>
+      make_tokens;
+  // A path in the home that is not in use, for a copy of history.
+  std::function<std::string()> copy_path;
   std::function<kj::Promise<void>()> shut_down;
   std::function<std::uint64_t()> agent_bytes_in;
   std::function<std::uint64_t()> agent_bytes_out;

@@ -210,8 +210,8 @@ TEST_F(CommandsTest, StatusNamesDaemonsWithTheirPids) {
 TEST_F(CommandsTest, ListsAreTablesOrDocuments) {
   EXPECT_EQ(cluster.run(kNodeList, {}), 0);
   EXPECT_EQ(cluster.console.written,
-            "NODE  POOL   STATE  HOST  CORES  FREE  MEMORY  RUNNING  QUEUED  AGENT  WARDEN\n"
-            "   3  local  up     here      2   0.5       0        0       0    101     102\n");
+            "NODE  POOL   STATE  HOST  CORES  FREE  MEMORY  RUNNING  QUEUED  AGENT  WARDEN  WHY\n"
+            "   3  local  up     here      2   0.5       0        0       0    101     102  -\n");
   cluster.console.written.clear();
   EXPECT_EQ(cluster.run(kJobList, {"--json"}), 0);
   EXPECT_EQ(cluster.console.written.rfind("{\"version\":1,\"jobs\":[{\"id\":17,", 0), 0u);

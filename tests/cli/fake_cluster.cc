@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <list>
 
+#include "tests/cli/fake_pools.h"
 #include "transport/blob_client.h"
 #include "transport/secret_file.h"
 #include "transport/tls.h"
@@ -22,9 +23,10 @@ constexpr transport::WallSeconds kNow = 1'700'000'000;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
-class FakeHead final : public schema::Scheduler::Server {
+class FakeHead final : public FakePools {
  public:
-  FakeHead(FakeWorld& world, std::function<void()> lose) : world_(world), lose_(std::move(lose)) {}
+  FakeHead(FakeWorld& world, std::function<void()> lose)
+      : FakePools(world), lose_(std::move(lose)) {}
 
   kj::Promise<void> submit(SubmitContext context) override {
     const std::string key = context.getParams().getKey();
@@ -86,6 +88,7 @@ class FakeHead final : public schema::Scheduler::Server {
     node.initFree().setMillicores(500);
     node.setAgentPid(101);
     node.setWardenPid(102);
+    node.setDataAddress(world_.agent_address.c_str());
     return kj::READY_NOW;
   }
 
@@ -154,7 +157,6 @@ class FakeHead final : public schema::Scheduler::Server {
     if (world_.fill_job) world_.fill_job(job);
   }
 
-  FakeWorld& world_;
   std::function<void()> lose_;
 };
 
@@ -221,6 +223,11 @@ class FakeStore final : public schema::BlobServer::Server {
 class FakeAgent final : public schema::DataServer::Server {
  public:
   FakeAgent(FakeWorld& world, std::function<void()> lose) : world_(world), lose_(std::move(lose)) {}
+
+  kj::Promise<void> clock(ClockContext context) override {
+    context.getResults().setWallSeconds(world_.agent_wall_s);
+    return kj::READY_NOW;
+  }
 
   kj::Promise<void> read(ReadContext context) override {
     if (world_.reads_until_lost-- == 0) {
@@ -340,6 +347,14 @@ void FakeCluster::start_data_servers() {
   });
   world.store_address = "127.0.0.1:" + std::to_string(s.store->port());
   world.agent_address = "127.0.0.1:" + std::to_string(s.agent->port());
+}
+
+void FakeCluster::save_credentials(const std::string& name, std::int64_t end_s) {
+  const std::string dir = home.path + "/tls/" + name;
+  value_or_fail(transport::ensure_private_directory(dir));
+  constexpr std::int64_t kDay = 24 * 3600;
+  value_or_fail(transport::save_credentials(
+      dir, servers_->authority.issue({transport::Peer::Kind::kHead, {}, 0}, end_s - kDay, 1)));
 }
 
 void FakeCluster::lose_data_sessions() {

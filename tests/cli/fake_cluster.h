@@ -14,6 +14,7 @@
 #include "cli/command.h"
 #include "schema/data.capnp.h"
 #include "schema/scheduler.capnp.h"
+#include "tests/cli/fake_seeing.h"
 #include "transport/authority.h"
 #include "transport/listener.h"
 #include "transport/session.h"
@@ -32,11 +33,18 @@ class FakeConsole final : public Console {
     shown.emplace_back(line);
     if (on_progress) on_progress(shown.size());
   }
+  std::optional<std::string> ask(std::string_view question) override {
+    if (!terminal) return std::nullopt;
+    asked.emplace_back(question);
+    return answer;
+  }
   bool shows_progress() const override { return terminal; }
 
   std::string written;
   std::vector<std::string> said;
   std::vector<std::string> shown;
+  std::vector<std::string> asked;
+  std::string answer;                                  // to every question
   std::function<void(std::size_t lines)> on_progress;  // may be empty
   bool terminal = false;
   bool closed = false;
@@ -61,6 +69,9 @@ struct FakeWorld {
   std::function<void(schema::Status::Builder)> fill_status;
   std::function<void(schema::Refusal::Builder)> refuse;  // if set, refuses what may be refused
   std::vector<std::string> cancelled;                    // "17.0:1-3"
+  std::vector<std::string> wishes;                       // about pools and nodes
+
+  FakeSights sights;  // events, top, history
 
   std::string store_address;
   std::string agent_address;
@@ -73,6 +84,7 @@ struct FakeWorld {
   std::string output;
   bool output_finished = true;
   unsigned reads_until_lost = ~0u;
+  std::int64_t agent_wall_s = 0;
 };
 
 // A home directory with the credentials of a cluster; the servers come and go.
@@ -87,6 +99,9 @@ class FakeCluster {
   // The connections break; the socket's file stays, as after kill -9.
   void kill_head();
   void start_data_servers();
+
+  // Puts credentials into HOME/tls/NAME that end at `end_s`, seconds since 1970.
+  void save_credentials(const std::string& name, std::int64_t end_s);
 
   // Connections to store and agent break; both take new ones.
   void lose_data_sessions();

@@ -11,9 +11,6 @@ import tempfile
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
 MANUAL = os.path.join(FOLDER, "..", "..", "..", "docs", "man")
-COMMANDS = ["up", "down", "status", "submit", "wait", "cancel", "why", "logs", "result",
-            "job list", "job show", "node list"]
-
 # Words, exit code, and the one line on standard error. HOME stands for the home directory.
 BAD_INPUT = [
     ("", 2, "leat: no command: see leat --help"),
@@ -21,8 +18,34 @@ BAD_INPUT = [
     ("--frob status", 2, "leat: unknown option --frob: see leat --help"),
     ("job", 2, "leat: job: write leat job list or leat job show"),
     ("job frob", 2, "leat: job: write leat job list or leat job show"),
-    ("top", 4, "leat: top: not in this version"),
-    ("pool create x.toml", 4, "leat: pool: not in this version"),
+    ("report", 4, "leat: report: not in this version"),
+    ("pool create x.toml", 2, "leat: HOME/x.toml: No such file or directory"),
+    ("pool create bad.toml", 2,
+     "leat: HOME/bad.toml:3:9: nodes wants a whole number from 1 to 4096"),
+    ("pool create slurm.toml", 4, 'leat: HOME/slurm.toml:2:12: provider "slurm": not in this '
+                                  'version, which has "local" and "static"'),
+    ("pool create --max 3", 2,
+     "leat: --name is missing: a pool needs name, provider and nodes, or max"),
+    ("pool resize p", 2, "leat: N is missing: write leat pool resize POOL N, or --min and --max"),
+    ("pool resize p -3", 2, None),
+    ("pool resize p 4097", 2, 'leat: N "4097" is not a whole number from 1 to 4096'),
+    ("pool delete p --wait --requeue", 2,
+     "leat: --wait and --requeue: give one of them, what runs cannot do both"),
+    ("pool set p --idle-timeout soon", 2,
+     'leat: --idle-timeout "soon" is not a time: write one like 90s, 1h30m, 250ms or 01:30:00'),
+    ("pool token p", 2, "leat: --out is missing: a token is written to a file, never shown"),
+    ("node drain x", 2, 'leat: NODE "x" is not a whole number from 1 to 4294967295'),
+    ("node drain 3 --deadline x", 2,
+     'leat: --deadline "x" is not a time: write one like 90s, 1h30m, 250ms or 01:30:00'),
+    ("node", 2, "leat: node: write leat node list or leat node drain or leat node resume or "
+                "leat node remove"),
+    ("agent join nowhere --dir HOME", 2, 'leat: "nowhere" is not HOST:PORT: leat status shows '
+                                         "where the head listens"),
+    ("agent join --bind 0.0.0.0 --dir HOME", 2,
+     "leat: --bind 0.0.0.0 is every address: name the one by which other machines find this one"),
+    ("up --listen example", 2,
+     'leat: --listen "example" is not a numeric address: write one of this machine\'s, like '
+     "10.0.0.7 or [fd00::7]"),
     ("status --frob", 2, "leat: status: unknown option --frob: see leat status --help"),
     ("status x", 2, "leat: status: unknown argument: x: see leat status --help"),
     ("submit", 2, "leat: nothing to run: put -- PROGRAM ARGS… at the end, or name a job file: "
@@ -73,7 +96,7 @@ BAD_INPUT = [
     ("up --pool none.toml", 2, "leat: HOME/none.toml: No such file or directory"),
     ("up --pool bad.toml", 2, "leat: HOME/bad.toml:3:9: nodes wants a whole number from 1 to 4096"),
     ("up --pool slurm.toml", 4, 'leat: HOME/slurm.toml:2:12: provider "slurm": not in this '
-                                'version, which has "local" only'),
+                                'version, which has "local" and "static"'),
     ("--home HOME/none status", 3,
      "leat: no head has ever run in HOME/none: start one with leat up"),
     ("--home HOME status", 3,
@@ -104,9 +127,16 @@ def run(leat, words, home):
                           env=environment, stdin=subprocess.DEVNULL, timeout=60)
 
 
+def commands(leat, home):
+    """All of main.cc's table: the completion script is made from it."""
+    script = run(leat, ["completion", "bash"], home).stdout
+    return re.findall(r"^    '([a-z ]+)'\)\n      options=", script, re.MULTILINE)
+
+
 def check_help(leat, home, failures):
     cases = [("leat", ["--help"])]
-    cases += [(name, name.split() + ["--help"]) for name in COMMANDS]
+    cases += [(name, name.split() + ["--help"]) for name in commands(leat, home)]
+    failures.expect("commands found", len(cases) > 15, True)
     for name, words in cases:
         done = run(leat, words, home)
         failures.expect(" ".join(words), (done.returncode, done.stderr), (0, ""))

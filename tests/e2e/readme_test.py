@@ -35,6 +35,16 @@ class ReadmeTest(unittest.TestCase):
         self.assertAlmostEqual(float(pi), 4 * int(hits) / int(throws), places=5)
         self.assertEqual(cluster.processes(), [])
 
+    def test_a_pool_comes_and_goes(self):
+        cluster = Cluster(PROGRAMS)
+        self.addCleanup(cluster.close)
+        lines = indented_block("Pools that come and go, and other machines")
+        script = "\n".join([f"export PATH={PROGRAMS.resolve()}:$PATH", *lines])
+        done = subprocess.run(["bash", "-euc", script], cwd=ROOT, env=cluster.environment(),
+                              capture_output=True, timeout=240, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout.decode() + done.stderr.decode())
+        self.assertEqual(cluster.processes(), [])
+
     def test_the_two_commands_are_there(self):
         for command in ("demo", "test"):
             self.assertIn(f"tools/{command}", "\n".join(indented_block("Two commands")))

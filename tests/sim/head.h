@@ -11,9 +11,11 @@
 #include <optional>
 #include <vector>
 
+#include "base/random.h"
 #include "scheduler/engine/agent_link.h"
 #include "scheduler/engine/engine.h"
 #include "scheduler/engine/engine_loop.h"
+#include "scheduler/engine/pool_driver.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/events.h"
 #include "transport/ticket.h"
@@ -22,7 +24,9 @@ namespace leat::sim {
 
 class Head final : private kj::TaskSet::ErrorHandler {
  public:
-  Head(Events& events, Disk& disk, const transport::TicketSigner& signer, Time not_before);
+  // Its nodes come from `provider`; their tokens are made with `random`.
+  Head(Events& events, Disk& disk, const transport::TicketSigner& signer, pools::Provider& provider,
+       Random& random);
 
   // Dies if what is on disk cannot be recovered.
   static store::Recovered recover(Disk& disk);
@@ -37,11 +41,13 @@ class Head final : private kj::TaskSet::ErrorHandler {
   void ask(core::Command command, std::function<void(const Result<core::Answer>&)> then);
 
  private:
-  // Effects go to the agents; providers are the world's.
   class Sink final : public engine::EffectSink {
    public:
     explicit Sink(Head& head) : head_(head) {}
-    void carry_out(const core::Effect& effect) override { head_.links_.carry_out(effect); }
+    void carry_out(const core::Effect& effect) override {
+      head_.links_.carry_out(effect);
+      head_.pools_.carry_out(effect);
+    }
 
    private:
     Head& head_;
@@ -54,6 +60,7 @@ class Head final : private kj::TaskSet::ErrorHandler {
   engine::Engine engine_;
   engine::TicketOffice tickets_;
   engine::AgentLinks links_;
+  engine::PoolDriver pools_;
   engine::EngineLoop loop_;
   bool ready_ = false;
   kj::TaskSet tasks_;  // last: cancelled before anything it uses goes away

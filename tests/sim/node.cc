@@ -10,6 +10,7 @@
 namespace leat::sim {
 
 void Node::boot() {
+  booted_ = true;
   start_agent();
 }
 
@@ -19,6 +20,7 @@ void Node::die() {
   processes_.clear();
   outputs_.clear();
   unconfirmed_.clear();
+  world_.machine_died(ref_);
 }
 
 void Node::start_agent() {

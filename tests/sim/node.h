@@ -27,8 +27,14 @@ class Node {
   NodeRef ref() const { return ref_; }
   std::uint32_t cores() const { return cores_; }
   bool alive() const { return alive_; }
+  bool booted() const { return booted_; }  // before that it is a machine without an agent
   bool agent_alive() const { return core_ != nullptr; }
   std::uint64_t running() const { return processes_.size(); }
+  std::vector<RunId> processes() const {
+    std::vector<RunId> runs;
+    for (const auto& [run, process] : processes_) runs.push_back(run);
+    return runs;
+  }
 
   // The machine starts; the machine dies with all that is on it.
   void boot();
@@ -81,6 +87,7 @@ class Node {
   NodeRef ref_;
   std::uint32_t cores_;
   bool alive_ = true;
+  bool booted_ = false;
   std::uint64_t agent_life_ = 0;
   std::uint64_t connection_ = 0;  // 0: none
   Time isolated_until_;

@@ -55,7 +55,8 @@ World::World(const Plan& plan)
       random_(plan.seed),
       disk_(events_, random_, plan.mutant == Mutant::kAcknowledgeEarly),
       directory_(fresh_directory()),
-      network_(*this) {
+      network_(*this),
+      provider_(*this) {
   auto signer = transport::TicketSigner::open(directory_);
   LEAT_CHECK(signer.ok());
   signer_ = std::make_unique<transport::TicketSigner>(std::move(signer).value());
@@ -71,8 +72,8 @@ World::World(const Plan& plan)
     events_.after(Duration(when), [this, n] { submit(n); });
     if (users_.back().cancels) events_.after(Duration(when + 3'000'000), [this, n] { cancel(n); });
   }
+  if (plan_.walk) walk_ = std::make_unique<PoolWalk>(*this);
   start_head();
-  keep_pool();
   schedule_faults();
 }
 
@@ -132,15 +133,36 @@ agent::BlobRef World::store(const Coverage& result) {
   return blob;
 }
 
+core::PoolSpec World::make_pool() const {
+  core::PoolSpec pool;
+  pool.name = walk_ == nullptr ? "sim" : PoolWalk::name();
+  pool.provider = "local";
+  pool.nodes = plan_.nodes;
+  pool.join_deadline = Duration(20'000'000);
+  if (walk_ == nullptr) return pool;
+  pool.nodes = {walk_->first_min(), walk_->first_max()};
+  pool.idle_timeout = Duration(4'000'000);
+  // Where it is not declared, the first node tells.
+  if (plan_.seed % 3 != 0) pool.shape = core::Resources{2000, 0, 0};
+  return pool;
+}
+
+void World::machine_made(NodeRef ref) {
+  const auto cores = walk_ != nullptr ? 2 : static_cast<std::uint32_t>(1 + random_.below(4));
+  nodes_[ref] = std::make_unique<Node>(*this, ref, cores);
+  if (walk_ != nullptr) walk_->machine_made();
+}
+
+void World::about_to_destroy(NodeRef ref) {
+  if (walk_ != nullptr) walk_->about_to_destroy(ref);
+}
+
 void World::start_head() {
   LEAT_CHECK(head_ == nullptr);
   ++head_life_;
-  head_ = std::make_unique<Head>(events_, disk_, *signer_, events_.now());
-  core::PoolSpec pool;
-  pool.name = "sim";
-  pool.provider = "local";
-  pool.nodes = plan_.nodes;
-  head_->ask(core::SetPool{"pool", {}, pool},
+  head_ = std::make_unique<Head>(events_, disk_, *signer_, provider_, random_);
+  if (!head_->state().pools().empty()) return;
+  head_->ask(core::SetPool{"pool", {}, make_pool()},
              [](const Result<core::Answer>& answer) { LEAT_CHECK(answer.ok()); });
 }
 
@@ -152,42 +174,6 @@ void World::kill_head() {
   network_.cut_all();
   const Duration away(100'000 + static_cast<std::int64_t>(random_.below(3'000'000)));
   events_.after(away, [this] { start_head(); });
-}
-
-// The provider and its driver: replaces what is gone, proves what is dead.
-void World::keep_pool() {
-  events_.after(Duration(200'000), [this] { keep_pool(); });
-  if (head_ == nullptr || !head_->ready() || head_->state().pools().empty()) return;
-  unsigned present = 0;
-  for (const auto& [id, known] : head_->state().nodes()) {
-    const auto at = nodes_.find(known.ref);
-    // What was asked for and never made, or is dead, will not come.
-    const bool dead = at == nodes_.end() ? !requesting_ : !at->second->alive();
-    if (dead) {
-      head_->ask(core::ProveGone{known.ref, "its machine is dead"}, [](const auto&) {});
-    } else {
-      ++present;
-    }
-  }
-  if (present >= plan_.nodes || requesting_) return;
-  requesting_ = true;
-  core::Hash token{};
-  for (std::size_t n = 0; n < 8; ++n)
-    token[n] = static_cast<std::uint8_t>((tokens_ >> (8 * n)) & 0xff);
-  ++tokens_;
-  const std::uint64_t life = head_life_;
-  head_->ask(core::RequestNode{head_->state().pools().begin()->first, token, kNever},
-             [this, token, life](const Result<core::Answer>& requested) {
-               LEAT_CHECK(requested.ok());
-               const NodeRef ref = std::get<NodeRef>(requested.value());
-               head_->ask(core::EnrolNode{token}, [this, ref](const Result<core::Answer>&) {
-                 requesting_ = false;
-                 const auto cores = static_cast<std::uint32_t>(1 + random_.below(4));
-                 nodes_[ref] = std::make_unique<Node>(*this, ref, cores);
-                 nodes_[ref]->boot();
-               });
-               (void)life;
-             });
 }
 
 void World::schedule_faults() {
@@ -203,7 +189,6 @@ void World::one_fault() {
   const std::uint64_t kind = random_.below(10);
   if (kind < 2) {
     kill_head();
-    requesting_ = false;
     return;
   }
   std::vector<Node*> alive;
@@ -269,8 +254,9 @@ std::vector<std::string> World::run() {
   chaos_ = false;
   for (auto& [ref, node] : nodes_) {
     node->isolate(Time{});
-    node->start_agent();
+    if (node->booted()) node->start_agent();
   }
+  if (walk_ != nullptr) walk_->calm();
   const Time deadline = events_.now() + plan_.heal;
   while (!all_over() && events_.now() < deadline && events_.step()) {
   }
@@ -283,6 +269,7 @@ void World::check_books() {
   if (head_ == nullptr) return;
   head_->state().check_invariants();
   for (const User& user : users_) check_job(user);
+  if (walk_ != nullptr && evidence_.complaints().empty()) walk_->finish();
   // What is on disk is what is believed.
   if (head_->engine().committing() || plan_.mutant != Mutant::kNone) return;
   const store::Recovered again = Head::recover(disk_);
@@ -361,7 +348,8 @@ void World::replay_old_start(Node& node, const std::string& bytes) {
 World::Figures World::figures() const {
   return {head_life_,           agents_killed_,
           nodes_killed_,        disk_.seals(),
-          evidence_.launches(), facts_ + (head_ == nullptr ? 0 : head_->engine().facts_written())};
+          evidence_.launches(), facts_ + (head_ == nullptr ? 0 : head_->engine().facts_written()),
+          provider_.made()};
 }
 
 }  // namespace leat::sim

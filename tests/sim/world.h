@@ -19,6 +19,8 @@
 #include "tests/sim/head.h"
 #include "tests/sim/network.h"
 #include "tests/sim/node.h"
+#include "tests/sim/pool_walk.h"
+#include "tests/sim/provider.h"
 #include "transport/ticket.h"
 
 namespace leat::sim {
@@ -55,6 +57,7 @@ struct Plan {
   std::uint64_t tasks_max = 400;  // per job
   Duration chaos{40'000'000};     // how long things go wrong
   Duration heal{600'000'000};     // within which everything must end after that
+  bool walk = false;              // the pool is on demand, and people change it all the time
 };
 
 class World {
@@ -75,8 +78,13 @@ class World {
   Mutant mutant() const { return plan_.mutant; }
   bool chaos() const { return chaos_; }
   bool repeats() { return chaos_ && random_.chance(5); }
+  Provider& provider() { return provider_; }
   // Nothing if it is dead.
   Node* node(NodeRef ref);
+  // Called by the provider and by nodes.
+  void machine_made(NodeRef ref);
+  void machine_died(NodeRef ref) { provider_.died(ref); }
+  void about_to_destroy(NodeRef ref);
 
   Duration task_length(const RunId& run);
   bool task_fails(const RunId& run);
@@ -88,6 +96,7 @@ class World {
 
   struct Figures {
     std::uint64_t heads = 0, agents = 0, nodes = 0, seals = 0, launches = 0, facts = 0;
+    std::uint64_t machines = 0;
   };
   Figures figures() const;
 
@@ -102,7 +111,7 @@ class World {
 
   void start_head();
   void kill_head();
-  void keep_pool();
+  core::PoolSpec make_pool() const;
   void one_fault();
   void schedule_faults();
   void submit(std::size_t user);
@@ -120,15 +129,15 @@ class World {
   std::unique_ptr<transport::TicketSigner> signer_;
   Evidence evidence_;
   Network network_;
+  Provider provider_;
   std::map<NodeRef, std::unique_ptr<Node>> nodes_;
+  std::unique_ptr<PoolWalk> walk_;
   std::vector<std::unique_ptr<Node>> dead_;
   std::vector<User> users_;
   std::vector<Coverage> results_;
   std::map<NodeRef, std::string> old_starts_;
   bool chaos_ = true;
-  bool requesting_ = false;
   std::uint64_t head_life_ = 0;
-  std::uint64_t tokens_ = 0;
   std::uint64_t agents_killed_ = 0;
   std::uint64_t nodes_killed_ = 0;
   std::uint64_t facts_ = 0;

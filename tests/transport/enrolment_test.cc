@@ -107,7 +107,10 @@ TEST_F(EnrolmentTest, KeepsTheSecretFromAServerOfAnotherAuthority) {
   elsewhere.authority_der = impostor.authority.certificate_der();
   const Result<Credentials> none = enrol_with(elsewhere);
   ASSERT_FALSE(none.ok());
-  EXPECT_EQ(none.refusal().reason, Reason::kDisconnected);
+  EXPECT_EQ(none.refusal().reason, Reason::kInvalid);
+  EXPECT_EQ(none.refusal().message, local(server->port()) +
+                                        ": this is not the head that made the token: it shows "
+                                        "another certificate, so the token was kept from it");
   EXPECT_EQ(calls, 0);
 }
 
@@ -124,7 +127,10 @@ TEST_F(EnrolmentTest, KeepsTheSecretFromAServerThatIsNotTheHead) {
   token.enrol_address = local(server->port());
   const Result<Credentials> none = enrol_with(token);
   ASSERT_FALSE(none.ok());
-  EXPECT_EQ(none.refusal().reason, Reason::kDisconnected);
+  EXPECT_EQ(none.refusal().reason, Reason::kInvalid);
+  EXPECT_EQ(none.refusal().message, local(server->port()) +
+                                        ": this is not the head that made the token: it shows "
+                                        "another certificate, so the token was kept from it");
   EXPECT_EQ(calls, 0);
 }
 

@@ -28,6 +28,19 @@ TEST(JoinToken, SurvivesItsTextForm) {
   EXPECT_EQ(decode_token("  " + text + "\r\n").value(), token);
 }
 
+TEST(JoinToken, MayNameThePoolAndWhereAgentsJoin) {
+  const Cluster cluster;
+  JoinToken token = token_of(cluster);
+  const std::string before = encode_token(token);
+  token.pool = "lab";
+  token.agent_address = "10.0.0.7:4712";
+  const std::string text = encode_token(token);
+  EXPECT_EQ(decode_token(text).value(), token);
+  EXPECT_NE(text, before);
+  for (std::size_t i = 0; i < text.size(); ++i)
+    EXPECT_FALSE(decode_token(text.substr(0, i)).ok()) << "cut at " << i;
+}
+
 TEST(JoinToken, IsRefusedWithAnyCharacterChangedOrCut) {
   const Cluster cluster;
   const std::string text = encode_token(token_of(cluster));

@@ -33,6 +33,7 @@ std::string page() {
   print(out, "task", kTaskTransitions);
   print(out, "job", kJobTransitions);
   print(out, "node", kNodeTransitions);
+  print(out, "duty", kDutyTransitions);
   print(out, "pool", kPoolTransitions);
   return out.str();
 }

@@ -58,8 +58,11 @@ class World {
     return answer.value();
   }
 
+  // Nodes come and go as the test wants.
+  static constexpr PoolSize kAnySize{1'000, 100'000};
+
   void pool(const std::string& name = "p", std::optional<Resources> shape = std::nullopt) {
-    must(SetPool{"k-" + name, {}, PoolSpec{name, "local", 1, shape, {}}});
+    must(SetPool{"k-" + name, {}, PoolSpec{name, "local", kAnySize, shape, {}}});
   }
 
   // A node that is up, in the first pool.

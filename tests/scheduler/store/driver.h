@@ -84,7 +84,7 @@ class Driver {
  private:
   void apply(const core::Facts& facts) {
     for (const core::Fact& fact : facts) {
-      recorder_.before(fact, *state_);
+      recorder_.before(fact, *state_, now_);
       state_->apply(fact, now_);
       recorder_.after(fact, *state_, now_);
       turn_.push_back(fact);
@@ -117,10 +117,50 @@ class Driver {
       rejoin(any_of(state_->nodes())->second);
     } else if (what < 38) {
       say(core::Tick{});
-    } else if (what < 39 && !state_->ended_jobs().empty()) {
+    } else if (what < 41) {
+      change_pools();
+    } else if (what < 42 && !state_->ended_jobs().empty()) {
       apply({core::JobForgotten{any_of(state_->ended_jobs())->first}});
     } else {
       report(any_of(state_->nodes())->second);
+    }
+  }
+
+  // What people and drivers say of pools and nodes. Refusals do no harm.
+  void change_pools() {
+    const core::Node& node = any_of(state_->nodes())->second;
+    const core::Pool& pool = any_of(state_->pools())->second;
+    const core::Farewell farewell{
+        random_.chance(50) ? core::Running::kRequeue : core::Running::kComplete,
+        Duration(static_cast<std::int64_t>(random_.below(2'000'000)))};
+    const core::Principal actor{7, "h", ""};
+    switch (random_.below(9)) {
+      case 0:
+        return say(core::DrainNode{"d", actor, node.ref.id, farewell});
+      case 1:
+        return say(core::RemoveNode{"r", actor, node.ref.id, farewell});
+      case 2:
+        return say(core::FailNode{node.ref, "no room"});
+      case 3:
+        return say(core::PausePool{"p", actor, pool.spec.name, "maintenance"});
+      case 4:
+        return say(core::ProbePool{"q", actor, pool.spec.name});
+      case 5: {
+        core::RequestNodes wish{pool.id, {core::Hash{}, core::Hash{}}};
+        for (core::Hash& token : wish.tokens)
+          for (std::uint8_t& byte : token) byte = static_cast<std::uint8_t>(random_.next() & 0xff);
+        return say(wish);
+      }
+      case 6: {
+        const auto max = 1 + static_cast<std::uint32_t>(random_.below(6));
+        return say(
+            core::ChangePool{"c", actor, pool.spec.name, 0u, max, Duration(0), {}, farewell});
+      }
+      case 7:
+        if (random_.chance(20)) say(core::DeletePool{"x", actor, pool.spec.name, farewell});
+        return;
+      default:
+        return say(core::ResumeNode{"s", actor, node.ref.id});
     }
   }
 

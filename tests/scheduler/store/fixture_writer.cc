@@ -32,6 +32,8 @@ std::map<std::string, std::string> fixtures() {
   files["job-spec"] = job_spec_bytes();
   files["row-meta"] = encode_meta(sample_meta());
   files["row-pool"] = encode_pool(sample_pool());
+  files["row-pool-elastic"] = encode_pool(sample_elastic_pool());
+  files["row-node-duty"] = encode_node(sample_node());
   files["row-node"] = encode_node(sample_node());
   files["row-job"] = encode_job(sample_job());
   const core::StageSpec spec;

@@ -3,6 +3,7 @@
 
 #include <fstream>
 #include <iterator>
+#include <set>
 
 #include "scheduler/store/fact_codec.h"
 #include "scheduler/store/history.h"
@@ -37,7 +38,9 @@ void with_root(const std::string& name, Visit visit) {
 
 TEST(Fixtures, HoldEveryFact) {
   const auto samples = sample_facts();
-  EXPECT_EQ(samples.size(), std::variant_size_v<core::Fact>);
+  std::set<std::size_t> kinds;
+  for (const auto& [name, fact] : samples) kinds.insert(fact.index());
+  EXPECT_EQ(kinds.size(), std::variant_size_v<core::Fact>);
   for (const auto& [name, fact] : samples) {
     const Result<DecodedTurn> turn = decode_turn(bytes_of(fixture("fact-" + name)));
     ASSERT_TRUE(turn.ok()) << name << ": " << turn.refusal().message;
@@ -163,6 +166,48 @@ TEST(Fixtures, HoldANodeRow) {
   EXPECT_EQ(node.report, sample.report);
   EXPECT_EQ(node.free, sample.free);
   EXPECT_EQ(node.allotments, sample.allotments);
+}
+
+TEST(Fixtures, HoldAnElasticPoolRow) {
+  const core::Pool pool = decode_pool(bytes_of(fixture("row-pool-elastic"))).value();
+  const core::Pool sample = sample_elastic_pool();
+  EXPECT_EQ(pool.state, sample.state);
+  EXPECT_EQ(pool.spec, sample.spec);
+  EXPECT_EQ(pool.failures, sample.failures);
+  EXPECT_EQ(pool.failed_at, sample.failed_at);
+  EXPECT_EQ(pool.trouble, sample.trouble);
+  EXPECT_EQ(pool.probe_at, sample.probe_at);
+  EXPECT_EQ(pool.probe_pause, sample.probe_pause);
+  EXPECT_EQ(pool.recall_at, sample.recall_at);
+  EXPECT_EQ(pool.seen, sample.seen);
+}
+
+TEST(Fixtures, HoldANodesDutyAndItsAccounts) {
+  const core::Node node = decode_node(bytes_of(fixture("row-node-duty"))).value();
+  const core::Node sample = sample_node();
+  EXPECT_EQ(node.duty, sample.duty);
+  EXPECT_EQ(node.reason, sample.reason);
+  EXPECT_EQ(node.recall_at, sample.recall_at);
+  EXPECT_EQ(node.requested, sample.requested);
+  EXPECT_EQ(node.joined, sample.joined);
+  EXPECT_EQ(node.idle_since, sample.idle_since);
+  EXPECT_EQ(node.counted, sample.counted);
+  EXPECT_EQ(node.used_millicore_us, sample.used_millicore_us);
+  EXPECT_EQ(node.busy_us, sample.busy_us);
+}
+
+TEST(Fixtures, OfTheFirstVersionServeAndBeginTheirAccountsWithTheirState) {
+  const core::Node node = decode_node(bytes_of(fixture("row-node"))).value();
+  EXPECT_EQ(node.duty, core::NodeDuty::kServing);
+  EXPECT_EQ(node.recall_at, kNever);
+  EXPECT_EQ(node.requested, node.since);
+  EXPECT_EQ(node.joined, node.since);
+  EXPECT_EQ(node.counted, node.since);
+  EXPECT_EQ(node.idle_since, kNever);  // something is placed there
+  const core::Pool pool = decode_pool(bytes_of(fixture("row-pool"))).value();
+  EXPECT_EQ(pool.spec.nodes, core::PoolSize(40));
+  EXPECT_EQ(pool.probe_at, kNever);
+  EXPECT_FALSE(pool.seen);
 }
 
 TEST(Fixtures, HoldAJobRow) {

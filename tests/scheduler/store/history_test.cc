@@ -7,6 +7,7 @@
 #include "tests/scheduler/store/driver.h"
 #include "tests/scheduler/store/samples.h"
 #include "tests/scheduler/store/scratch.h"
+#include "tests/scheduler/store/specs.h"
 
 namespace leat::store {
 namespace {
@@ -190,6 +191,33 @@ TEST_F(HistoryInStore, SpendsFewBytesOnAFinishedTask) {
   const double bytes = static_cast<double>(bytes_in(scratch_.path()).size());
   std::printf("%.1f bytes per finished task\n", bytes / kTasks);
   EXPECT_LT(bytes / kTasks, 50.0);
+}
+
+TEST(History, HasTheAccountsOfANodeThatIsGone) {
+  core::State state;
+  const auto at = [](std::int64_t seconds) { return Time{std::chrono::seconds(seconds)}; };
+  const core::JobSpec spec = sweep_spec(1, 0);
+  const core::RunSet runs{{JobId{1}, 0}, 1, IndexList(Stride{0, 1, 1})};
+  core::NodeReport report;
+  report.node = {NodeId{1}, NodeEpoch{1}};
+  report.capacity = {4000, 1u << 30, 0};
+  state.apply(core::HeadStarted{HeadEpoch{1}, 1'000'000'000, "test"}, at(0));
+  state.apply(core::PoolSet{PoolId{1}, {"wide", "local", 1, {}, {}}, {}, "k"}, at(0));
+  state.apply(core::NodeRequested{report.node, PoolId{1}, {}, kNever}, at(1));
+  state.apply(core::NodeEnrolled{report.node}, at(2));
+  state.apply(core::NodeJoined{report, 1}, at(3));
+  state.apply(core::JobAccepted{JobId{1}, "k", {}, std::make_shared<core::JobSpec>(spec)}, at(4));
+  state.apply(core::RunsPlaced{runs, report.node, 1}, at(5));
+  state.apply(core::RunsEnded{runs, report.node, core::TaskState::kSucceeded, {}, {}}, at(9));
+  const NodeUseHistory row = use_row({report.node, "its provider has ended it"}, state, at(20));
+  EXPECT_EQ(row.pool_name, "wide");
+  EXPECT_EQ(row.requested_us, 1'001'000'000);
+  EXPECT_EQ(row.joined_us, 1'003'000'000);
+  EXPECT_EQ(row.gone_us, 1'020'000'000);
+  EXPECT_EQ(row.millicores, 4000u);
+  EXPECT_EQ(row.busy_us, 4'000'000);
+  EXPECT_EQ(row.used_core_us, 4'000'000);
+  EXPECT_EQ(row.why, "its provider has ended it");
 }
 
 TEST(History, CountsEveryTaskOfAJobOnce) {

@@ -2,20 +2,11 @@
 
 #include "base/check.h"
 #include "schema/types.capnp.h"
+#include "tests/scheduler/store/samples_pools.h"
 #include "tests/scheduler/store/specs.h"
 
 namespace leat::store {
 namespace {
-
-core::Hash hash_from(std::uint8_t first) {
-  core::Hash hash{};
-  for (std::size_t n = 0; n < hash.size(); ++n) hash[n] = static_cast<std::uint8_t>(first + n);
-  return hash;
-}
-
-NodeRef node_ref(std::uint32_t id, std::uint64_t epoch) {
-  return {NodeId{id}, NodeEpoch{epoch}};
-}
 
 core::RunSet run_set() {
   return {{JobId{17}, 2}, 3, IndexList::parse("5-11:3,100-163").value()};
@@ -70,12 +61,6 @@ IndexList random_indices(Random& random) {
   return IndexList::from_sorted(indices);
 }
 
-std::string random_text(Random& random) {
-  std::string text;
-  for (std::uint64_t n = random.below(40); n > 0; --n) text += static_cast<char>(random.below(256));
-  return text;
-}
-
 }  // namespace
 
 RunColumns sample_columns() {
@@ -92,7 +77,7 @@ std::map<std::string, core::Fact> sample_facts() {
   columns.duration_us = Column<std::int64_t>(123'456);
   RunColumns lost;
   lost.outcome = Column<Outcome>(Outcome::kNodeLost);
-  return {
+  std::map<std::string, Fact> facts = {
       {"head-started", HeadStarted{HeadEpoch{7}, 1'700'000'000'000'000, "0.1.0"}},
       {"pool-set",
        PoolSet{PoolId{3},
@@ -116,6 +101,8 @@ std::map<std::string, core::Fact> sample_facts() {
       {"job-ended", JobEnded{JobId{17}, JobState::kFailed}},
       {"job-forgotten", JobForgotten{JobId{17}}},
   };
+  facts.merge(sample_pool_facts());
+  return facts;
 }
 
 core::Meta sample_meta() {
@@ -131,10 +118,12 @@ core::Meta sample_meta() {
 }
 
 core::Pool sample_pool() {
-  return {PoolId{3},
-          core::PoolState::kRemoved,
-          {"wide", "local", 40, core::Resources{8000, 32ull << 30, 0}, {"west"}},
-          "key-pool"};
+  core::Pool pool;
+  pool.id = PoolId{3};
+  pool.state = core::PoolState::kRemoved;
+  pool.spec = {"wide", "local", 40, core::Resources{8000, 32ull << 30, 0}, {"west"}};
+  pool.key = "key-pool";
+  return pool;
 }
 
 core::Node sample_node() {
@@ -152,6 +141,14 @@ core::Node sample_node() {
   allotment.claims = 3;
   allotment.runs.insert({4, 9});
   allotment.runs.insert({20, 20});
+  node.duty = core::NodeDuty::kLeaving;
+  node.reason = "removed by a person";
+  node.recall_at = Time{Duration{5678}};
+  node.requested = Time{Duration{11}};
+  node.joined = Time{Duration{12}};
+  node.counted = Time{Duration{13}};
+  node.used_millicore_us = 14;
+  node.busy_us = 15;
   return node;
 }
 
@@ -311,9 +308,10 @@ core::Fact random_fact(std::size_t kind, Random& random) {
       return CancelRequested{stage, random.chance(50) ? indices : IndexList(), actor};
     case 14:
       return JobEnded{JobId{number()}, static_cast<JobState>(random.below(kJobStateCount))};
-    default:
-      LEAT_CHECK(kind == 15);
+    case 15:
       return JobForgotten{JobId{number()}};
+    default:
+      return random_pool_fact(kind, random);
   }
 }
 

@@ -20,6 +20,7 @@ std::map<std::string, core::Fact> sample_facts();
 RunColumns sample_columns();
 core::Meta sample_meta();
 core::Pool sample_pool();
+core::Pool sample_elastic_pool();  // with all that the first version did not have
 core::Node sample_node();
 core::Job sample_job();
 // Ten tasks in six states.

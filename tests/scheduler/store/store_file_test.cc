@@ -5,7 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "scheduler/store/database.h"
+#include "scheduler/store/fact_codec.h"
 #include "scheduler/store/recovery.h"
+#include "scheduler/store/tables.h"
 #include "tests/scheduler/store/driver.h"
 #include "tests/scheduler/store/scratch.h"
 
@@ -164,9 +167,25 @@ TEST(StoreFile, RefusesFilesThatAreNotOurs) {
 TEST(StoreFile, RefusesANewerVersion) {
   Scratch scratch;
   fill(scratch.path(), 1);
-  poke(scratch.path(), 60, std::string_view("\0\0\0\2", 4));
+  poke(scratch.path(), 60, std::string_view("\0\0\0\3", 4));
   expect_refused(scratch.path(),
-                 "it is from a newer version (format 2; this program reads up to 1)");
+                 "it is from a newer version (format 3; this program reads up to 2)");
+}
+
+TEST(StoreFile, BringsAFileOfTheFirstFormatToThisOne) {
+  Scratch scratch;
+  const auto version = [&scratch] {
+    const std::string bytes = bytes_in(scratch.path());
+    return static_cast<unsigned>(static_cast<unsigned char>(bytes.at(63)));  // user_version
+  };
+  { ASSERT_TRUE(Database::open(scratch.path(), kApplicationId, kTables, {}).ok()); }
+  EXPECT_EQ(version(), 1u);
+  const std::uint64_t last = fill(scratch.path(), 50);
+  EXPECT_GT(last, 0u);
+  EXPECT_EQ(refusal_of(scratch.path()), "");
+  EXPECT_EQ(version(), kFormatVersion);
+  // And never again.
+  EXPECT_EQ(refusal_of(scratch.path()), "");
 }
 
 TEST(StoreFile, RefusesAPlaceWhereOthersReach) {

@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,6 +36,34 @@ struct PrivateDirectory {
 inline constexpr std::uint32_t kUid = 1000;
 inline constexpr transport::WallSeconds kWallSeconds = 1'700'000'000;
 
+// Turns of the fake store's file; copies and prunings that are only noted.
+class FakeArchive final : public store::Archive {
+ public:
+  explicit FakeArchive(engine::FakeStore& store) : store_(store) {}
+
+  kj::Promise<store::StoredTurns> find_turns(std::uint64_t from) override {
+    store::StoredTurns found;
+    const auto& turns = store_.file().turns();
+    if (!turns.empty()) found.oldest = turns.begin()->first;
+    for (auto at = turns.lower_bound(from); at != turns.end(); ++at)
+      if (found.turns.size() < kTurnsMax) found.turns.push_back({at->first, at->second});
+    return found;
+  }
+  kj::Promise<Result<Done>> copy_history(std::string) override {
+    return refusal ? Result<Done>(*refusal) : Result<Done>(Done{});
+  }
+  kj::Promise<Result<store::Pruned>> prune_history(store::Prune prune) override {
+    pruned = std::move(prune);
+    return Result<store::Pruned>(store::Pruned{.jobs = 3, .runs = 4, .others = 5});
+  }
+
+  std::optional<Refusal> refusal;
+  std::optional<store::Prune> pruned;
+
+ private:
+  engine::FakeStore& store_;
+};
+
 struct WireHead {
   explicit WireHead(store::Recovered recovered = engine::nothing_recovered(),
                     store::MemoryFile file = {})
@@ -48,6 +77,7 @@ struct WireHead {
         gone_nodes.note(gone->node, std::int64_t{kWallSeconds} * 1'000'000);
       }
     };
+    head.engine.on_commit([this](std::uint64_t sequence) { pulse.beat(sequence); });
     head.start();
   }
 
@@ -95,37 +125,51 @@ struct WireHead {
   engine::AgentLinks links{
       engine::LinkServices{head.engine, head.timer, tickets, [](std::string_view) {}}};
   engine::Progress progress{head.timer, head.engine.sequence()};
+  engine::Pulse pulse{head.timer, head.engine.sequence()};
+  FakeArchive archive{head.store};
   GoneNodes gone_nodes;
   int pools_changed = 0;
+  engine::TokenRequest token_request;
   bool shut_down = false;
-  Services services{.engine = head.engine,
-                    .store = head.store,
-                    .progress = progress,
-                    .links = links,
-                    .tickets = tickets,
-                    .gone = gone_nodes,
-                    .clock = [this] { return head.now; },
-                    .wall_us = [] { return std::int64_t{kWallSeconds} * 1'000'000; },
-                    .blob_store =
-                        [] {
-                          return BlobStore{"127.0.0.1:7", 77};
-                        },
-                    .pools_changed = [this] { ++pools_changed; },
-                    .shut_down =
-                        [this] {
-                          shut_down = true;
-                          return kj::Promise<void>(kj::READY_NOW);
-                        },
-                    .agent_bytes_in = [this] { return agents.bytes_in(); },
-                    .agent_bytes_out = [this] { return agents.bytes_out(); },
-                    .log = [](std::string_view) {},
-                    .facts = {.version = "test",
-                              .cluster_id = "clusterclusterid",
-                              .host_name = "host",
-                              .agent_address = "127.0.0.1:1",
-                              .enrol_address = "127.0.0.1:2",
-                              .pid = 55,
-                              .started_us = 5}};
+  Services services{
+      .engine = head.engine,
+      .store = head.store,
+      .archive = archive,
+      .progress = progress,
+      .pulse = pulse,
+      .links = links,
+      .tickets = tickets,
+      .gone = gone_nodes,
+      .clock = [this] { return head.now; },
+      .wall_us = [] { return std::int64_t{kWallSeconds} * 1'000'000; },
+      .blob_store =
+          [] {
+            return BlobStore{"127.0.0.1:7", 77};
+          },
+      .pools_changed = [this] { ++pools_changed; },
+      .make_tokens =
+          [this](engine::TokenRequest request) {
+            using Tokens = std::vector<engine::TokenGiven>;
+            token_request = std::move(request);
+            const engine::TokenGiven token{NodeRef{NodeId{7}, NodeEpoch{8}}, "leat1.text", 9};
+            return kj::Promise<Result<Tokens>>(Result<Tokens>(Tokens{token}));
+          },
+      .copy_path = [] { return std::string("/home/tmp/copy"); },
+      .shut_down =
+          [this] {
+            shut_down = true;
+            return kj::Promise<void>(kj::READY_NOW);
+          },
+      .agent_bytes_in = [this] { return agents.bytes_in(); },
+      .agent_bytes_out = [this] { return agents.bytes_out(); },
+      .log = [](std::string_view) {},
+      .facts = {.version = "test",
+                .cluster_id = "clusterclusterid",
+                .host_name = "host",
+                .agent_address = "127.0.0.1:1",
+                .enrol_address = "127.0.0.1:2",
+                .pid = 55,
+                .started_us = 5}};
   AgentDoor agents{services, head.timer};
   UserDoor users{services};
   std::vector<std::unique_ptr<transport::Session>> clients;  // last: closed first

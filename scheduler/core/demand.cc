@@ -1,0 +1,230 @@
+#include "scheduler/core/demand.h"
+
+#include <algorithm>
+
+#include "scheduler/core/decide_parts.h"
+#include "scheduler/core/pool_rules.h"
+
+namespace leat::core {
+namespace {
+
+// New nodes of one pool, filled in the order of the queue. Only the last one has room left.
+struct Filling {
+  std::uint64_t limit = 0;  // nodes it may have on top of those that are there
+  std::uint64_t nodes = 0;
+  std::uint64_t tasks = 0;
+  Resources left{0, 0, 0};  // on the last one
+  bool full = false;        // more tasks would fit its nodes than nodes it may have
+};
+
+bool may_use(const State& state, const Pool& pool, const Job& job) {
+  if (pool.state == PoolState::kDeleting) return false;
+  const Pool* own = state.own_pool(job.id);
+  if (own != nullptr || pool.spec.for_job) return own != nullptr && own->id == pool.id;
+  const std::vector<std::string>& names = job.spec->pools;
+  return names.empty() || std::find(names.begin(), names.end(), pool.spec.name) != names.end();
+}
+
+// How many of `wanted` tasks go into new nodes of the pool.
+std::uint64_t fill(const Pool& pool, const Stage& stage, std::uint64_t wanted, Filling& filling) {
+  const auto per_node = tasks_per_node(pool, stage);
+  if (per_node && *per_node == 0) return 0;
+  if (!per_node) {
+    // The first node will tell what they are like.
+    if (filling.limit == 0) {
+      filling.full = true;
+      return 0;
+    }
+    filling.nodes = std::max<std::uint64_t>(filling.nodes, 1);
+    filling.tasks += wanted;
+    return wanted;
+  }
+  const Resources& need = stage.spec->resources;
+  const std::uint64_t first = std::min(wanted, fit_count(filling.left, need));
+  take(filling.left, need, first);
+  std::uint64_t taken = first;
+  const std::uint64_t room = filling.limit - std::min(filling.limit, filling.nodes);
+  const std::uint64_t nodes = std::min(room, (wanted - first + *per_node - 1) / *per_node);
+  if (nodes > 0) {
+    const std::uint64_t more = std::min(wanted - first, nodes * *per_node);
+    filling.nodes += nodes;
+    filling.left = pool.spec.shape ? *pool.spec.shape : *pool.seen;
+    take(filling.left, need, more - (nodes - 1) * *per_node);
+    taken += more;
+  }
+  filling.tasks += taken;
+  filling.full = filling.full || taken < wanted;
+  return taken;
+}
+
+using Pools = std::vector<const Pool*>;
+
+// As the job prefers them, but open ones before paused ones.
+Pools in_order(const State& state, const Job& job, const Pools& pools) {
+  Pools usable;
+  for (const Pool* pool : pools)
+    if (may_use(state, *pool, job)) usable.push_back(pool);
+  const std::vector<std::string>& names = job.spec->pools;
+  const auto rank = [&names](const Pool* pool) {
+    const auto named = std::find(names.begin(), names.end(), pool->spec.name) - names.begin();
+    return std::pair(pool->state == PoolState::kPaused, named);
+  };
+  std::stable_sort(usable.begin(), usable.end(), [&rank](const Pool* left, const Pool* right) {
+    return rank(left) < rank(right);
+  });
+  return usable;
+}
+
+void weigh(const State& state, const Pools& pools, std::map<PoolId, Filling>& fillings) {
+  std::size_t weighed = 0;
+  for (const ReadyQueue::Entry& entry : state.ready().entries()) {
+    if (++weighed > kStagesWeighed) return;
+    const Job& job = *state.job(entry.job);
+    const Stage& stage = *state.stage(entry.ref());
+    const Pools usable = in_order(state, job, pools);
+    ReservedNodes none;
+    const bool fits_now = std::any_of(usable.begin(), usable.end(), [&](const Pool* pool) {
+      return state.capacity().tightest(pool->id, stage.spec->resources, none).has_value();
+    });
+    if (fits_now) continue;
+    std::uint64_t waiting = stage.waiting.size();
+    for (const Pool* pool : usable) {
+      if (waiting == 0) break;
+      waiting -= fill(*pool, stage, waiting, fillings[pool->id]);
+    }
+  }
+}
+
+void count(const Node& node, PoolPlan& plan) {
+  ++plan.have;
+  if (node.state == NodeState::kDeleting) {
+    ++plan.deleting;
+  } else if (node.duty == NodeDuty::kLeaving) {
+    ++plan.leaving;
+  } else if (node.duty == NodeDuty::kClosing) {
+    ++plan.closing;
+    if (node.state == NodeState::kUp) ++plan.reopen;
+  } else if (node.duty == NodeDuty::kDraining) {
+    ++plan.draining;
+  } else if (node.coming()) {
+    ++plan.coming;
+  } else if (node.state == NodeState::kLost) {
+    ++plan.lost;
+  } else {
+    ++plan.serving;
+    if (node.allotments.empty()) ++plan.idle;
+  }
+}
+
+// From the books of what is there, and of what is needed, to what is to be done.
+void conclude(const Pool& pool, const Filling& filling, Time now, PoolPlan& plan) {
+  const PoolSize& size = pool.spec.nodes;
+  const std::uint32_t reopenable = plan.reopen;
+  plan.reopen = 0;
+  plan.tasks = filling.tasks;
+  plan.needed = static_cast<std::uint32_t>(filling.nodes);
+  const std::uint32_t useful = plan.serving + plan.coming;
+  const std::uint32_t for_tasks = plan.needed > plan.coming ? plan.needed - plan.coming : 0;
+  const std::uint32_t for_min = size.min > useful ? size.min - useful : 0;
+  std::uint32_t wanted = std::max(for_tasks, for_min);
+  if (pool.state == PoolState::kDeleting) {
+    plan.why = Growth::kLeaving;
+    return;
+  }
+  // Closing nodes count until they are gone; opened again, they count as before.
+  const std::uint32_t staying = plan.have - plan.closing - plan.leaving - plan.deleting;
+  const std::uint32_t may_stay = size.max > staying ? size.max - staying : 0;
+  plan.reopen = std::min({reopenable, wanted, may_stay});
+  wanted -= plan.reopen;
+  plan.why = plan.reopen > 0 ? Growth::kReopens : Growth::kEnough;
+  if (wanted == 0) {
+    if (filling.full && plan.reopen == 0) plan.why = Growth::kFull;
+    return;
+  }
+  if (pool.spec.provider == kStaticProvider) {
+    plan.why = Growth::kByHand;
+    return;
+  }
+  plan.grow = std::min(wanted, size.max > plan.have ? size.max - plan.have : 0);
+  if (plan.grow == 0) {
+    plan.why = Growth::kFull;
+    return;
+  }
+  const bool probing = pool.state == PoolState::kPaused;
+  if (!probing && pool.failures < kJoinFailuresMax) {
+    plan.grow = std::min(plan.grow, kNodesPerRequest);
+    plan.why = Growth::kGrows;
+    return;
+  }
+  plan.grow = probing && plan.coming == 0 && now >= pool.probe_at ? 1 : 0;
+  plan.why = plan.grow > 0 ? Growth::kGrows : Growth::kPaused;
+}
+
+std::map<PoolId, PoolPlan> plan_these(const State& state, const Pools& pools, Time now) {
+  std::map<PoolId, PoolPlan> plans;
+  std::map<PoolId, Filling> fillings;
+  for (const Pool* pool : pools) plans[pool->id];
+  for (const auto& [id, node] : state.nodes()) count(node, plans[node.pool]);
+  for (const Pool* pool : pools) {
+    const PoolPlan& plan = plans[pool->id];
+    const std::uint32_t others = plan.have - plan.coming;
+    const std::uint32_t max = pool->spec.nodes.max;
+    // Nodes that are closing would be opened again: they are as good as new ones.
+    fillings[pool->id].limit = (max > others ? max - others : 0) + plan.reopen;
+  }
+  weigh(state, pools, fillings);
+  for (const Pool* pool : pools) conclude(*pool, fillings[pool->id], now, plans[pool->id]);
+  return plans;
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> tasks_per_node(const Pool& pool, const Stage& stage) {
+  if (pool.spec.shape) return fit_count(*pool.spec.shape, stage.spec->resources);
+  if (pool.seen) return fit_count(*pool.seen, stage.spec->resources);
+  return std::nullopt;
+}
+
+std::map<PoolId, PoolPlan> plan_pools(const State& state, Time now) {
+  Pools pools;
+  for (const auto& [id, pool] : state.pools()) pools.push_back(&pool);
+  return plan_these(state, pools, now);
+}
+
+PoolPlan plan_for(const State& state, const PoolSpec& spec, Time now) {
+  Pool pool;
+  pool.id = PoolId{state.meta().next_pool};
+  pool.spec = spec;
+  Pools pools;
+  for (const auto& [id, known] : state.pools()) pools.push_back(&known);
+  pools.push_back(&pool);
+  return plan_these(state, pools, now)[pool.id];
+}
+
+std::string text_of(const PoolPlan& plan, const PoolSpec& spec) {
+  const std::string tasks = std::to_string(plan.tasks) + (plan.tasks == 1 ? " task" : " tasks");
+  const std::string max = std::to_string(spec.nodes.max);
+  switch (plan.why) {
+    case Growth::kGrows:
+      if (plan.tasks == 0)
+        return "requests " + std::to_string(plan.grow) + " to have its minimum of " +
+               std::to_string(spec.nodes.min);
+      return "requests " + std::to_string(plan.grow) + " for " + tasks + " that wait";
+    case Growth::kReopens:
+      return "opens " + std::to_string(plan.reopen) + " again that were being closed";
+    case Growth::kFull:
+      return "has its maximum of " + max;
+    case Growth::kPaused:
+      return "is paused";
+    case Growth::kByHand:
+      return "waits for nodes to be started by hand: leat agent join";
+    case Growth::kLeaving:
+      return "is being deleted";
+    case Growth::kEnough:
+      break;
+  }
+  if (plan.coming > 0) return std::to_string(plan.coming) + " are coming";
+  return "has what it needs";
+}
+
+}  // namespace leat::core

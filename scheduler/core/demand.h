@@ -1,0 +1,61 @@
+#pragma once
+
+// demand.h - how many nodes a pool should have for the work that waits.
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "base/time.h"
+#include "scheduler/core/state.h"
+
+namespace leat::core {
+
+// Stages looked at, in the order in which they would be placed; what is behind them waits its turn.
+inline constexpr std::size_t kStagesWeighed = 1024;
+
+// Why a pool does not grow although work waits for it, or none.
+enum class Growth : std::uint8_t {
+  kEnough,   // nothing waits that a new node could take, but for nodes that are coming
+  kGrows,    // `grow` nodes are to be requested
+  kReopens,  // nodes that are being closed are opened again instead
+  kFull,     // at its maximum
+  kPaused,   // until the next probe
+  kByHand,   // its nodes are started by hand
+  kLeaving,  // it is being deleted
+};
+
+// A pool's books. Every node is in exactly one of the first seven; they add up to `have`.
+struct PoolPlan {
+  std::uint32_t serving = 0;
+  std::uint32_t coming = 0;
+  std::uint32_t lost = 0;
+  std::uint32_t draining = 0;
+  std::uint32_t closing = 0;
+  std::uint32_t leaving = 0;
+  std::uint32_t deleting = 0;
+  std::uint32_t have = 0;
+  std::uint32_t idle = 0;    // of those that serve
+  std::uint64_t tasks = 0;   // that wait, fit, could start now, and are counted for this pool
+  std::uint32_t needed = 0;  // nodes for these tasks, coming ones included
+  std::uint32_t reopen = 0;  // closing nodes to be opened again
+  std::uint32_t grow = 0;    // nodes to be requested now
+  Growth why = Growth::kEnough;
+};
+
+// The books of every pool. Demand is counted as tasks would be placed: in the order of the queue,
+// each task once, in the first pool of its job that can hold it and may still grow; only what fits
+// a node of the pool; nothing that fits a node that is free now, for it will be placed there.
+std::map<PoolId, PoolPlan> plan_pools(const State& state, Time now);
+
+// The books of a pool that does not exist: as if it were created now.
+PoolPlan plan_for(const State& state, const PoolSpec& spec, Time now);
+
+// How many tasks of `stage` one node of the pool holds at a time: 0, if it can never hold one;
+// nothing, if nobody knows yet what its nodes are like.
+std::optional<std::uint64_t> tasks_per_node(const Pool& pool, const Stage& stage);
+
+// One line for people: what the pool does and why.
+std::string text_of(const PoolPlan& plan, const PoolSpec& spec);
+
+}  // namespace leat::core

@@ -1,0 +1,44 @@
+#pragma once
+
+// events.h - facts, in words for people and programs that follow what happens.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/ids.h"
+#include "base/index_list.h"
+#include "scheduler/core/messages.h"
+#include "schema/scheduler.capnp.h"
+
+namespace leat::wire {
+
+// A place between two facts of the store: before fact number `fact` (from 0) of turn `turn`.
+struct EventPlace {
+  std::uint64_t turn = 0;
+  std::uint32_t fact = 0;
+
+  friend constexpr auto operator<=>(const EventPlace&, const EventPlace&) = default;
+};
+
+// One fact. What it is not about is zero or empty.
+struct EventView {
+  const char* kind = "";  // stable: leat-events(1)
+  JobId job;
+  StageId stage = 0;
+  const IndexList* indices = nullptr;  // borrowed from the fact
+  Attempt attempt = 0;
+  NodeId node;
+  PoolId pool;
+  const char* state = "";
+  const core::Principal* actor = nullptr;  // borrowed from the fact
+  std::string text;
+};
+
+// A fact kind without words here does not compile: every fact is an event.
+EventView view_of(const core::Fact& fact);
+
+void write_event(const EventView& event, EventPlace next, std::int64_t at_us,
+                 schema::Event::Builder to);
+
+}  // namespace leat::wire
