@@ -11,7 +11,7 @@ namespace leat::cli {
 
 struct Surroundings;
 
-// LEAT_HOME. The head writes what is in it, but for log/; the command line reads.
+// LEAT_HOME. The head writes what is in it, but for log/ and store.quota; the command line reads.
 struct Home {
   std::string path;  // absolute
 
@@ -21,6 +21,7 @@ struct Home {
   std::string logs() const { return path + "/log"; }
   std::string nodes() const { return path + "/nodes"; }
   std::string scratch() const { return path + "/tmp"; }
+  std::string store_quota() const { return path + "/store.quota"; }
 };
 
 // --home, else LEAT_HOME, else /var/tmp/leat-UID: local, and it survives logout.

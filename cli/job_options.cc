@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cli/job_environment.h"
+#include "cli/job_inputs.h"
 #include "cli/program_check.h"
 #include "definitions/pool_definition.h"
 #include "definitions/units.h"
@@ -74,22 +75,6 @@ void read_program(const JobDefinition& job, const Surroundings& surroundings, Jo
 }
 
 void read_shape(const JobDefinition& job, JobRequest& request) {
-  const Word* array = job.find("array");
-  const Word* each_line = job.find("each-line");
-  const Word* chunk = job.find("chunk");
-  if (array != nullptr && each_line != nullptr)
-    fail(ExitCode::kUsage,
-         array->where + " and " + each_line->where + ": give one of them, each makes the tasks");
-  if (chunk != nullptr && each_line == nullptr)
-    fail(ExitCode::kUsage,
-         chunk->where + ": give " + called(*chunk, "each-line") + " FILE too, it counts its lines");
-  request.indices = IndexList(Stride{0, 1, 1});
-  if (array != nullptr)
-    request.indices = value_or_fail(IndexList::parse(array->text), array->where + ": ");
-  if (each_line != nullptr) {
-    request.each_line = LinesSource{each_line->text, 1};
-    read_word(job, "chunk", number_parser(1, kTasksPerJobMax), request.each_line->chunk);
-  }
   if (const Word* pool = job.find("pool")) {
     if (!definitions::is_pool_name(pool->text))
       fail(ExitCode::kUsage,
@@ -178,6 +163,7 @@ JobDefinition JobOptions::given(const std::vector<std::string>& command) const {
 JobRequest read_job_request(const JobDefinition& job, const Surroundings& surroundings) {
   JobRequest request;
   read_program(job, surroundings, request);
+  read_job_inputs(job, surroundings, request);
   read_shape(job, request);
   read_limits(job, request);
   read_reduce(job, request);

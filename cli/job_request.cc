@@ -49,7 +49,11 @@ void fill_work_stage(const JobRequest& request, schema::StageSpec::Builder stage
     fill_blob(request.lines->offsets, lines.initOffsets());
     lines.setChunk(request.lines->chunk);
     lines.setLines(request.lines->lines);
+    lines.setUse(request.lines->use);
   }
+  if (request.standard_input)
+    fill_blob(*request.standard_input, stage.getInputs().initStandardInput());
+  stage.getProgram().setOutputDirectory(request.output_directory.c_str());
   auto resources = stage.initMembers(1)[0].initResources();
   resources.setMillicores(request.millicores);
   resources.setMemoryBytes(request.memory_bytes);

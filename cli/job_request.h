@@ -31,6 +31,7 @@ struct LinesRequest {
   transport::Blob offsets;
   std::uint64_t chunk = 1;
   std::uint64_t lines = 0;
+  schema::Inputs::Lines::Use use = schema::Inputs::Lines::Use::STREAM;
 };
 
 // The file whose lines become tasks, before it is uploaded.
@@ -43,8 +44,13 @@ struct JobRequest {
   std::string name;
   std::vector<std::string> argv;
   IndexList indices;
+  // What makes tasks, before it is uploaded: one of these at most.
   std::optional<LinesSource> each_line;
+  std::optional<std::string> from_json;  // a file
+  std::vector<std::string> each_file;    // names, absolute
   std::optional<LinesRequest> lines;
+  std::optional<std::string> stdin_file;
+  std::optional<transport::Blob> standard_input;
   std::optional<ReduceRequest> reduce;
   std::vector<std::string> pools;
   std::vector<std::string> environment;  // "NAME=VALUE"
@@ -57,6 +63,7 @@ struct JobRequest {
   bool bind_cores = false;
   bool task_directory = false;
   std::optional<std::uint64_t> output_limit_bytes;
+  std::string output_directory;  // absolute; empty: none
 };
 
 // How many tasks each stage has: what was submitted, then the levels of the reduce down to one.

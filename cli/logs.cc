@@ -1,141 +1,156 @@
-// logs.cc - `leat logs`: what a task wrote, read from its node.
+// logs.cc - `leat logs`: what tasks wrote, read from their nodes or from leat-store.
 
 #include <algorithm>
 
 #include "cli/command.h"
-#include "cli/data_link.h"
 #include "cli/follow.h"
 #include "cli/head.h"
+#include "cli/task_output.h"
 
 namespace leat::cli {
 namespace {
 
-// An agent that is being restarted, or a head that is, is asked again for so long.
-constexpr Duration kAgentPatience = std::chrono::seconds(20);
-// The agent holds an answer back for 10 s while there is nothing new; longer is lost.
-constexpr kj::Duration kReadDeadline = 30 * kj::SECONDS;
+// Tasks of one call: each is looked up and read by itself.
+constexpr std::uint64_t kTasksMax = 10'000;
+
+std::string name_of(JobId job, StageId stage, Index index) {
+  return std::to_string(job.value) + '.' + (stage == 0 ? "" : std::to_string(stage) + '.') +
+         std::to_string(index);
+}
+
+// Begins every line with the name of its task.
+class LabelledLines {
+ public:
+  LabelledLines(Console& console, std::string label)
+      : console_(console), label_(std::move(label) + ": ") {}
+
+  void write(std::string_view bytes) {
+    std::string text;
+    while (!bytes.empty()) {
+      if (at_start_) text += label_;
+      const std::size_t end = std::min(bytes.find('\n'), bytes.size() - 1) + 1;
+      text += bytes.substr(0, end);
+      at_start_ = text.back() == '\n';
+      bytes.remove_prefix(end);
+    }
+    console_.out(text);
+  }
+
+  // A last line without its end gets one, or the next task's would go on in it.
+  void finish() {
+    if (!at_start_) console_.out("\n");
+  }
+
+ private:
+  Console& console_;
+  std::string label_;
+  bool at_start_ = true;
+};
 
 class Logs final : public Command {
  public:
   void declare(Arguments& arguments) override {
-    arguments.operand("JOB.INDEX", name_, "one task: 17.42, last.0, or 17.1.3 in stage 1");
+    arguments.operand("TASKS", name_,
+                      "one task: 17.42, last.0, 17.1.3 in stage 1; several: 17.0-9; all: 17");
     arguments.flag("--stderr", error_, "standard error instead of standard output");
-    arguments.flag("-f,--follow", follow_, "go on until the task ends");
+    arguments.flag("-f,--follow", follow_, "of one task: wait for its start, go on until it ends");
+    arguments.flag("--label", label_, "begin every line with the name of its task");
   }
 
   ExitCode run(Shell& shell) override {
-    const TaskName name = value_or_fail(parse_task(*name_));
+    const TaskName name = value_or_fail(parse_name(*name_));
     value_or_fail(verify_home(shell.home));
     Head head(shell);
-    DataLink link(shell);
-    const JobId job = resolve_job(head, name);
-    kj::Timer& timer = shell.io.provider->getTimer();
-    transport::Backoff backoff{Random(shell.surroundings.fresh_seed)};
-    kj::TimePoint give_up = timer.now() + transport::to_kj(kAgentPatience);
-    for (;;) {
-      const std::uint64_t before = offset_;
-      if (read_from_node(shell, head, link, job, name)) break;
-      if (offset_ > before) give_up = timer.now() + transport::to_kj(kAgentPatience);
-      if (timer.now() >= give_up)
-        fail(ExitCode::kUnreachable,
-             "node " + std::to_string(node_) + " does not answer: see leat node list");
-      timer.afterDelay(transport::to_kj(backoff.next())).wait(shell.io.waitScope);
+    OutputWanted wanted;
+    wanted.job = resolve_job(head, name);
+    wanted.stage = name.stage;
+    wanted.error = error_;
+    wanted.follow = follow_;
+    const bool one = name.names_task();
+    const IndexList indices = name.indices.empty() ? ask_tasks(head, wanted) : name.indices;
+    check_number(wanted, indices);
+    TaskOutputs outputs(shell, head);
+    for (const Index index : indices.expand()) {
+      wanted.index = index;
+      read_one(shell, outputs, wanted, one);
     }
-    if (truncated_) shell.console.talk("leat: the output was longer and has been cut at its limit");
-    return ExitCode::kDone;
+    if (not_yet_ > 0)
+      shell.console.talk("leat: " + std::to_string(not_yet_) +
+                         " tasks have not run: see leat why " + std::to_string(wanted.job.value));
+    return failed_ ? ExitCode::kWorkFailed : ExitCode::kDone;
   }
 
  private:
-  // Whether everything wanted has been written out; false if the node went away.
-  bool read_from_node(Shell& shell, Head& head, DataLink& link, JobId job, const TaskName& name) {
-    const auto answer = head.ask(
-        [&](schema::Scheduler::Client& client) {
-          auto call = client.locateRequest();
-          call.setJob(job.value);
-          call.setStage(name.stage);
-          call.setIndex(name.indices.at(0));
-          return call.send();
-        },
-        Patience{kAgentPatience, {}});
-    const schema::LocateResult::Reader located = answer;
-    if (located.isRefusal()) {
-      const Refusal refusal = read_refusal(located.getRefusal());
-      // Not a wrong question: what was asked for is not there any more.
-      const bool lost = refusal.message.rfind("output lost", 0) == 0;
-      fail(lost ? ExitCode::kWorkFailed : exit_code_of(refusal.reason), refusal.message);
-    }
-    const schema::LocateResult::Place::Reader place = located.getPlace();
-    node_ = place.getNode().getId();
-    start_over_if_new(shell.console, place.getRun().getAttempt());
-    const NodeRef node{NodeId{node_}, NodeEpoch{place.getNode().getEpoch()}};
-    kj::Maybe<schema::DataServer::Client> found = link.to_agent(node, place.getAddress().cStr());
-    KJ_IF_MAYBE (agent, found) return read_all(shell, *agent, place);
-    return false;
+  static IndexList ask_tasks(Head& head, const OutputWanted& wanted) {
+    const auto answer = head.ask([&wanted](schema::Scheduler::Client& client) {
+      auto call = client.tasksRequest();
+      call.setJob(wanted.job.value);
+      call.setStage(wanted.stage);
+      return call.send();
+    });
+    if (answer.hasRefusal()) fail(read_refusal(answer.getRefusal()));
+    std::vector<Stride> strides;
+    for (const auto stride : answer.getIndices())
+      strides.push_back({stride.getFirst(), stride.getCount(), stride.getStep()});
+    return value_or_fail(IndexList::from_strides(strides));
   }
 
-  // Another attempt has another output: what was shown of the last one is not its beginning.
-  void start_over_if_new(Console& console, std::uint32_t attempt) {
-    if (attempt_ != 0 && attempt != attempt_) {
-      console.talk("leat: the task was started again, as attempt " + std::to_string(attempt));
-      offset_ = 0;
-    }
-    attempt_ = attempt;
+  void check_number(const OutputWanted& wanted, const IndexList& indices) const {
+    const std::string id = std::to_string(wanted.job.value);
+    if (follow_ && indices.size() != 1)
+      fail(ExitCode::kUsage, "-f follows one task: name it, like " + id + ".0");
+    if (indices.size() > kTasksMax)
+      fail(ExitCode::kUsage, std::to_string(indices.size()) + " tasks are more than the " +
+                                 std::to_string(kTasksMax) + " of one call: name fewer, like " +
+                                 id + ".0-99");
   }
 
-  // Whether everything wanted has been written out.
-  bool read_all(Shell& shell, schema::DataServer::Client& agent,
-                schema::LocateResult::Place::Reader place) {
-    // A read of no bytes is answered at once, also where the next byte is yet to come.
-    std::uint32_t length = follow_ ? schema::MAX_READ_BYTES : 0;
-    for (;;) {
-      auto call = agent.readRequest();
-      call.setTicket(place.getTicket());
-      call.setRun(place.getRun());
-      call.setStream(error_ ? schema::Stream::ERROR : schema::Stream::OUTPUT);
-      call.setOffset(offset_);
-      call.setLength(length);
-      kj::Maybe<capnp::Response<schema::ReadResult>> response;
-      const kj::Maybe<kj::Exception> lost = kj::runCatchingExceptions([&] {
-        kj::Promise<capnp::Response<schema::ReadResult>> answer = call.send();
-        response = shell.io.provider->getTimer()
-                       .timeoutAfter(kReadDeadline, kj::mv(answer))
-                       .wait(shell.io.waitScope);
-      });
-      if (lost != nullptr) return false;
-      const schema::ReadResult::Reader result = KJ_ASSERT_NONNULL(response);
-      if (result.isRefusal()) fail(read_refusal(result.getRefusal()));
-      if (write_out(shell.console, result.getBytes())) return true;
-      length = schema::MAX_READ_BYTES;
+  // Of several tasks, what is wrong with one does not hide the others.
+  void read_one(Shell& shell, TaskOutputs& outputs, const OutputWanted& wanted, bool alone) {
+    const std::string name = name_of(wanted.job, wanted.stage, wanted.index);
+    LabelledLines lines(shell.console, name);
+    const auto sink = [&](std::string_view bytes) {
+      if (label_) return lines.write(bytes);
+      shell.console.out(bytes);
+    };
+    try {
+      const TaskOutputs::Found found = outputs.read(wanted, sink);
+      if (label_) lines.finish();
+      if (found == TaskOutputs::Found::kCut)
+        shell.console.talk("leat: the output " + (alone ? std::string() : "of " + name + ' ') +
+                           "was longer and has been cut at its limit");
+      if (found != TaskOutputs::Found::kNotYet) return;
+      if (alone)
+        fail(ExitCode::kWorkFailed, "task " + name + " has not run yet: leat why " + name +
+                                        " says why, leat logs -f waits for it");
+      ++not_yet_;
+    } catch (const Failure& failure) {
+      if (alone || failure.code == ExitCode::kUnreachable) throw;
+      shell.console.talk("leat: " + name + ": " + failure.message);
+      failed_ = true;
     }
-  }
-
-  // Whether that was the end.
-  bool write_out(Console& console, schema::ReadResult::Bytes::Reader bytes) {
-    const capnp::Data::Reader data = bytes.getData();
-    console.out(std::string_view(data.asChars().begin(), data.size()));
-    offset_ += data.size();
-    truncated_ = bytes.getTruncated();
-    return offset_ >= bytes.getTotal() && (bytes.getFinished() || !follow_);
   }
 
   std::optional<std::string> name_;
   bool error_ = false;
   bool follow_ = false;
-  std::uint64_t offset_ = 0;
-  std::uint32_t attempt_ = 0;
-  std::uint32_t node_ = 0;
-  bool truncated_ = false;
+  bool label_ = false;
+  bool failed_ = false;
+  std::uint64_t not_yet_ = 0;
 };
 
 constexpr std::string_view kDetails =
-    R"(Prints what a task wrote, byte for byte, read from the node it ran on; of a task
-that ran several times, the last attempt's.
+    R"(Prints what a task wrote, byte for byte, read from the node it ran on, or from
+leat-store when that node is gone; of a task that ran several times, the last
+attempt's. Several tasks are printed one after the other, in the order of their
+indices.
 
   leat logs 17.42
-  leat logs last.0 --stderr -f)";
+  leat logs last.0 --stderr -f
+  leat logs 17 --label)";
 
 }  // namespace
 
-const CommandEntry kLogs{"logs", "print what a task wrote", kDetails, build_command<Logs>};
+const CommandEntry kLogs{"logs", "print what tasks wrote", kDetails, build_command<Logs>};
 
 }  // namespace leat::cli

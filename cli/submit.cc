@@ -18,8 +18,8 @@ namespace {
 constexpr Duration kSubmitPatience = std::chrono::seconds(30);
 constexpr std::size_t kKeyBytesMax = 128;
 constexpr std::string_view kJobFileEnding = ".toml";
-constexpr const char* kLaterOptions[] = {"--nodes", "--ranks-per-node", "--mpi",      "--gpus",
-                                         "--after", "--each-file",      "--from-json"};
+constexpr const char* kLaterOptions[] = {"--nodes", "--ranks-per-node", "--mpi", "--gpus",
+                                         "--after"};
 
 class Submit final : public Command {
  public:
@@ -56,11 +56,7 @@ class Submit final : public Command {
     const std::string key = key_.value_or(shell.surroundings.fresh_key);
     value_or_fail(verify_home(shell.home));
     Head head(shell);
-    if (request.each_line) {
-      const std::uint64_t chunk = request.each_line->chunk;
-      request.lines = upload_lines(shell, head, request.each_line->path, chunk);
-      request.indices = IndexList(Stride{0, (request.lines->lines + chunk - 1) / chunk, 1});
-    }
+    upload_inputs(shell, head, request);
     const JobId job = submit(head, request, pool, key);
     shell.console.out(std::to_string(job.value) + '\n');
     if (!wait_ && !progress_) return ExitCode::kDone;

@@ -9,6 +9,7 @@
 #include "cli/local_share.h"
 #include "definitions/pool_definition.h"
 #include "definitions/units.h"
+#include "transport/secret_file.h"
 
 namespace leat::cli {
 namespace {
@@ -33,12 +34,22 @@ class Up final : public Command {
     arguments.option("--listen", "ADDRESS", listen_,
                      "where agents of other machines find the head (default: 127.0.0.1)");
     arguments.option("--pool", "FILE.toml", pool_file_, "the pool that FILE.toml defines");
+    arguments.option(
+        "--store-quota", "SIZE", store_quota_,
+        "what leat-store may keep: inputs, results, logs (default: 64G, or as it was)");
   }
 
   ExitCode run(Shell& shell) override {
     std::optional<PoolDefinition> wanted = read_pool(shell.surroundings);
+    std::optional<std::uint64_t> quota;
+    if (store_quota_)
+      quota = value_or_fail(definitions::parse_size(*store_quota_), "--store-quota ");
     if (listen_) value_or_fail(check_listen_address(*listen_), "--listen ");
     value_or_fail(make_home(shell.home));
+    // Read by leat-store before every upload.
+    if (quota)
+      value_or_fail(
+          transport::replace_secret_file(shell.home.store_quota(), std::to_string(*quota) + '\n'));
     Head head(shell);
     if (!head.answers()) start(shell, head);
     const std::string agent_address = address_of_head(head);
@@ -187,7 +198,7 @@ class Up final : public Command {
         {}, 2 * kNodesDeadline);
   }
 
-  std::optional<std::string> local_, pool_file_, listen_;
+  std::optional<std::string> local_, pool_file_, listen_, store_quota_;
 };
 
 constexpr std::string_view kDetails =

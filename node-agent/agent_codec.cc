@@ -157,6 +157,8 @@ Result<StartSet> read_start_set(schema::StartSet::Reader in) {
   set.is_result = in.getIsResult();
   const kj::ArrayPtr<const char> ticket = in.getStoreTicket().asChars();
   set.store_ticket.assign(ticket.begin(), ticket.size());
+  const kj::ArrayPtr<const char> input_ticket = in.getInputTicket().asChars();
+  set.input_ticket.assign(input_ticket.begin(), input_ticket.size());
   return set;
 }
 
@@ -179,6 +181,7 @@ void write_start_set(const StartSet& set, schema::StartSet::Builder out) {
   out.setJobName(set.job_name);
   out.setIsResult(set.is_result);
   out.setStoreTicket(kj::arrayPtr(set.store_ticket.data(), set.store_ticket.size()).asBytes());
+  out.setInputTicket(kj::arrayPtr(set.input_ticket.data(), set.input_ticket.size()).asBytes());
 }
 
 Result<StartBatch> read_start_batch(schema::StartBatch::Reader in) {
@@ -260,6 +263,7 @@ std::string stage_to_bytes(const StartSet& set) {
   stage.job_name = set.job_name;
   stage.is_result = set.is_result;
   stage.store_ticket = set.store_ticket;
+  stage.input_ticket = set.input_ticket;
   capnp::MallocMessageBuilder message;
   write_start_set(stage, message.initRoot<schema::StartSet>());
   const kj::Array<capnp::word> words = capnp::messageToFlatArray(message);

@@ -10,6 +10,7 @@
 #include "node-agent/agent_codec.h"
 #include "schema/data.capnp.h"
 #include "transport/session.h"
+#include "transport/turnstile.h"
 
 namespace leat::agent {
 namespace {
@@ -77,8 +78,12 @@ Result<Done> TicketDesk::may_read(std::string_view bytes, const std::string& rea
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 class DataGate final : public schema::DataServer::Server {
  public:
-  DataGate(TicketDesk& desk, Outputs& outputs, std::string reader)
-      : desk_(desk), outputs_(outputs), reader_(std::move(reader)) {}
+  DataGate(TicketDesk& desk, Outputs& outputs, std::string reader,
+           std::shared_ptr<transport::Turnstile> turnstile)
+      : desk_(desk),
+        outputs_(outputs),
+        reader_(std::move(reader)),
+        turnstile_(std::move(turnstile)) {}
 
   kj::Promise<void> read(ReadContext context) override {
     context.allowCancellation();
@@ -92,12 +97,15 @@ class DataGate final : public schema::DataServer::Server {
                                                                     : spool::Stream::kOutput;
     if (desk_.reads >= kReadsMax) return refuse(context, overloaded());
     ++desk_.reads;
-    return outputs_.read_waiting(run, stream, params.getOffset(), params.getLength())
-        .then([this, context](Result<Outputs::Piece> piece) mutable {
-          if (!piece.ok()) {
-            write_refusal(piece.refusal(), context.getResults().initRefusal());
-            return;
-          }
+    const std::uint64_t length = params.getLength();
+    return outputs_.wait(run, stream, params.getOffset(), length)
+        .then([this]() { return turnstile_->enter(); })
+        .then([this, context, run, stream](kj::Own<transport::Turnstile::Pass>) mutable {
+          const auto asked = context.getParams();
+          const Result<Outputs::Piece> piece =
+              outputs_.read(run, stream, asked.getOffset(), asked.getLength());
+          if (!piece.ok())
+            return write_refusal(piece.refusal(), context.getResults().initRefusal());
           auto bytes = context.getResults().initBytes();
           bytes.setData(bytes_of(piece.value().data));
           bytes.setTotal(piece.value().total);
@@ -114,21 +122,29 @@ class DataGate final : public schema::DataServer::Server {
   }
 
   kj::Promise<void> readSet(ReadSetContext context) override {
+    context.allowCancellation();
     const auto params = context.getParams();
     const Result<RunSet> runs = read_run_set(params.getRuns());
     if (!runs.ok()) return refuse(context, runs.refusal());
     const Result<Done> may = desk_.may_read(chars_of(params.getTicket()), reader_, runs.value());
     if (!may.ok()) return refuse(context, may.refusal());
-    const Result<Outputs::SetPiece> piece = outputs_.read_set(
-        runs.value(), params.getPosition(), params.getOffset(), params.getLength());
-    if (!piece.ok()) return refuse(context, piece.refusal());
-    auto bytes = context.getResults().initBytes();
-    bytes.setData(bytes_of(piece.value().data));
-    bytes.setPosition(piece.value().position);
-    bytes.setOffset(piece.value().offset);
-    bytes.setFinished(piece.value().finished);
-    desk_.bytes_out += piece.value().data.size();
-    return kj::READY_NOW;
+    if (desk_.reads >= kReadsMax) return refuse(context, overloaded());
+    ++desk_.reads;
+    return turnstile_->enter()
+        .then([this, context, set = runs.value()](kj::Own<transport::Turnstile::Pass>) mutable {
+          const auto asked = context.getParams();
+          const Result<Outputs::SetPiece> piece =
+              outputs_.read_set(set, asked.getPosition(), asked.getOffset(), asked.getLength());
+          if (!piece.ok())
+            return write_refusal(piece.refusal(), context.getResults().initRefusal());
+          auto bytes = context.getResults().initBytes();
+          bytes.setData(bytes_of(piece.value().data));
+          bytes.setPosition(piece.value().position);
+          bytes.setOffset(piece.value().offset);
+          bytes.setFinished(piece.value().finished);
+          desk_.bytes_out += piece.value().data.size();
+        })
+        .attach(kj::defer([&desk = desk_]() { --desk.reads; }));
   }
 
  private:
@@ -145,6 +161,7 @@ class DataGate final : public schema::DataServer::Server {
   TicketDesk& desk_;
   Outputs& outputs_;
   std::string reader_;
+  std::shared_ptr<transport::Turnstile> turnstile_;
 };
 #pragma GCC diagnostic pop
 
@@ -167,9 +184,13 @@ struct DataServer::Parts final : private kj::TaskSet::ErrorHandler {
 void DataServer::Parts::accept(const transport::Peer& peer, kj::Own<kj::AsyncIoStream> stream) {
   if (sessions.size() >= kDataSessionsMax) return;
   const std::uint64_t number = next_session++;
-  schema::DataServer::Client gate = kj::heap<DataGate>(desk, outputs, transport::common_name(peer));
+  auto turnstile = std::make_shared<transport::Turnstile>();
+  schema::DataServer::Client gate =
+      kj::heap<DataGate>(desk, outputs, transport::common_name(peer), turnstile);
   auto session = kj::heap<transport::Session>(kj::mv(stream), transport::Session::Side::kAccepted,
-                                              kj::mv(gate), transport::kDataLimits);
+                                              kj::mv(gate), transport::kDataServerLimits);
+  turnstile->bind(*session);
+  session = session.attach(kj::defer([turnstile]() { turnstile->unbind(); }));
   // Destroyed in a turn of its own, never from within one of its callbacks.
   ending.add(session->on_disconnect().then([this, number]() {
     ending.add(kj::evalLater([this, number]() { sessions.erase(number); }));

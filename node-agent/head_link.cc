@@ -108,6 +108,16 @@ class HeadLink::Server final : public schema::Agent::Server {
     });
   }
 
+  kj::Promise<void> evacuate(EvacuateContext context) override {
+    return when_joined([context](HeadLink& link) mutable {
+      const auto params = context.getParams();
+      const HeadEpoch epoch{params.getHeadEpoch()};
+      if (epoch < link.parts_.node.core().head_epoch()) require(Verdict::kOlderHead);
+      const kj::ArrayPtr<const char> ticket = params.getTicket().asChars();
+      link.evacuate(std::string(ticket.begin(), ticket.size()));
+    });
+  }
+
  private:
   HeadLink& alive() {
     if (*link_ == nullptr) kj::throwFatalException(complaint("the session is over"));
@@ -212,6 +222,8 @@ bool HeadLink::take_welcome(schema::Welcome::Reader welcome) {
   told.now_us = welcome.getNowUs();
   told.store = {welcome.getStoreAddress().cStr(),
                 transport::server_name(transport::Peer::Kind::kStore, facts_.cluster_id)};
+  const kj::ArrayPtr<const char> ticket = welcome.getOutputTicket().asChars();
+  told.output_ticket.assign(ticket.begin(), ticket.size());
   transport::PublicKey key{};
   const capnp::Data::Reader bytes = welcome.getTicketKey();
   if (bytes.size() != key.size()) {
@@ -271,6 +283,31 @@ void HeadLink::report(const ReportBatch& batch) {
                                                 e.getDescription().cStr());
                                      connection_->broken->fulfill();
                                    }));
+  }
+}
+
+// A head that asks again while it is under way hears of it once; one that is away asks again.
+void HeadLink::evacuate(std::string ticket) {
+  if (std::exchange(evacuating_, true)) return;
+  tasks_.add(parts_.node.evacuate(std::move(ticket), kEvacuationPatience)
+                 .then([this](const Result<std::uint64_t>& done) {
+                   evacuating_ = false;
+                   parts_.say(done.ok()
+                                  ? "outputs are in leat-store: " + std::to_string(done.value()) +
+                                        " bytes"
+                                  : "outputs are not in leat-store: " + done.refusal().message);
+                   tell_evacuated(done);
+                 }));
+}
+
+void HeadLink::tell_evacuated(const Result<std::uint64_t>& done) {
+  if (connection_.get() == nullptr) return;
+  KJ_IF_MAYBE (head, connection_->head) {
+    auto request = head->evacuatedRequest();
+    request.setStored(done.ok());
+    if (done.ok()) request.setBytes(done.value());
+    if (!done.ok()) request.setReason(done.refusal().message.c_str());
+    tasks_.add(request.send().ignoreResult());
   }
 }
 

@@ -28,6 +28,8 @@ namespace leat::agent {
 // A head that has not pinged for so long is not there any more, whatever the socket says.
 inline constexpr kj::Duration kHeadSilence = 15 * kj::SECONDS;
 inline constexpr kj::Duration kJoinDeadline = 20 * kj::SECONDS;
+// How long outputs are tried to be brought to leat-store when the head asks for it.
+inline constexpr kj::Duration kEvacuationPatience = 10 * kj::MINUTES;
 // Between SIGTERM and SIGKILL when the head ends the node.
 inline constexpr Duration kStopGrace{5'000'000};
 
@@ -82,12 +84,15 @@ class HeadLink final : private kj::TaskSet::ErrorHandler {
   void write_hello(schema::Hello::Builder hello) const;
   kj::Promise<void> silence(Connection& connection);
   void report(const ReportBatch& batch);
+  void evacuate(std::string ticket);
+  void tell_evacuated(const Result<std::uint64_t>& done);
   void lose();
   void taskFailed(kj::Exception&& exception) override;
 
   HeadLinkParts parts_;
   AgentFacts facts_;
   transport::Backoff backoff_;
+  bool evacuating_ = false;
   kj::Own<Connection> connection_;  // null while there is none
   kj::TaskSet tasks_;               // last: cancelled before anything it uses goes
 };

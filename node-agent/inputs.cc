@@ -7,8 +7,6 @@
 
 #include <utility>
 
-#include "node-agent/task_environment.h"
-
 namespace leat::agent {
 namespace {
 
@@ -29,6 +27,7 @@ InputStore::InputStore(PeerLinks& links, Outputs& outputs, kj::Timer& timer,
     : directory_(directory),
       fetch_(links, outputs, timer, self, cluster_id),
       lines_(links, timer, directory),
+      shared_(links, timer, directory),
       tasks_(*this) {
   clear_files(directory + "/inputs");
 }
@@ -55,14 +54,16 @@ void InputStore::prefetch(const StartSet& stage, const std::vector<LineTask>& ta
   }
   next_fetch();
   if (lines.empty()) return;
-  const auto on_lines = [this](const RunId& run, Result<Done> done, const std::string* line) {
+  const bool to_file = stage.spec->inputs.use != Inputs::Use::kFile;
+  const auto on_lines = [this, to_file](const RunId& run, Result<Done> done,
+                                        const std::string* line) {
     if (!done.ok()) return complete(run, done.refusal());
-    PreparedInput input{input_path(directory_, run), std::nullopt};
-    if (line != nullptr) input.entry = entry_of(*line);
+    PreparedInput input{to_file ? input_path(directory_, run) : std::string(), std::nullopt};
+    if (line != nullptr) input.text = *line;
     complete(run, std::move(input));
   };
   tasks_.add(
-      lines_.fetch(stage.runs.stage, stage.spec, stage.store_ticket, std::move(lines), on_lines));
+      lines_.fetch(stage.runs.stage, stage.spec, stage.read_ticket(), std::move(lines), on_lines));
 }
 
 void InputStore::next_fetch() {
@@ -116,6 +117,25 @@ void InputStore::complete(const RunId& run, Result<PreparedInput> outcome) {
 }
 
 kj::Promise<Result<PreparedInput>> InputStore::take(const StartSet& stage, const LineTask& task) {
+  const Inputs& inputs = stage.spec->inputs;
+  kj::Promise<Result<PreparedInput>> own = inputs.kind == Inputs::Kind::kNone
+                                               ? Result<PreparedInput>(PreparedInput{})
+                                               : take_own(stage, task);
+  if (!inputs.standard_input) return own;
+  return own.then([this, stage](Result<PreparedInput> input) -> kj::Promise<Result<PreparedInput>> {
+    if (!input.ok()) return input;
+    return shared_.get(stage).then(
+        [input](Result<std::string> path) mutable -> Result<PreparedInput> {
+          if (!path.ok()) return path.refusal();
+          PreparedInput whole = std::move(input).value();
+          whole.path = std::move(path).value();
+          return whole;
+        });
+  });
+}
+
+kj::Promise<Result<PreparedInput>> InputStore::take_own(const StartSet& stage,
+                                                        const LineTask& task) {
   prefetch(stage, {task});
   Entry& entry = entries_.at(task.run);
   if (entry.outcome) return std::move(*entry.outcome);
@@ -145,6 +165,7 @@ void InputStore::drop_all(const RunSet& runs) {
 
 void InputStore::forget(JobId job) {
   lines_.forget(job);
+  shared_.forget(job);
   std::erase_if(parts_, [job](const auto& entry) { return entry.first.job == job; });
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// inputs.h - the standard input of every run that has one, made ready before its turn comes.
+// inputs.h - what runs are given to work on, made ready before their turn comes.
 
 #include <kj/async.h>
 #include <kj/timer.h>
@@ -14,6 +14,7 @@
 #include "node-agent/data_fetch.h"
 #include "node-agent/line_source.h"
 #include "node-agent/messages.h"
+#include "node-agent/shared_input.h"
 
 namespace leat::agent {
 
@@ -23,8 +24,8 @@ inline constexpr std::size_t kPrefetch = 64;
 inline constexpr std::size_t kFetchesMax = 8;
 
 struct PreparedInput {
-  std::string path;
-  std::optional<std::string> entry;  // LEAT_ENTRY
+  std::string path;                 // empty: nothing to read
+  std::optional<std::string> text;  // of a task with one line
 };
 
 // Owns the files under DIR/inputs. Borrows links, outputs and timer. Thread: the loop's.
@@ -33,7 +34,10 @@ class InputStore final : private kj::TaskSet::ErrorHandler {
   InputStore(PeerLinks& links, Outputs& outputs, kj::Timer& timer, const std::string& directory,
              NodeRef self, const std::string& cluster_id);
 
-  void set_store(StoreAddress store) { lines_.set_store(std::move(store)); }
+  void set_store(StoreAddress store) {
+    shared_.set_store(store);
+    lines_.set_store(std::move(store));
+  }
 
   // Where the parts of a reduce step's input are; the newest word counts.
   void set_parts(const RunId& run, TaskInputs parts);
@@ -59,6 +63,7 @@ class InputStore final : private kj::TaskSet::ErrorHandler {
     kj::Own<kj::PromiseFulfiller<Result<PreparedInput>>> waiting;  // null unless somebody waits
   };
 
+  kj::Promise<Result<PreparedInput>> take_own(const StartSet& stage, const LineTask& task);
   void complete(const RunId& run, Result<PreparedInput> outcome);
   void next_fetch();
   kj::Promise<void> fetch_parts(RunId run, TaskInputs parts);
@@ -67,6 +72,7 @@ class InputStore final : private kj::TaskSet::ErrorHandler {
   std::string directory_;
   DataFetch fetch_;
   LineSource lines_;
+  SharedInputs shared_;
   std::map<RunId, TaskInputs> parts_;
   std::map<RunId, Entry> entries_;
   std::vector<RunId> fetches_waiting_;

@@ -187,15 +187,20 @@ kj::Promise<Result<Done>> LineSource::load_large(OrderPtr order) {
       });
 }
 
+Result<Done> LineSource::write_file(const RunId& run, std::string_view text) {
+  Result<InputFile> file = InputFile::create(input_path(directory_, run));
+  if (!file.ok()) return file.refusal();
+  InputFile open = std::move(file).value();
+  const Result<Done> done = open.append(std::as_bytes(std::span(text.data(), text.size())));
+  if (done.ok()) open.keep();
+  return done;
+}
+
 void LineSource::write_task(Order& order, const LineTask& task, std::string_view text) {
-  Result<InputFile> file = InputFile::create(input_path(directory_, task.run));
-  Result<Done> done = file.ok() ? Result<Done>(Done{}) : Result<Done>(file.refusal());
-  if (file.ok()) {
-    InputFile open = std::move(file).value();
-    done = open.append(std::as_bytes(std::span(text.data(), text.size())));
-    if (done.ok()) open.keep();
-  }
   const std::string line(text);
+  // A name of a file is for the arguments; nobody reads it on standard input.
+  const bool to_file = order.spec->inputs.use != Inputs::Use::kFile;
+  const Result<Done> done = to_file ? write_file(task.run, text) : Result<Done>(Done{});
   order.on_lines(task.run, done, order.spec->inputs.chunk == 1 ? &line : nullptr);
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// line_source.h - the lines of --each-line, for many tasks in one read from leat-store.
+// line_source.h - the lines that tasks are made of, for many tasks in one read from leat-store.
 
 #include <kj/async.h>
 #include <kj/timer.h>
@@ -74,6 +74,7 @@ class LineSource {
   kj::Promise<Result<Done>> load_offsets(OrderPtr order, std::uint64_t from);
   kj::Promise<Result<Done>> load_lines(OrderPtr order, std::size_t count);
   kj::Promise<Result<Done>> load_large(OrderPtr order);
+  Result<Done> write_file(const RunId& run, std::string_view text);
   void write_task(Order& order, const LineTask& task, std::string_view text);
 
   PeerLinks& links_;

@@ -49,6 +49,8 @@ constexpr Duration kTerminateGrace{2'000'000};
 constexpr kj::Duration kStopDeadline = 15 * kj::SECONDS;
 constexpr kj::Duration kWardenDeadline = 20 * kj::SECONDS;
 constexpr kj::Duration kGoodbyeDeadline = 3 * kj::SECONDS;
+// Who ends an agent does not wait for ever; a node that is retired has been evacuated before.
+constexpr kj::Duration kLastEvacuation = 6 * kj::SECONDS;
 
 struct Flags {
   std::string directory;
@@ -224,9 +226,11 @@ class Agent {
     inputs_ = std::make_unique<InputStore>(*links_, *outputs_, timer_, directory_, file_.node,
                                            file_.cluster_id);
     uploads_ = std::make_unique<ResultUpload>(*links_, timer_, spool);
-    node_ = std::make_unique<Node>(
-        NodeParts{timer_, *outputs_, *log_, *inputs_, *uploads_, say, file_.spool_quota_bytes},
-        std::move(recovered));
+    evacuation_ = std::make_unique<Evacuation>(*links_, timer_, *outputs_, spool);
+    plain_ = std::make_unique<PlainOutputs>(spool);
+    node_ = std::make_unique<Node>(NodeParts{timer_, *outputs_, *log_, *inputs_, *uploads_,
+                                             *evacuation_, *plain_, say, file_.spool_quota_bytes},
+                                   std::move(recovered));
     return Done{};
   }
 
@@ -291,10 +295,15 @@ class Agent {
     return Done{};
   }
 
-  // Ends every run, tells the head, and then the warden.
+  // Ends every run, saves what they have written if there is time, tells the head, and then the
+  // warden.
   kj::Promise<Ending> wind_up(Duration grace) {
     return timer_.timeoutAfter(kStopDeadline, node_->stop(grace))
         .catch_([](kj::Exception&&) { say("some runs did not end in time"); })
+        .then([this]() { return node_->evacuate("", kLastEvacuation); })
+        .then([](const Result<std::uint64_t>& done) {
+          if (!done.ok()) say("outputs are not in leat-store: " + done.refusal().message);
+        })
         .then([this]() { return timer_.timeoutAfter(kGoodbyeDeadline, head_->leave()); })
         .catch_([](kj::Exception&&) {})
         .then([]() {
@@ -316,6 +325,8 @@ class Agent {
   std::unique_ptr<PeerLinks> links_;
   std::unique_ptr<InputStore> inputs_;
   std::unique_ptr<ResultUpload> uploads_;
+  std::unique_ptr<Evacuation> evacuation_;
+  std::unique_ptr<PlainOutputs> plain_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<MockRunner> mock_;
   std::unique_ptr<WardenRunner> warden_;

@@ -57,19 +57,27 @@ struct Program {
   bool bind_cores = false;
   std::uint64_t output_limit_bytes = std::uint64_t{1} << 30;
   bool task_directory = false;
+  std::string output_directory;  // where outputs are put as plain files, too; empty: nowhere
 
   friend bool operator==(const Program&, const Program&) = default;
 };
 
-// What a task reads on standard input.
+// What a task is given to work on.
 struct Inputs {
   enum class Kind : std::uint8_t { kNone, kLines, kOutputs };
+  // What a line is to its task (schema Inputs.Lines.Use, in its order).
+  enum class Use : std::uint8_t { kStream, kFile, kObject };
 
   Kind kind = Kind::kNone;
   BlobRef data;     // kLines
   BlobRef offsets;  // kLines: u64 little-endian each, one more than there are lines
   std::uint64_t chunk = 1;
   std::uint64_t lines = 0;
+  Use use = Use::kStream;                 // kLines
+  std::optional<BlobRef> standard_input;  // of every task, whole; with kNone, or Use::kFile
+
+  // Whether anything must be made ready before a task can start.
+  bool any() const { return kind != Kind::kNone || standard_input.has_value(); }
 
   friend bool operator==(const Inputs&, const Inputs&) = default;
 };
@@ -107,6 +115,12 @@ struct StartSet {
   std::string job_name;
   bool is_result = false;
   std::string store_ticket;
+  std::string input_ticket;
+
+  // The right to read input blobs.
+  const std::string& read_ticket() const {
+    return input_ticket.empty() ? store_ticket : input_ticket;
+  }
 };
 
 struct StartBatch {

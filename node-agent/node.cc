@@ -22,6 +22,7 @@ StartSet without_runs(const StartSet& set) {
   stage.job_name = set.job_name;
   stage.is_result = set.is_result;
   stage.store_ticket = set.store_ticket;
+  stage.input_ticket = set.input_ticket;
   return stage;
 }
 
@@ -32,8 +33,7 @@ Node::Node(NodeParts parts, RecoveredLog recovered)
   core_.on_recovered_head(recovered.head_epoch);
   for (StartSet& set : recovered.stages) {
     core_.on_recovered_stage(set.runs.stage, set.spec);
-    const bool is_fed = set.spec->inputs.kind != Inputs::Kind::kNone;
-    if (is_fed) fed_.insert(set.runs.stage);
+    if (set.spec->inputs.any()) fed_.insert(set.runs.stage);
     stages_[set.runs.stage] = std::move(set);
   }
   for (const Ended& ended : recovered.ended) {
@@ -63,6 +63,8 @@ Verdict Node::joined(const HeadWelcome& welcome) {
   head_clock_us_ = welcome.now_us - now().us();
   parts_.inputs.set_store(welcome.store);
   parts_.uploads.set_store(welcome.store);
+  parts_.evacuation.set_store(welcome.store);
+  parts_.evacuation.set_ticket(welcome.output_ticket);
   parts_.log.joined(welcome.head_epoch, head_clock_us_);
   schedule_pump();
   return verdict;
@@ -81,10 +83,11 @@ void Node::learn(const StartSet& set) {
     parts_.log.stage(stage);
     runner_->stage(stage);
     parts_.outputs.index().add_stage(ref, stage.spec->indices);
-    if (stage.spec->inputs.kind != Inputs::Kind::kNone) fed_.insert(ref);
+    if (stage.spec->inputs.any()) fed_.insert(ref);
   } else if (const auto stage = stages_.find(ref); stage != stages_.end()) {
     // Tickets expire: the newest one counts.
     if (!set.store_ticket.empty()) stage->second.store_ticket = set.store_ticket;
+    if (!set.input_ticket.empty()) stage->second.input_ticket = set.input_ticket;
   }
   std::size_t n = 0;
   if (set.inputs.empty()) return;
@@ -136,6 +139,13 @@ kj::Promise<void> Node::stop(Duration grace) {
   return kj::mv(paf.promise);
 }
 
+kj::Promise<Result<std::uint64_t>> Node::evacuate(std::string ticket, kj::Duration patience) {
+  if (!core_.idle()) return Result<std::uint64_t>(invalid("something still runs here"));
+  if (ticket.empty()) ticket = parts_.evacuation.ticket();
+  if (ticket.empty()) return Result<std::uint64_t>(invalid("the head has given no right to do it"));
+  return parts_.evacuation.run(std::move(ticket), patience);
+}
+
 // --- from the runner -----------------------------------------------------------------------------
 
 void Node::on_adopted(std::span<const AdoptedRun> runs) {
@@ -147,6 +157,34 @@ void Node::on_adopted(std::span<const AdoptedRun> runs) {
 }
 
 void Node::on_run_end(const RunEnd& end) {
+  if (copying_.contains(end.run)) return;
+  if (!copy_out(end)) end_of_copy(end);
+}
+
+bool Node::copy_out(const RunEnd& end) {
+  const auto stage = stages_.find(stage_of(end.run));
+  if (stage == stages_.end() || !end.has_place || end.by_order) return false;
+  const std::string& directory = stage->second.spec->program.output_directory;
+  if (directory.empty()) return false;
+  copying_.emplace(end.run, parts_.plain.copy(end.run, end.place, directory)
+                                .then([this, end](const Result<Done>& done) {
+                                  RunEnd told = end;
+                                  if (!done.ok()) {
+                                    parts_.say("the output of " + name_of(end.run) +
+                                               " cannot be kept: " + done.refusal().message);
+                                    told.result.outcome = Outcome::kSpoolFull;
+                                  }
+                                  // In a turn of its own: a promise must not destroy itself.
+                                  tasks_.add(kj::evalLater([this, told]() {
+                                    copying_.erase(told.run);
+                                    end_of_copy(told);
+                                  }));
+                                })
+                                .eagerlyEvaluate(nullptr));
+  return true;
+}
+
+void Node::end_of_copy(const RunEnd& end) {
   const auto stage = stages_.find(stage_of(end.run));
   const bool succeeded =
       !end.by_order && end.result.outcome == Outcome::kExit && end.result.code == 0;

@@ -19,8 +19,10 @@
 
 #include "base/ids.h"
 #include "node-agent/agent_core.h"
+#include "node-agent/evacuation.h"
 #include "node-agent/inputs.h"
 #include "node-agent/outputs.h"
+#include "node-agent/plain_outputs.h"
 #include "node-agent/result_upload.h"
 #include "node-agent/run_log.h"
 #include "node-agent/runner.h"
@@ -37,6 +39,8 @@ struct NodeParts {
   RunLog& log;
   InputStore& inputs;
   ResultUpload& uploads;
+  Evacuation& evacuation;
+  PlainOutputs& plain;
   LogLine say;
   std::uint64_t spool_quota_bytes = 0;
 };
@@ -47,6 +51,7 @@ struct HeadWelcome {
   std::uint64_t session = 0;
   std::int64_t now_us = 0;
   StoreAddress store;
+  std::string output_ticket;  // right to bring this node's outputs to the store
 };
 
 // Owns the core. Thread: the loop's, all members.
@@ -74,6 +79,9 @@ class Node final : public RunnerEvents, private kj::TaskSet::ErrorHandler {
   // Gives everything back and ends everything. Resolves when nothing runs here any
   // more and the head, if there is one, knows all about it.
   kj::Promise<void> stop(Duration grace);
+  // Brings what runs have written to leat-store. `ticket`: empty for the one of the last join.
+  // Refused while anything runs here. Never rejects.
+  kj::Promise<Result<std::uint64_t>> evacuate(std::string ticket, kj::Duration patience);
 
   const AgentCore& core() const { return core_; }
 
@@ -97,6 +105,9 @@ class Node final : public RunnerEvents, private kj::TaskSet::ErrorHandler {
   void end_run(const EndRun& order);
   void finish(const RunEnd& end, std::optional<BlobRef> stored);
   void upload_result(const RunEnd& end);
+  // Whether the run's output goes to a directory of the user's first; then end_of_copy() follows.
+  bool copy_out(const RunEnd& end);
+  void end_of_copy(const RunEnd& end);
   void prefetch();
   void send_reports();
   void learn(const StartSet& set);
@@ -113,6 +124,7 @@ class Node final : public RunnerEvents, private kj::TaskSet::ErrorHandler {
   std::map<StageRef, StartSet> stages_;           // without runs and inputs
   std::set<StageRef> fed_;                        // those whose tasks have input
   std::map<RunId, kj::Promise<void>> preparing_;  // launched, waiting for their input
+  std::map<RunId, kj::Promise<void>> copying_;    // over, but for files the user wants
   std::map<RunId, kj::Promise<void>> uploading_;  // over, but for their result
   std::vector<Finished> finished_;                // not in the log yet
   std::vector<RunId> to_confirm_;                 // in the log once it is written

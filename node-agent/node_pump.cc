@@ -1,5 +1,6 @@
 // node_pump.cc - what a node does once per turn: keeps results, carries out decisions, reports.
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/check.h"
@@ -73,11 +74,22 @@ void Node::carry_out(const Actions& actions) {
 void Node::begin(const Launch& launch) {
   const auto stage = stages_.find(stage_of(launch.run));
   LEAT_CHECK(stage != stages_.end() && stage->second.spec != nullptr);
-  if (launch.spec->inputs.kind == Inputs::Kind::kNone) {
+  const RunId run = launch.run;
+  const std::string& directory = launch.spec->program.output_directory;
+  const int error = directory.empty() ? 0 : PlainOutputs::why_not(directory);
+  if (error != 0) {
+    parts_.say(directory + ": no output can be put there: " + std::strerror(error));
+    RunEnd end;
+    end.run = run;
+    end.result.outcome = Outcome::kCouldNotStart;
+    end.result.code = error;
+    tasks_.add(kj::evalLater([this, end]() { finish(end, std::nullopt); }));
+    return;
+  }
+  if (!launch.spec->inputs.any()) {
     runner_->start({launch, {}, std::nullopt});
     return;
   }
-  const RunId run = launch.run;
   preparing_.emplace(
       run, parts_.inputs.take(stage->second, {run, launch.position})
                .then([this, launch](Result<PreparedInput> input) {
@@ -86,7 +98,7 @@ void Node::begin(const Launch& launch) {
                    if (preparing_.erase(launch.run) == 0) return;  // ended meanwhile
                    if (input.ok()) {
                      PreparedInput ready = std::move(input).value();
-                     runner_->start({launch, std::move(ready.path), std::move(ready.entry)});
+                     runner_->start({launch, std::move(ready.path), std::move(ready.text)});
                      return;
                    }
                    parts_.say("no input for job " + std::to_string(launch.run.job.value) + ": " +
@@ -106,7 +118,7 @@ void Node::end_run(const EndRun& order) {
     end.run = order.run;
     end.by_order = true;
     finish(end, std::nullopt);
-  } else if (!uploading_.contains(order.run)) {
+  } else if (!uploading_.contains(order.run) && !copying_.contains(order.run)) {
     runner_->end(order.run, order.grace);
   }
 }
@@ -114,6 +126,7 @@ void Node::end_run(const EndRun& order) {
 void Node::prefetch() {
   for (const StageRef& ref : fed_) {
     const StartSet& stage = stages_.at(ref);
+    if (stage.spec->inputs.kind == Inputs::Kind::kNone) continue;  // only what all tasks share
     const std::vector<RunId> next = core_.upcoming(ref, kPrefetch);
     std::vector<LineTask> tasks;
     for (const RunId& run : next) {

@@ -79,21 +79,19 @@ Result<Outputs::Piece> Outputs::read(const RunId& run, spool::Stream stream, std
   return piece;
 }
 
-kj::Promise<Result<Outputs::Piece>> Outputs::read_waiting(const RunId& run, spool::Stream stream,
-                                                          std::uint64_t offset,
-                                                          std::uint64_t length) {
-  return read_until(run, stream, offset, length, timer_.now() + kLiveWait);
+kj::Promise<void> Outputs::wait(const RunId& run, spool::Stream stream, std::uint64_t offset,
+                                std::uint64_t length) {
+  if (length == 0) return kj::READY_NOW;
+  return wait_until(run, stream, offset, timer_.now() + kLiveWait);
 }
 
-kj::Promise<Result<Outputs::Piece>> Outputs::read_until(RunId run, spool::Stream stream,
-                                                        std::uint64_t offset, std::uint64_t length,
-                                                        kj::TimePoint deadline) {
-  Result<Piece> piece = read(run, stream, offset, length);
-  if (!piece.ok() || piece.value().finished || !piece.value().data.empty() || length == 0 ||
-      timer_.now() >= deadline)
-    return piece;
-  return timer_.afterDelay(kLookAgain).then([this, run, stream, offset, length, deadline]() {
-    return read_until(run, stream, offset, length, deadline);
+kj::Promise<void> Outputs::wait_until(RunId run, spool::Stream stream, std::uint64_t offset,
+                                      kj::TimePoint deadline) {
+  const Result<Piece> there = read(run, stream, offset, 0);
+  const bool waits = there.ok() && !there.value().finished && there.value().total <= offset;
+  if (!waits || timer_.now() >= deadline) return kj::READY_NOW;
+  return timer_.afterDelay(kLookAgain).then([this, run, stream, offset, deadline]() {
+    return wait_until(run, stream, offset, deadline);
   });
 }
 

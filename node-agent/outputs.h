@@ -51,9 +51,10 @@ class Outputs {
   // Bytes of one stream, at most kReadBytesMax. Refused if this node does not have the run.
   Result<Piece> read(const RunId& run, spool::Stream stream, std::uint64_t offset,
                      std::uint64_t length);
-  // The same, but of a live run not before there is something, or kLiveWait is over.
-  kj::Promise<Result<Piece>> read_waiting(const RunId& run, spool::Stream stream,
-                                          std::uint64_t offset, std::uint64_t length);
+  // Resolves when read() has something to say: at once, but of a live run not before there is a
+  // byte at `offset`, or kLiveWait is over.
+  kj::Promise<void> wait(const RunId& run, spool::Stream stream, std::uint64_t offset,
+                         std::uint64_t length);
 
   struct SetPiece {
     std::string data;
@@ -72,8 +73,8 @@ class Outputs {
     spool::RunPlace start;
   };
 
-  kj::Promise<Result<Piece>> read_until(RunId run, spool::Stream stream, std::uint64_t offset,
-                                        std::uint64_t length, kj::TimePoint deadline);
+  kj::Promise<void> wait_until(RunId run, spool::Stream stream, std::uint64_t offset,
+                               kj::TimePoint deadline);
 
   spool::SpoolIndex index_;
   spool::SpoolReader reader_;

@@ -16,8 +16,8 @@ namespace leat::agent {
 // A run to start, with everything that was prepared for it.
 struct RunOrder {
   Launch launch;
-  std::string stdin_path;            // empty: nothing to read
-  std::optional<std::string> entry;  // LEAT_ENTRY
+  std::string stdin_path;           // empty: nothing to read
+  std::optional<std::string> text;  // of a task with one input line
 };
 
 // A run that is over.

@@ -32,13 +32,20 @@ Result<Program> read_program(schema::Program::Reader in) {
   program.bind_cores = in.getBindCores();
   program.output_limit_bytes = in.getOutputLimitBytes();
   program.task_directory = in.getTaskDirectory();
-  if (has_nul(program.directory) || std::any_of(program.argv.begin(), program.argv.end(), has_nul))
+  program.output_directory = text_of(in.getOutputDirectory());
+  if (has_nul(program.directory) || has_nul(program.output_directory) ||
+      std::any_of(program.argv.begin(), program.argv.end(), has_nul))
     return invalid("an argument or the directory holds a NUL");
   return program;
 }
 
 Result<Inputs> read_inputs(schema::Inputs::Reader in) {
   Inputs inputs;
+  if (in.hasStandardInput()) {
+    const Result<BlobRef> whole = read_blob(in.getStandardInput());
+    if (!whole.ok()) return whole.refusal();
+    inputs.standard_input = whole.value();
+  }
   switch (in.which()) {
     case schema::Inputs::NONE:
       return inputs;
@@ -55,7 +62,10 @@ Result<Inputs> read_inputs(schema::Inputs::Reader in) {
   if (!data.ok() || !offsets.ok() || lines.getChunk() == 0 || lines.getLines() > kTasksPerJobMax ||
       lines.getChunk() > kTasksPerJobMax)
     return invalid("the input lines make no sense");
+  if (lines.getUse() > schema::Inputs::Lines::Use::OBJECT)
+    return invalid("input lines of a use not known here");
   inputs.kind = Inputs::Kind::kLines;
+  inputs.use = static_cast<Inputs::Use>(lines.getUse());
   inputs.data = data.value();
   inputs.offsets = offsets.value();
   inputs.chunk = lines.getChunk();
@@ -117,6 +127,7 @@ void write_stage_spec(const StageSpec& spec, schema::StageSpec::Builder out) {
   program.setBindCores(spec.program.bind_cores);
   program.setOutputLimitBytes(spec.program.output_limit_bytes);
   program.setTaskDirectory(spec.program.task_directory);
+  program.setOutputDirectory(spec.program.output_directory);
   write_indices(spec.indices,
                 out.initIndices(static_cast<kj::uint>(spec.indices.strides().size())));
   schema::Inputs::Builder inputs = out.initInputs();
@@ -127,7 +138,10 @@ void write_stage_spec(const StageSpec& spec, schema::StageSpec::Builder out) {
     write_blob(spec.inputs.offsets, lines.initOffsets());
     lines.setChunk(spec.inputs.chunk);
     lines.setLines(spec.inputs.lines);
+    lines.setUse(static_cast<schema::Inputs::Lines::Use>(spec.inputs.use));
   }
+  if (spec.inputs.standard_input)
+    write_blob(*spec.inputs.standard_input, inputs.initStandardInput());
   schema::Resources::Builder resources = out.initMembers(1)[0].initResources();
   resources.setMillicores(spec.millicores);
   resources.setMemoryBytes(spec.memory_bytes);

@@ -7,10 +7,10 @@ namespace leat::agent {
 namespace {
 
 // Set by Leat: a program's own value would be that of the job it was submitted from.
-constexpr std::array<std::string_view, 12> kOurs{
-    "LEAT_JOB_ID",   "LEAT_STAGE",      "LEAT_TASK_COUNT", "LEAT_POOL",
-    "LEAT_NODE",     "LEAT_TASK_INDEX", "LEAT_ATTEMPT",    "LEAT_CPUS",
-    "LEAT_TASK_DIR", "LEAT_ENTRY",      "LEAT_RUN_TOKEN",  "LEAT_HOME"};
+constexpr std::array<std::string_view, 13> kOurs{
+    "LEAT_JOB_ID",     "LEAT_STAGE",     "LEAT_TASK_COUNT", "LEAT_POOL",     "LEAT_NODE",
+    "LEAT_TASK_INDEX", "LEAT_ATTEMPT",   "LEAT_CPUS",       "LEAT_TASK_DIR", "LEAT_ENTRY",
+    "LEAT_INPUT",      "LEAT_RUN_TOKEN", "LEAT_HOME"};
 
 }  // namespace
 
@@ -32,14 +32,15 @@ warden::StringBlock stage_environment(const StartSet& stage, const std::string& 
 }
 
 warden::StringBlock task_environment(const RunId& run, std::uint32_t cpus,
-                                     const std::string& task_directory,
-                                     const std::optional<std::string>& entry) {
+                                     const std::string& task_directory, Inputs::Use use,
+                                     const std::optional<std::string>& text) {
   warden::StringBlock block;
   block.add("LEAT_TASK_INDEX", std::to_string(run.index));
   block.add("LEAT_ATTEMPT", std::to_string(run.attempt));
   block.add("LEAT_CPUS", std::to_string(cpus));
   block.add("LEAT_TASK_DIR", task_directory);
-  if (entry) block.add("LEAT_ENTRY", *entry);
+  const std::optional<std::string> entry = text ? entry_of(*text) : std::nullopt;
+  if (entry) block.add(use == Inputs::Use::kStream ? "LEAT_ENTRY" : "LEAT_INPUT", *entry);
   return block;
 }
 

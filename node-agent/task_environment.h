@@ -22,13 +22,13 @@ inline constexpr std::size_t kEntryBytesMax = 128 * 1024;
 // LEAT_JOB_ID LEAT_STAGE LEAT_TASK_COUNT LEAT_POOL LEAT_NODE. What Leat sets wins.
 warden::StringBlock stage_environment(const StartSet& stage, const std::string& pool, NodeId node);
 
-// A task's own: LEAT_TASK_INDEX LEAT_ATTEMPT LEAT_CPUS, LEAT_TASK_DIR, and LEAT_ENTRY if the task
-// has one line for input.
+// A task's own: LEAT_TASK_INDEX LEAT_ATTEMPT LEAT_CPUS, LEAT_TASK_DIR, and, if it has one line for
+// input, that line: as LEAT_ENTRY, or as LEAT_INPUT where it names a file or is an object.
 warden::StringBlock task_environment(const RunId& run, std::uint32_t cpus,
-                                     const std::string& task_directory,
-                                     const std::optional<std::string>& entry);
+                                     const std::string& task_directory, Inputs::Use use,
+                                     const std::optional<std::string>& text);
 
-// The line as LEAT_ENTRY, without its end; nothing if it is too long or holds a NUL.
+// The line as a variable, without its end; nothing if it is too long or holds a NUL.
 std::optional<std::string> entry_of(std::string_view line);
 
 }  // namespace leat::agent

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "node-agent/run_outcome.h"
 #include "node-agent/task_environment.h"
+#include "node-agent/task_words.h"
 
 namespace leat::agent {
 namespace {
@@ -94,7 +95,10 @@ bool WardenRunner::send_template(Template& entry) {
   if (entry.known) return true;
   warden::Template command;
   command.id = entry.id;
-  for (const std::string& argument : entry.set.spec->program.argv) command.arguments.add(argument);
+  const std::vector<std::string>& argv = entry.set.spec->program.argv;
+  // Where each task has arguments of its own, they come with its launch.
+  const std::size_t shared = has_own_words(*entry.set.spec) ? 1 : argv.size();
+  for (std::size_t i = 0; i < shared; ++i) command.arguments.add(argv[i]);
   command.environment = stage_environment(entry.set, options_.pool, options_.node.id);
   command.directory = entry.set.spec->program.directory;
   if (!WardenLink::fits(command)) return false;
@@ -130,7 +134,8 @@ warden::Launch WardenRunner::to_launch(const RunOrder& order, const Template& en
       scratch_.prepare(launch.run, launch.slot, spec.program.task_directory);
   clean_scratch();
   if (spec.program.directory.empty()) launch.directory = scratch;
-  launch.more_environment = task_environment(launch.run, cpus_of(spec), scratch, order.entry);
+  launch.more_environment =
+      task_environment(launch.run, cpus_of(spec), scratch, spec.inputs.use, order.text);
   if (spec.program.bind_cores) {
     const std::vector<std::uint32_t> processors = topology_.take_cores(cpus_of(spec));
     for (const std::uint32_t processor : processors)
@@ -155,6 +160,11 @@ void WardenRunner::start(const RunOrder& order) {
   LEAT_CHECK(found != templates_.end());
   if (!send_template(found->second)) return fail(order.launch.run, Outcome::kCouldNotStart, E2BIG);
   warden::Launch launch = to_launch(order, found->second);
+  if (has_own_words(*order.launch.spec)) {
+    const Result<std::vector<std::string>> words = words_of(*order.launch.spec, order.text);
+    if (!words.ok()) return fail(order.launch.run, Outcome::kCouldNotStart, EINVAL);
+    for (const std::string& word : words.value()) launch.more_arguments.add(word);
+  }
   outputs_.launched(launch.run);
   if (!WardenLink::fits(launch)) return fail(launch.run, Outcome::kCouldNotStart, E2BIG);
   put(std::move(launch));

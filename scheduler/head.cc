@@ -9,11 +9,12 @@
 #include <utility>
 
 #include "base/check.h"
+#include "scheduler/blob_sweep.h"
 #include "scheduler/engine/agent_link.h"
 #include "scheduler/engine/engine.h"
 #include "scheduler/engine/progress.h"
 #include "scheduler/engine/pulse.h"
-#include "scheduler/home_keys.h"
+#include "scheduler/head_keys.h"
 #include "scheduler/node_supply.h"
 #include "scheduler/store/recovery.h"
 #include "scheduler/store/sqlite_store.h"
@@ -64,10 +65,6 @@ Time time_base(const store::Recovered& recovered, std::int64_t wall_us) {
   const Time next = recovered.last + Duration(1);
   if (meta.mapped_wall_us == 0) return next;
   return std::max(next, meta.mapped + Duration(wall_us - meta.mapped_wall_us));
-}
-
-transport::Peer peer_of(transport::Peer::Kind kind, std::uint32_t uid = 0) {
-  return {.kind = kind, .node = {}, .uid = uid};
 }
 
 }  // namespace
@@ -124,6 +121,7 @@ struct Head::Parts {
   std::unique_ptr<engine::AgentLinks> links;
   std::unique_ptr<NodeSupply> nodes;
   std::unique_ptr<engine::EngineLoop> loop;
+  std::unique_ptr<BlobSweep> sweep;
   std::unique_ptr<wire::Services> services;
   std::unique_ptr<wire::AgentDoor> agents;
   std::unique_ptr<wire::UserDoor> users;
@@ -142,26 +140,12 @@ engine::Clock Head::Parts::clock() const {
 }
 
 Result<Done> Head::Parts::open_keys() {
-  const transport::WallSeconds now = wall_seconds();
-  auto made = authority_of(home, now);
-  if (!made.ok()) return made.refusal();
-  authority = std::move(made).value();
-  auto opened = transport::TicketSigner::open(home.tls());
+  auto opened = open_head_keys(home, wall_seconds());
   if (!opened.ok()) return opened.refusal();
-  signer = std::move(opened).value();
-  const transport::PublicKey key = signer->public_key();
-  Result<Done> done = transport::replace_secret_file(
-      home.tls() + "/ticket.pub",
-      std::string_view(reinterpret_cast<const char*>(key.data()), key.size()));
-  using Kind = transport::Peer::Kind;
-  // Anew at every start, so that nobody's certificate runs out.
-  if (done.ok()) done = issue(home, *authority, "head", peer_of(Kind::kHead), now);
-  if (done.ok()) done = issue(home, *authority, "store", peer_of(Kind::kStore), now);
-  if (done.ok()) done = issue(home, *authority, "user", peer_of(Kind::kUser, ::getuid()), now);
-  if (!done.ok()) return done;
-  auto loaded = transport::load_credentials(home.tls() + "/head");
-  if (!loaded.ok()) return loaded.refusal();
-  credentials = std::move(loaded).value();
+  HeadKeys keys = std::move(opened).value();
+  authority = std::move(keys.authority);
+  signer = std::move(keys.signer);
+  credentials = std::move(keys.credentials);
   tls = transport::make_context(*credentials, timer);
   enrol_tls = transport::make_enrol_server_context(*credentials, timer);
   return Done{};
@@ -311,6 +295,15 @@ Result<Done> Head::Parts::listen() {
 // After HeadStarted is on disk: the last steps, the users' socket at the very end.
 Result<Done> Head::Parts::finish_start() {
   nodes->start();
+  sweep = std::make_unique<BlobSweep>(SweepServices{
+      .engine = *engine,
+      .network = io.provider->getNetwork(),
+      .timer = timer,
+      .context = *tls,
+      .store_name =
+          transport::server_name(transport::Peer::Kind::kStore, services->facts.cluster_id),
+      .address = [this] { return blobs->where().address; },
+      .log = instruments.log});
   const wire::HeadFacts& facts = services->facts;
   Result<Done> written =
       write_endpoint(home, {engine->state().meta().epoch.value, facts.cluster_id,

@@ -26,8 +26,22 @@ NodeSupply::NodeSupply(SupplyWorld world, kj::Own<pools::LocalPool> local, engin
       local_pool_(kj::mv(local)),
       static_pool_([this](NodeRef node) { return world_.links.part(node); },
                    [this] { return connected_by_hand(); }),
-      local_driver_(services_with(*local_pool_), site_of(site, "local")),
-      static_driver_(services_with(static_pool_), site_of(site, core::kStaticProvider)) {}
+      local_nodes_(*local_pool_, [this](NodeRef node) { return evacuate(node); }),
+      static_nodes_(static_pool_, [this](NodeRef node) { return evacuate(node); }),
+      local_driver_(services_with(local_nodes_), site_of(site, "local")),
+      static_driver_(services_with(static_nodes_), site_of(site, core::kStaticProvider)) {}
+
+kj::Promise<void> NodeSupply::evacuate(NodeRef node) {
+  kj::Promise<void> evacuated = world_.links.evacuate(node);
+  if (!ending_) return evacuated;
+  return world_.timer.timeoutAfter(kLastEvacuation, kj::mv(evacuated)).catch_([](kj::Exception&&) {
+  });
+}
+
+kj::Promise<void> NodeSupply::stop() {
+  ending_ = true;
+  return local_driver_.stop();
+}
 
 engine::PoolServices NodeSupply::services_with(pools::Provider& provider) const {
   return {.engine = world_.engine,

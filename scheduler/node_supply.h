@@ -13,6 +13,7 @@
 #include "pools/local_pool.h"
 #include "pools/static_pool.h"
 #include "scheduler/engine/agent_link.h"
+#include "scheduler/engine/evacuating_provider.h"
 #include "scheduler/engine/pool_driver.h"
 #include "scheduler/engine/static_driver.h"
 
@@ -49,19 +50,26 @@ class NodeSupply {
     return static_driver_.make_tokens(std::move(request));
   }
   // Ends the nodes that live by the head; those that were started by hand wait for the next one.
-  kj::Promise<void> stop() { return local_driver_.stop(); }
+  kj::Promise<void> stop();
 
  private:
   NodeSupply(SupplyWorld world, kj::Own<pools::LocalPool> local, engine::PoolSite site);
 
+  // Whoever shuts down does not wait for a store that is away.
+  static constexpr kj::Duration kLastEvacuation = 10 * kj::SECONDS;
+
   engine::PoolServices services_with(pools::Provider& provider) const;
+  kj::Promise<void> evacuate(NodeRef node);
   std::vector<NodeRef> connected_by_hand() const;
 
   SupplyWorld world_;
   kj::Own<pools::LocalPool> local_pool_;
   pools::StaticPool static_pool_;
+  engine::EvacuatingProvider local_nodes_;
+  engine::EvacuatingProvider static_nodes_;
   engine::PoolDriver local_driver_;
   engine::StaticDriver static_driver_;
+  bool ending_ = false;
 };
 
 }  // namespace leat::scheduler

@@ -50,6 +50,7 @@ struct Welcome {
   pool @6 :Text;
   clusterId @7 :Text;
   features @8 :UInt64;
+  outputTicket @9 :Data;     # right to bring this node's outputs to leat-store
 }
 
 interface HeadSession {
@@ -59,6 +60,9 @@ interface HeadSession {
 
   leave @1 () -> ();
   # The agent is stopping in good order and holds no run.
+
+  evacuated @2 (stored :Bool, bytes :UInt64, reason :Text) -> ();
+  # What came of `evacuate`: all that runs have written here is in leat-store, or why it is not.
 }
 
 const maxReportsInFlight :UInt32 = 4;
@@ -87,6 +91,9 @@ interface Agent {
   ping @4 (headEpoch :UInt64) -> (queued :UInt64, running :UInt64);
   stop @5 (headEpoch :UInt64) -> ();
   # End every run, then leave. The node is being deleted.
+  evacuate @6 (headEpoch :UInt64, ticket :Data) -> ();
+  # Nothing runs here any more, and nothing will: bring what runs have written to leat-store.
+  # Answered at once, reported by `evacuated`; repeating it begins nothing twice.
 }
 
 struct StartBatch {
@@ -105,6 +112,7 @@ struct StartSet {
   jobName @5 :Text;
   isResult @6 :Bool;              # the output goes to leat-store before success is reported
   storeTicket @7 :Data;           # right to read this stage's input blobs, or write the result
+  inputTicket @8 :Data;           # right to read them, where storeTicket is to write
 }
 
 struct TaskInputs {

@@ -66,7 +66,36 @@ interface BlobServer {
   put @1 (ticket :Data, length :UInt64) -> PutResult;
   # Opens an upload. The blob appears, whole and synced, when `finish` is answered.
   read @2 (ticket :Data, hash :Data, offset :UInt64, length :UInt32) -> ReadResult;
-  usage @3 () -> (blobs :UInt64, bytes :UInt64, quota :UInt64);
+  usage @3 () -> (blobs :UInt64, bytes :UInt64, quota :UInt64, outputBytes :UInt64);
+  # `outputBytes`: what nodes that are gone have left, besides `bytes`.
+
+  # What outlives a node: an agent brings its spool, file by file, and then says that it is whole.
+  # The node is the one of the certificate; the ticket a right to write that names no job. Doing it
+  # again, also from the middle, is harmless.
+  putOutputs @4 (ticket :Data, file :SpoolFile) -> PutResult;
+  outputs @5 (ticket :Data) -> (files :List(SpoolFile));   # what has come of this node
+  keepOutputs @6 (ticket :Data, files :List(SpoolFile)) -> KeepResult;
+  # Refused unless all of these have come; from then on they can be read.
+
+  readOutput @7 (ticket :Data, node :Types.NodeRef, run :Types.RunId, stream :Stream,
+                 offset :UInt64, length :UInt32) -> ReadResult;
+
+  keepInputs @8 (hashes :List(Data), last :Bool, olderThanS :UInt64) -> (deleted :UInt64);
+  # Of the head only: blobs that jobs still need, in several calls. After the last one, inputs that
+  # none of them has named and that nobody has needed or asked for so long are deleted. Results
+  # never are.
+}
+
+struct SpoolFile {
+  name @0 :Text;      # "index.log", "slot-3.17.out"
+  length @1 :UInt64;
+}
+
+struct KeepResult {
+  union {
+    done @0 :Void;
+    refusal @1 :Types.Refusal;
+  }
 }
 
 struct PutResult {

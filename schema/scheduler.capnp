@@ -94,6 +94,9 @@ interface Scheduler {
 
   pruneHistory @24 (beforeUs :Int64) -> PruneResult;
   # Deletes history of jobs that ended before an instant (wall clock), and events before it.
+
+  tasks @25 (job :UInt64, stage :UInt16) -> (indices :List(Types.Stride), refusal :Types.Refusal);
+  # Which tasks a stage has; of a job that has ended, those that ran. At most 100000.
 }
 
 struct Farewell {
@@ -373,13 +376,16 @@ struct WatchResult {
 struct LocateResult {
   union {
     place @0 :Place;
-    refusal @1 :Types.Refusal;   # also `output lost with node N at T`
+    refusal @1 :Types.Refusal;
+    notYet @2 :Text;          # it has not run, but may; the text says how to learn why
   }
   struct Place {
     run @0 :Types.RunId;
     node @1 :Types.NodeRef;
     address @2 :Text;
     ticket @3 :Data;
+    stored @4 :Bool;          # the node is gone; `address` is leat-store's (`readOutput`)
+    lost @5 :Text;            # what to say if there is nothing: `output lost with node N at T`
   }
 }
 

@@ -126,15 +126,19 @@ struct Program {
   bindCores @3 :Bool;
   outputLimitBytes @4 :UInt64 = 1073741824;  # per stream and run; more is cut and marked
   taskDirectory @5 :Bool;          # a directory of its own for each task
+  outputDirectory @6 :Text;        # absolute; each task's output is also put here, as plain files
 }
 
 struct Inputs {
-  # What a task reads on standard input.
+  # What a task is given to work on.
   union {
     none @0 :Void;
     lines @1 :Lines;
     outputs @2 :Outputs;
   }
+  standardInput @3 :BlobRef;
+  # All of it is every task's standard input. Not beside `outputs`, nor beside lines that are read
+  # there themselves.
 
   struct Lines {
     # Task at position p (not index) of the stage gets lines p*chunk .. (p+1)*chunk-1 of `data`.
@@ -142,6 +146,13 @@ struct Inputs {
     offsets @1 :BlobRef;   # position -> first byte: u64 little-endian each, one more than tasks
     chunk @2 :UInt64 = 1;
     lines @3 :UInt64;
+    use @4 :Use;           # other than `stream`: one line per task
+
+    enum Use {
+      stream @0;           # on standard input; a single line also as LEAT_ENTRY
+      file @1;             # the name of a file: LEAT_INPUT, and `{}` in the arguments
+      object @2;           # a JSON object: standard input, LEAT_INPUT, `{field}` in the arguments
+    }
   }
 
   struct Outputs {

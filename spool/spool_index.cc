@@ -173,6 +173,24 @@ std::uint32_t SpoolIndex::segment_for(std::uint16_t slot) const {
   return found == current_.end() ? 0 : found->second;
 }
 
+std::vector<std::pair<SegmentFile, std::uint64_t>> SpoolIndex::files() const {
+  std::vector<std::pair<SegmentFile, std::uint64_t>> files;
+  for (const auto& [key, segment] : segments_) {
+    const auto& [slot, number] = key;
+    if (segment.output_bytes > 0)
+      files.push_back({{slot, number, Stream::kOutput}, segment.output_bytes});
+    if (segment.error_bytes > 0)
+      files.push_back({{slot, number, Stream::kError}, segment.error_bytes});
+  }
+  return files;
+}
+
+bool SpoolIndex::empty() const {
+  return std::all_of(stages_.begin(), stages_.end(), [](const auto& entry) {
+    return entry.second.blocks.empty() && entry.second.silent.empty();
+  });
+}
+
 void SpoolIndex::enforce_quota(std::uint64_t quota, SpoolReader& reader) {
   if (total_bytes_ <= quota) return;
   append_new();

@@ -80,6 +80,11 @@ class SpoolIndex {
   // Rewrites the log if most of it is not needed any more.
   Result<Done> compact_if_large();
 
+  // The files that outputs lie in, and how long they are as far as ended runs have written them.
+  std::vector<std::pair<SegmentFile, std::uint64_t>> files() const;
+  // Whether nothing is known of any run.
+  bool empty() const;
+
   std::uint64_t total_bytes() const { return total_bytes_; }
   std::size_t entry_count() const { return entry_count_; }
   std::uint64_t dropped_bytes() const { return log_.dropped_bytes(); }

@@ -66,9 +66,7 @@ int open_blob(const std::string& path) {
 }  // namespace
 
 BlobStore::BlobStore(std::string directory, std::uint64_t quota)
-    : directory_(std::move(directory)) {
-  usage_.quota = quota;
-}
+    : directory_(std::move(directory)), room_(quota) {}
 
 Result<std::unique_ptr<BlobStore>> BlobStore::open(const std::string& directory,
                                                    std::uint64_t quota) {
@@ -80,7 +78,8 @@ Result<std::unique_ptr<BlobStore>> BlobStore::open(const std::string& directory,
 
 Result<Done> BlobStore::prepare() {
   const std::string incoming = directory_ + "/incoming";
-  for (const std::string& path : {directory_, incoming}) {
+  for (const std::string& path :
+       {directory_, incoming, directory_ + "/inputs", directory_ + "/results"}) {
     const Result<Done> made = transport::ensure_private_directory(path);
     if (!made.ok()) return made;
   }
@@ -108,8 +107,9 @@ Result<Done> BlobStore::count(const std::string& directory) {
   return for_each_entry(directory, [&](const std::string& name) {
     struct stat status {};
     if (::lstat((directory + "/" + name).c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return;
-    ++usage_.blobs;
-    usage_.bytes += static_cast<std::uint64_t>(status.st_size);
+    ++blobs_;
+    bytes_ += static_cast<std::uint64_t>(status.st_size);
+    room_.add(static_cast<std::uint64_t>(status.st_size));
   });
 }
 
@@ -120,6 +120,7 @@ std::string BlobStore::path_of(const Hash& hash) const {
 
 bool BlobStore::has(const Hash& hash) {
   if (!length(hash).ok()) return false;
+  (void)::utimensat(AT_FDCWD, input_mark(hash).c_str(), nullptr, 0);
   // An earlier life may have named the blob and died before it synced the name.
   const std::size_t number = std::to_integer<std::size_t>(hash[0]);
   if (!names_synced_[number]) {
@@ -154,39 +155,37 @@ Result<Done> BlobStore::read(const Hash& hash, std::uint64_t offset,
   return Done{};
 }
 
-Result<Done> BlobStore::reserve(std::uint64_t bytes) {
-  const std::uint64_t taken = usage_.bytes + usage_.reserved;
-  if (taken > usage_.quota || bytes > usage_.quota - taken)
-    return Refusal{Reason::kOverloaded, "leat-store is full: " + std::to_string(taken) + " of " +
-                                            std::to_string(usage_.quota) +
-                                            " bytes are taken; raise its --quota"};
-  usage_.reserved += bytes;
-  return Done{};
+std::string BlobStore::input_mark(const Hash& hash) const {
+  return directory_ + "/inputs/" + transport::hash_text(hash);
 }
 
-void BlobStore::release(std::uint64_t bytes) {
-  LEAT_CHECK(bytes <= usage_.reserved);
-  usage_.reserved -= bytes;
+std::string BlobStore::result_mark(const Hash& hash) const {
+  return directory_ + "/results/" + transport::hash_text(hash);
 }
 
-Result<std::unique_ptr<IncomingBlob>> BlobStore::begin(std::uint64_t length) {
+Usage BlobStore::usage() const {
+  return {blobs_, bytes_, room_.reserved(), room_.quota()};
+}
+
+Result<std::unique_ptr<IncomingBlob>> BlobStore::begin(std::uint64_t length, Target target) {
   const bool known = length != transport::kLengthUnknown;
   if (known && length > kBlobBytesMax)
     return invalid("a blob has at most " + std::to_string(kBlobBytesMax) + " bytes");
-  const std::uint64_t reserved = known ? length : 0;
-  const Result<Done> room = reserve(reserved);
+  const std::uint64_t wanted = known ? length : 0;
+  const Result<Done> room = room_.reserve(wanted);
   if (!room.ok()) return room.refusal();
   const std::string path = directory_ + "/incoming/" + std::to_string(++uploads_begun_);
   const int raw = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (raw < 0) {
     const int error = errno;
-    release(reserved);
+    room_.release(wanted);
     return disk_refusal("begin an upload", error);
   }
   auto incoming =
-      std::make_unique<IncomingBlob>(*this, kj::AutoCloseFd(raw), path, length, reserved);
+      std::make_unique<IncomingBlob>(room_, kj::AutoCloseFd(raw), path, std::move(target), length);
+  incoming->reserved_ = wanted;
   // Takes the room on disk now, so that a full disk refuses before a byte has travelled.
-  if (reserved > 0 && ::fallocate(raw, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(reserved)) != 0) {
+  if (wanted > 0 && ::fallocate(raw, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(wanted)) != 0) {
     const int error = errno;
     if (error == ENOSPC || error == EDQUOT || error == EFBIG)
       return disk_refusal("begin an upload", error);
@@ -194,11 +193,44 @@ Result<std::unique_ptr<IncomingBlob>> BlobStore::begin(std::uint64_t length) {
   return incoming;
 }
 
+// Before the blob has its name. One that is there already and has no mark came before there were
+// marks: it may be a result.
+Result<Done> BlobStore::mark(const SealedBlob& sealed) const {
+  const Hash& hash = sealed.blob.hash;
+  const bool is_input = sealed.target.kind == Kind::kInput;
+  const std::string path = is_input ? input_mark(hash) : result_mark(hash);
+  if (is_input && ::utimensat(AT_FDCWD, path.c_str(), nullptr, 0) == 0) return Done{};
+  if (is_input && length(hash).ok()) return Done{};
+  const int raw = ::open(path.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (raw < 0) return disk_refusal("mark a blob", errno);
+  ::close(raw);
+  // A lost mark of an input keeps it for ever; that of a result would let it go.
+  return is_input ? Result<Done>(Done{}) : sync_directory(directory_ + "/results");
+}
+
+Result<Stored> BlobStore::name_output(const SealedBlob& sealed) const {
+  const std::string& path = sealed.target.path;
+  if (::rename(sealed.incoming_path.c_str(), path.c_str()) != 0) {
+    const int error = errno;
+    ::unlink(sealed.incoming_path.c_str());
+    return disk_refusal("name a file", error);
+  }
+  const Result<Done> synced = sync_directory(path.substr(0, path.rfind('/')));
+  if (!synced.ok()) return synced.refusal();
+  return Stored::kNew;
+}
+
 Result<Stored> BlobStore::make_durable(const SealedBlob& sealed) const {
   if (::fsync(sealed.file.get()) != 0) {
     const int error = errno;
     ::unlink(sealed.incoming_path.c_str());
     return disk_refusal("sync a blob", error);
+  }
+  if (sealed.target.kind == Kind::kOutput) return name_output(sealed);
+  const Result<Done> marked = mark(sealed);
+  if (!marked.ok()) {
+    ::unlink(sealed.incoming_path.c_str());
+    return marked.refusal();
   }
   const std::string path = path_of(sealed.blob.hash);
   const int linked = ::link(sealed.incoming_path.c_str(), path.c_str());
@@ -215,24 +247,59 @@ Result<Stored> BlobStore::make_durable(const SealedBlob& sealed) const {
 }
 
 void BlobStore::settle(const SealedBlob& sealed, const Result<Stored>& stored) {
-  release(sealed.reserved);
-  if (!stored.ok() || stored.value() == Stored::kWasThere) return;
-  ++usage_.blobs;
-  usage_.bytes += sealed.blob.length;
+  room_.release(sealed.reserved);
+  const bool is_blob = sealed.target.kind != Kind::kOutput;
+  if (!stored.ok() || stored.value() == Stored::kWasThere || !is_blob) return;
+  ++blobs_;
+  bytes_ += sealed.blob.length;
+  room_.add(sealed.blob.length);
 }
 
-IncomingBlob::IncomingBlob(BlobStore& store, kj::AutoCloseFd file, std::string path,
-                           std::uint64_t declared, std::uint64_t reserved)
-    : store_(store),
+std::uint64_t BlobStore::drop_inputs(const std::set<Hash>& keep, std::int64_t before,
+                                     std::int64_t now) {
+  std::uint64_t dropped = 0;
+  std::set<std::string> kept_names;
+  for (const Hash& hash : keep) kept_names.insert(transport::hash_text(hash));
+  std::vector<std::string> names;
+  (void)for_each_entry(directory_ + "/inputs",
+                       [&names](const std::string& name) { names.push_back(name); });
+  for (const std::string& name : names) {
+    if (dropped == kDropsMax) break;
+    const std::string input = directory_ + "/inputs/" + name;
+    struct stat status {};
+    if (::lstat(input.c_str(), &status) != 0 || status.st_mtime >= before) continue;
+    if (kept_names.contains(name)) {
+      const struct timespec times[2] = {{now, 0}, {now, 0}};
+      (void)::utimensat(AT_FDCWD, input.c_str(), times, 0);
+      continue;
+    }
+    const std::string blob = directory_ + "/" + name.substr(0, 2) + "/" + name.substr(2);
+    const bool is_result = ::lstat((directory_ + "/results/" + name).c_str(), &status) == 0;
+    if (!is_result && name.size() == 2 * sizeof(Hash) && ::lstat(blob.c_str(), &status) == 0 &&
+        ::unlink(blob.c_str()) == 0) {
+      const auto size = static_cast<std::uint64_t>(status.st_size);
+      --blobs_;
+      bytes_ -= size;
+      room_.remove(size);
+      ++dropped;
+    }
+    ::unlink(input.c_str());
+  }
+  return dropped;
+}
+
+IncomingBlob::IncomingBlob(Room& room, kj::AutoCloseFd file, std::string path, Target target,
+                           std::uint64_t declared)
+    : room_(room),
       file_(kj::mv(file)),
       path_(std::move(path)),
-      declared_(declared),
-      reserved_(reserved) {}
+      target_(std::move(target)),
+      declared_(declared) {}
 
 IncomingBlob::~IncomingBlob() {
   if (path_.empty()) return;
   ::unlink(path_.c_str());
-  store_.release(reserved_);
+  room_.release(reserved_);
 }
 
 Result<Done> IncomingBlob::append(std::span<const std::byte> bytes) {
@@ -240,7 +307,7 @@ Result<Done> IncomingBlob::append(std::span<const std::byte> bytes) {
   const std::uint64_t most = std::min(declared_, kBlobBytesMax);
   if (bytes.size() > most - written_) return invalid("the upload has more bytes than it may");
   if (declared_ == transport::kLengthUnknown) {
-    const Result<Done> room = store_.reserve(bytes.size());
+    const Result<Done> room = room_.reserve(bytes.size());
     if (!room.ok()) return room;
     reserved_ += bytes.size();
   }
@@ -262,7 +329,7 @@ Result<SealedBlob> IncomingBlob::seal() {
     return invalid("the upload ended after " + std::to_string(written_) + " of " +
                    std::to_string(declared_) + " bytes");
   return SealedBlob{Blob{sha256_.finish(), written_}, kj::mv(file_), std::exchange(path_, {}),
-                    reserved_};
+                    reserved_, target_};
 }
 
 }  // namespace leat::blobs

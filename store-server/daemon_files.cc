@@ -67,6 +67,16 @@ std::optional<std::uint16_t> earlier_port(const std::string& home, const std::st
   return port;
 }
 
+std::optional<std::uint64_t> quota_of(const std::string& home) {
+  const Result<std::string> text = transport::read_secret_file(home + "/store.quota");
+  if (!text.ok()) return std::nullopt;
+  std::uint64_t quota = 0;
+  const char* const end = text.value().data() + text.value().size();
+  const auto parsed = std::from_chars(text.value().data(), end, quota);
+  const bool good = parsed.ec == std::errc() && (parsed.ptr == end || *parsed.ptr == '\n');
+  return good ? std::optional<std::uint64_t>(quota) : std::nullopt;
+}
+
 void retire(const std::string& home) {
   ::unlink((home + "/store.pid").c_str());
 }

@@ -18,6 +18,7 @@
 #include "store-server/blob_store.h"
 #include "store-server/connections.h"
 #include "store-server/daemon_files.h"
+#include "store-server/output_store.h"
 #include "store-server/sync_thread.h"
 #include "transport/authority.h"
 #include "transport/listener.h"
@@ -27,19 +28,22 @@
 namespace leat::blobs {
 namespace {
 
+constexpr std::uint64_t kQuotaDefault = std::uint64_t{64} << 30;
 constexpr int kExitBadInput = 2;
 constexpr int kExitRefused = 4;
 
 constexpr char kUsage[] =
     "usage: leat-store --home HOME [--bind 127.0.0.1:0] [--quota BYTES] [--ready-fd N]\n"
-    "Keeps the blobs of the cluster in HOME/blobs and serves them over mutual TLS.\n"
+    "Keeps the blobs of the cluster in HOME/blobs, and what nodes that are gone have left in\n"
+    "HOME/outputs, and serves them over mutual TLS. Without --quota, HOME/store.quota says how\n"
+    "many bytes that may be (64 GiB if there is none).\n"
     "The head starts it; it lives on without the head and ends on SIGTERM.\n"
     "Example: leat-store --home /var/tmp/leat-1000 --quota 68719476736\n";
 
 struct Options {
   std::string home;
   std::string bind = "127.0.0.1:0";
-  std::uint64_t quota = std::uint64_t{64} << 30;
+  std::optional<std::uint64_t> quota;
   int ready_fd = -1;
 };
 
@@ -66,7 +70,8 @@ Result<Options> read_options(int argc, char** argv) {
         options.bind = optarg;
         break;
       case 'q':
-        if (!read_number(optarg, options.quota)) return invalid("--quota is a number of bytes");
+        options.quota = 0;
+        if (!read_number(optarg, *options.quota)) return invalid("--quota is a number of bytes");
         break;
       case 'r':
         if (!read_number(optarg, options.ready_fd) || options.ready_fd < 3)
@@ -150,10 +155,15 @@ Result<Done> serve(const Options& options) {
   if (!credentials.ok()) return credentials.refusal();
   const Result<transport::TicketVerifier> verifier = load_verifier(options.home);
   if (!verifier.ok()) return verifier.refusal();
-  Result<std::unique_ptr<BlobStore>> opened =
-      BlobStore::open(options.home + "/blobs", options.quota);
+  const std::uint64_t quota =
+      options.quota ? *options.quota : quota_of(options.home).value_or(kQuotaDefault);
+  Result<std::unique_ptr<BlobStore>> opened = BlobStore::open(options.home + "/blobs", quota);
   if (!opened.ok()) return opened.refusal();
   const std::unique_ptr<BlobStore> store = std::move(opened).value();
+  Result<std::unique_ptr<OutputStore>> outputs_opened =
+      OutputStore::open(options.home + "/outputs", store->room());
+  if (!outputs_opened.ok()) return outputs_opened.refusal();
+  const std::unique_ptr<OutputStore> outputs = std::move(outputs_opened).value();
 
   kj::UnixEventPort::captureSignal(SIGTERM);
   kj::UnixEventPort::captureSignal(SIGINT);
@@ -164,8 +174,10 @@ Result<Done> serve(const Options& options) {
   kj::Own<kj::TlsContext> context =
       transport::make_context(credentials.value(), io.provider->getTimer());
   SyncThread sync_thread(*store, io.unixEventPort);
-  BlobService service(*store, sync_thread, verifier.value(), io.provider->getTimer(),
-                      kj::systemPreciseCalendarClock());
+  ServiceLimits limits;
+  if (!options.quota) limits.quota_now = [&options]() { return quota_of(options.home); };
+  BlobService service({*store, *outputs, sync_thread}, verifier.value(), io.provider->getTimer(),
+                      kj::systemPreciseCalendarClock(), limits);
   Connections connections(service);
   auto listener = listen(options, *io.provider, *context,
                          [&connections](transport::Peer peer, kj::Own<kj::AsyncIoStream> stream) {

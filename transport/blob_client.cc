@@ -113,6 +113,24 @@ kj::Promise<Result<Blob>> Upload::finish() {
   });
 }
 
+// What `opened` lets us upload; the answer says what of it has come.
+template <typename Opened>
+kj::Promise<Result<Blob>> upload_through(Opened opened, BlobSource source) {
+  kj::Own<Upload> upload = kj::heap<Upload>();
+  upload->source = std::move(source);
+  upload->buffer = kj::heapArray<kj::byte>(kBlobChunkBytes);
+  Upload& u = *upload;
+  return opened
+      .then([&u](auto&& response) -> kj::Promise<Result<Blob>> {
+        schema::PutResult::Reader result = response;
+        if (result.isRefusal()) return Result<Blob>(refusal_from(result.getRefusal()));
+        u.server = result.getUpload();
+        return u.send_all().then([&u] { return u.finish(); });
+      })
+      .catch_([](kj::Exception&& e) -> Result<Blob> { return refusal_from(e); })
+      .attach(kj::mv(upload));
+}
+
 // One range under way.
 struct Reading {
   using Answer = kj::Promise<capnp::Response<schema::ReadResult>>;
@@ -237,22 +255,19 @@ BlobSource memory_source(std::string bytes) {
 
 kj::Promise<Result<Blob>> put_blob(schema::BlobServer::Client store, std::string ticket,
                                    std::uint64_t length, BlobSource source) {
-  kj::Own<Upload> upload = kj::heap<Upload>();
-  upload->source = std::move(source);
-  upload->buffer = kj::heapArray<kj::byte>(kBlobChunkBytes);
   auto request = store.putRequest();
   request.setTicket(data_of(ticket));
   request.setLength(length);
-  Upload& u = *upload;
-  return request.send()
-      .then([&u](auto&& response) -> kj::Promise<Result<Blob>> {
-        schema::PutResult::Reader result = response;
-        if (result.isRefusal()) return Result<Blob>(refusal_from(result.getRefusal()));
-        u.server = result.getUpload();
-        return u.send_all().then([&u] { return u.finish(); });
-      })
-      .catch_([](kj::Exception&& e) -> Result<Blob> { return refusal_from(e); })
-      .attach(kj::mv(upload), kj::mv(store));
+  return upload_through(request.send(), std::move(source)).attach(kj::mv(store));
+}
+
+kj::Promise<Result<Blob>> put_output(schema::BlobServer::Client store, std::string ticket,
+                                     std::string name, std::uint64_t length, BlobSource source) {
+  auto request = store.putOutputsRequest();
+  request.setTicket(data_of(ticket));
+  request.getFile().setName(name.c_str());
+  request.getFile().setLength(length);
+  return upload_through(request.send(), std::move(source)).attach(kj::mv(store));
 }
 
 kj::Promise<Result<bool>> has_blob(schema::BlobServer::Client store, std::string ticket,

@@ -76,6 +76,10 @@ BlobSource memory_source(std::string bytes);
 kj::Promise<Result<Blob>> put_blob(schema::BlobServer::Client store, std::string ticket,
                                    std::uint64_t length, BlobSource source);
 
+// The same for a file of the caller's own spool, which takes the place of one of that name.
+kj::Promise<Result<Blob>> put_output(schema::BlobServer::Client store, std::string ticket,
+                                     std::string name, std::uint64_t length, BlobSource source);
+
 // Whether the store has the blob already. Never rejects.
 kj::Promise<Result<bool>> has_blob(schema::BlobServer::Client store, std::string ticket, Hash hash);
 

@@ -15,8 +15,10 @@ kj::Exception as_disconnected(const kj::Exception& cause) {
 
 }  // namespace
 
-CoalescingStream::CoalescingStream(kj::Own<kj::AsyncIoStream> inner)
-    : inner_(kj::mv(inner)), ahead_(kj::heapArray<kj::byte>(kReadAhead)) {
+CoalescingStream::CoalescingStream(kj::Own<kj::AsyncIoStream> inner, bool answers_first)
+    : inner_(kj::mv(inner)),
+      answers_first_(answers_first),
+      ahead_(kj::heapArray<kj::byte>(kReadAhead)) {
   auto lost = kj::newPromiseAndFulfiller<void>();
   lost_ = kj::mv(lost.fulfiller);
   lost_promise_ = lost.promise.fork();
@@ -38,6 +40,8 @@ void CoalescingStream::lose(const kj::Exception& reason) {
 
 kj::Promise<std::size_t> CoalescingStream::tryRead(void* buffer, std::size_t min_bytes,
                                                    std::size_t max_bytes) {
+  if (answers_first_ && is_full())
+    return when_writable().then([=, this]() { return tryRead(buffer, min_bytes, max_bytes); });
   const std::size_t done = take_ahead(buffer, max_bytes);
   if (done >= min_bytes) return done;
   KJ_IF_MAYBE (reason, lost_reason_) {
@@ -110,7 +114,14 @@ kj::Promise<void> CoalescingStream::accepted() {
     return kj::cp(*reason);
   }
   schedule_flush();
-  if (gathering_.size() + leaving_.size() <= kBufferedMax) return kj::READY_NOW;
+  return when_writable();
+}
+
+kj::Promise<void> CoalescingStream::when_writable() {
+  KJ_IF_MAYBE (reason, lost_reason_) {
+    return kj::cp(*reason);
+  }
+  if (!is_full()) return kj::READY_NOW;
   if (drained_.get() == nullptr) {
     auto drained = kj::newPromiseAndFulfiller<void>();
     drained_ = kj::mv(drained.fulfiller);

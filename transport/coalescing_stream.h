@@ -28,12 +28,17 @@ class CoalescingStream final : public kj::AsyncIoStream {
   static constexpr std::size_t kBufferedMax = 256 * 1024;
   static constexpr std::size_t kReadAhead = 64 * 1024;
 
-  explicit CoalescingStream(kj::Own<kj::AsyncIoStream> inner);
+  // With `answers_first`, nothing more is read while more than kBufferedMax bytes wait to be sent:
+  // who does not take our answers gets no further with questions. Both ends must not do so.
+  explicit CoalescingStream(kj::Own<kj::AsyncIoStream> inner, bool answers_first = false);
   ~CoalescingStream() noexcept(false);
 
   // Bytes of ours, before encryption, read from and accepted for the inner stream.
   std::uint64_t bytes_in() const { return bytes_in_; }
   std::uint64_t bytes_out() const { return bytes_out_; }
+
+  // Resolves when a write would not wait; rejects when the stream is lost.
+  kj::Promise<void> when_writable();
 
   // Resolves once the stream has ended or failed in either direction.
   kj::Promise<void> on_lost();
@@ -50,6 +55,7 @@ class CoalescingStream final : public kj::AsyncIoStream {
 
  private:
   void append(const void* buffer, std::size_t size);
+  bool is_full() const { return gathering_.size() + leaving_.size() > kBufferedMax; }
   kj::Promise<void> accepted();
   void schedule_flush();
   kj::Promise<void> flush();
@@ -59,6 +65,7 @@ class CoalescingStream final : public kj::AsyncIoStream {
                                      std::size_t done);
 
   kj::Own<kj::AsyncIoStream> inner_;
+  bool answers_first_;
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;
 

@@ -39,7 +39,7 @@ capnp::Capability::Client never_null(capnp::Capability::Client bootstrap) {
 struct Session::Parts {
   Parts(kj::Own<kj::AsyncIoStream> inner, Side side, capnp::Capability::Client bootstrap,
         const SessionLimits& limits)
-      : stream(kj::mv(inner)),
+      : stream(kj::mv(inner), limits.answers_first),
         network(stream, to_capnp(side), reader_options(limits)),
         rpc(capnp::makeRpcServer(network, never_null(kj::mv(bootstrap)))) {
     rpc.setFlowLimit(limits.flow_words);
@@ -78,6 +78,10 @@ kj::Promise<void> Session::on_disconnect() {
   return parts_->network.onDisconnect()
       .exclusiveJoin(parts_->stream.on_lost())
       .catch_([](kj::Exception&&) {});
+}
+
+kj::Promise<void> Session::when_writable() {
+  return parts_->stream.when_writable();
 }
 
 std::uint64_t Session::bytes_in() const {

@@ -14,6 +14,7 @@ namespace leat::transport {
 struct SessionLimits {
   std::uint64_t message_words = 0;  // the largest message, and what of it may be traversed
   std::uint64_t flow_words = 0;     // unanswered calls beyond this stop the reading
+  bool answers_first = false;       // and so does a peer that does not take our answers
 };
 
 inline constexpr std::uint64_t kMebi = 1024 * 1024;
@@ -21,8 +22,9 @@ inline constexpr std::uint64_t kMebi = 1024 * 1024;
 inline constexpr SessionLimits kHeadLimits{1 * kMebi, 4 * kMebi};
 // What an agent or the command line takes from the head.
 inline constexpr SessionLimits kAgentLimits{4 * kMebi, 16 * kMebi};
-// Both ends of the data plane.
+// Who reads and writes on the data plane, and who serves it.
 inline constexpr SessionLimits kDataLimits{4 * kMebi, 16 * kMebi};
+inline constexpr SessionLimits kDataServerLimits{4 * kMebi, 16 * kMebi, true};
 
 // Owns stream, network and RPC system, destroyed in reverse. Create and destroy it on the loop,
 // and never from within one of its own calls or callbacks: hand it to a TaskSet or a later turn.
@@ -43,6 +45,9 @@ class Session {
 
   // Resolves, never rejects, when the session is lost, whatever the cause.
   kj::Promise<void> on_disconnect();
+
+  // Resolves when the peer has taken all but a little of what was sent; rejects when it is lost.
+  kj::Promise<void> when_writable();
 
   // Bytes of Cap'n Proto messages, before encryption.
   std::uint64_t bytes_in() const;

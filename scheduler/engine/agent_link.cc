@@ -125,7 +125,30 @@ void AgentLink::disconnected(std::uint64_t session) {
 
 void AgentLink::close() {
   agent_ = nullptr;
+  if (evacuated_.get() != nullptr) evacuated_->fulfill();
+  evacuated_ = nullptr;
   if (auto hang_up = std::exchange(hang_up_, nullptr)) hang_up();
+}
+
+kj::Promise<void> AgentLink::evacuate() {
+  if (agent_ == nullptr || session_ != newest_session()) return kj::READY_NOW;
+  if (evacuated_.get() == nullptr) {
+    auto paf = kj::newPromiseAndFulfiller<void>();
+    evacuated_ = kj::mv(paf.fulfiller);
+    // Also when the link goes.
+    evacuation_ = services_.timer.timeoutAfter(kEvacuationDeadline, kj::mv(paf.promise))
+                      .catch_([](kj::Exception&&) {})
+                      .fork();
+    order(Evacuate{});
+  }
+  return evacuation_.addBranch();
+}
+
+void AgentLink::evacuated(std::uint64_t session, const std::string& what) {
+  if (session != session_ || evacuated_.get() == nullptr) return;
+  services_.log(text_of(node_) + ": " + what);
+  evacuated_->fulfill();
+  evacuated_ = nullptr;
 }
 
 kj::Promise<void> AgentLink::stop() {
@@ -159,6 +182,8 @@ void AgentLink::flush() {
       send_ends();
     } else if (std::holds_alternative<core::Withdrawal>(next)) {
       send_withdrawal();
+    } else if (std::holds_alternative<Evacuate>(next)) {
+      send_evacuate();
     } else {
       send_releases();
     }
@@ -232,6 +257,15 @@ void AgentLink::send_withdrawal() {
   track(request.send().ignoreResult());
 }
 
+void AgentLink::send_evacuate() {
+  queue_.pop_front();
+  auto request = agent_->evacuateRequest();
+  request.setHeadEpoch(services_.engine.state().meta().epoch.value);
+  const std::string ticket = services_.tickets.evacuation_for_agent(reader_);
+  request.setTicket(kj::arrayPtr(reinterpret_cast<const kj::byte*>(ticket.data()), ticket.size()));
+  track(request.send().ignoreResult());
+}
+
 void AgentLink::track(kj::Promise<void> answer) {
   ++unanswered_;
   const std::uint64_t session = session_;
@@ -278,6 +312,8 @@ void AgentLinks::carry_out(const core::Effect& effect) {
   } else if (const auto* gone = std::get_if<core::DeleteNode>(&effect)) {
     const auto at = links_.find(gone->node);
     if (at == links_.end()) return;
+    // As long as the node is there it is talked to: it may have outputs to bring to safety.
+    if (services_.engine.state().node(gone->node) != nullptr) return;
     at->second->close();
     links_.erase(at);
   }
@@ -328,6 +364,16 @@ void AgentLinks::disconnected(NodeRef node, std::uint64_t session) {
     parting->second.hung_up->fulfill();
   const auto at = links_.find(node);
   if (at != links_.end()) at->second->disconnected(session);
+}
+
+kj::Promise<void> AgentLinks::evacuate(NodeRef node) {
+  const auto at = links_.find(node);
+  return at == links_.end() ? kj::Promise<void>(kj::READY_NOW) : at->second->evacuate();
+}
+
+void AgentLinks::evacuated(NodeRef node, std::uint64_t session, const std::string& what) {
+  const auto at = links_.find(node);
+  if (at != links_.end()) at->second->evacuated(session, what);
 }
 
 const AgentLink* AgentLinks::find(NodeRef node) const {

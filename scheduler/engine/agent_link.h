@@ -35,6 +35,9 @@ inline constexpr unsigned kCallsUnanswered = 8;
 inline constexpr std::size_t kReleasesAtJoin = 4'096;
 inline constexpr std::size_t kReleasesPerCall = 4'096;
 inline constexpr std::size_t kEndsPerCall = 1'024;
+// A node has so long to bring what its runs have written to leat-store. An agent gives up sooner,
+// and says so.
+inline constexpr kj::Duration kEvacuationDeadline = 11 * kj::MINUTES;
 // For an agent that is told to stop, to end its runs and hang up; then we do.
 inline constexpr kj::Duration kPartingDeadline = 30 * kj::SECONDS;
 
@@ -53,7 +56,8 @@ struct LinkServices {
 // Thread: engine loop. Not to be destroyed from within one of its own promises.
 class AgentLink final : private kj::TaskSet::ErrorHandler {
  public:
-  using Order = std::variant<core::StartRuns, core::EndRuns, core::Withdrawal, JobId>;
+  struct Evacuate {};
+  using Order = std::variant<core::StartRuns, core::EndRuns, core::Withdrawal, JobId, Evacuate>;
 
   AgentLink(LinkServices services, NodeRef node);
 
@@ -68,6 +72,11 @@ class AgentLink final : private kj::TaskSet::ErrorHandler {
 
   // The connection of this session is gone. Harmless for an older session.
   void disconnected(std::uint64_t session);
+
+  // Has the node bring its outputs to leat-store; resolves when it says what came of it, or cannot
+  // say so any more. At once if there is no session. Never rejects.
+  kj::Promise<void> evacuate();
+  void evacuated(std::uint64_t session, const std::string& what);
 
   // Hangs up, if there is a session. Not done by the destructor: the other end may be gone first.
   void close();
@@ -87,6 +96,7 @@ class AgentLink final : private kj::TaskSet::ErrorHandler {
   void send_ends();
   void send_releases();
   void send_withdrawal();
+  void send_evacuate();
   void track(kj::Promise<void> answer);
   void refuse(const std::vector<core::RunSet>& runs);
   kj::Promise<void> ping();
@@ -106,6 +116,8 @@ class AgentLink final : private kj::TaskSet::ErrorHandler {
   bool flush_scheduled_ = false;
   std::deque<Order> queue_;
   std::set<StageRef> specs_sent_;
+  kj::Own<kj::PromiseFulfiller<void>> evacuated_;  // null unless it has been asked for
+  kj::ForkedPromise<void> evacuation_ = nullptr;   // while evacuated_ is there
   kj::TaskSet tasks_;  // last: cancelled before anything it uses goes away
 };
 
@@ -124,6 +136,8 @@ class AgentLinks final : private kj::TaskSet::ErrorHandler {
   bool open(NodeRef node, std::uint64_t session, schema::Agent::Client agent,
             const std::vector<core::RunSet>& live, std::function<void()> hang_up);
   void disconnected(NodeRef node, std::uint64_t session);
+  kj::Promise<void> evacuate(NodeRef node);
+  void evacuated(NodeRef node, std::uint64_t session, const std::string& what);
 
   // Tells the agent of a node that is being deleted to stop. Resolves when its session is over, at
   // once if it has none; after kPartingDeadline we hang up. No order reaches it any more.

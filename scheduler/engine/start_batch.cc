@@ -1,6 +1,7 @@
 #include "scheduler/engine/start_batch.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "base/check.h"
@@ -8,6 +9,11 @@
 
 namespace leat::engine {
 namespace {
+
+// Borrows the text.
+capnp::Data::Reader bytes_of(std::string_view text) {
+  return kj::arrayPtr(reinterpret_cast<const kj::byte*>(text.data()), text.size());
+}
 
 // Splits the first `count` indices off.
 core::RunSet split_off(core::RunSet& from, std::uint64_t count) {
@@ -59,9 +65,7 @@ void write_inputs(const core::State& state, const std::vector<RunInputs>& inputs
       const core::Node* node = state.node(from.node);
       if (node == nullptr) continue;  // no address: the agent reports the input as lost
       parts[m].setAddress(store::text_of(node->report.data_address));
-      const std::string ticket = tickets.outputs_for_agent(from.runs.stage, reader);
-      parts[m].setTicket(
-          kj::arrayPtr(reinterpret_cast<const kj::byte*>(ticket.data()), ticket.size()));
+      parts[m].setTicket(bytes_of(tickets.outputs_for_agent(from.runs.stage, reader)));
     }
   }
 }
@@ -79,14 +83,14 @@ void write_set(const core::State& state, const OutgoingSet& set, const std::stri
   store::with_encoded(*job.spec, [&](schema::JobSpec::Reader whole) {
     const auto spec = whole.getStages()[ref.stage];
     if (known.insert(ref).second) to.setSpec(spec);
-    std::string ticket;
+    const bool reads = spec.getInputs().isLines() || spec.getInputs().hasStandardInput();
+    const std::string inputs = reads ? tickets.inputs_for_agent(ref, reader) : std::string();
     if (is_result) {
-      ticket = tickets.result_for_agent(ref, reader);
-    } else if (spec.getInputs().isLines()) {
-      ticket = tickets.inputs_for_agent(ref, reader);
+      to.setStoreTicket(bytes_of(tickets.result_for_agent(ref, reader)));
+      to.setInputTicket(bytes_of(inputs));
+    } else {
+      to.setStoreTicket(bytes_of(inputs));
     }
-    to.setStoreTicket(
-        kj::arrayPtr(reinterpret_cast<const kj::byte*>(ticket.data()), ticket.size()));
   });
   if (!set.inputs.empty()) write_inputs(state, set.inputs, reader, tickets, to);
 }

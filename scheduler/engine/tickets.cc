@@ -47,6 +47,10 @@ std::string TicketOffice::result_for_agent(StageRef stage, const std::string& re
   return kept(Ticket::Right::kWrite, stage, reader);
 }
 
+std::string TicketOffice::evacuation_for_agent(const std::string& reader) {
+  return kept(Ticket::Right::kWrite, {}, reader);
+}
+
 std::string TicketOffice::output_for_user(const RunId& run, const std::string& reader) {
   return sign({.right = Ticket::Right::kRead,
                .job = run.job,

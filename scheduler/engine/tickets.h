@@ -35,8 +35,11 @@ class TicketOffice {
   std::string outputs_for_agent(StageRef stage, const std::string& reader);
   // Reads the job's input blobs at leat-store.
   std::string inputs_for_agent(StageRef stage, const std::string& reader);
-  // Stores the job's result, and reads its input blobs.
+  // Stores the job's result.
   std::string result_for_agent(StageRef stage, const std::string& reader);
+
+  // Brings the outputs of its own node to leat-store.
+  std::string evacuation_for_agent(const std::string& reader);
 
   std::string output_for_user(const RunId& run, const std::string& reader);
   std::string blob_for_user(JobId job, const transport::Hash& blob, const std::string& reader);

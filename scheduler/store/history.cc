@@ -207,6 +207,20 @@ void history_of(const core::Fact& fact, const core::State& state, Time at, Histo
   std::visit([&historian](const auto& f) { historian(f); }, fact);
 }
 
+IndexList indices_in(const std::string& runs) {
+  IndexList found;
+  const auto broken = kj::runCatchingExceptions([&] {
+    kj::ArrayInputStream in(
+        kj::arrayPtr(reinterpret_cast<const kj::byte*>(runs.data()), runs.size()));
+    capnp::PackedMessageReader message(in);
+    Result<IndexList> indices =
+        read_index_list(message.getRoot<schema::HistoryRuns>().getIndices());
+    if (indices.ok()) found = std::move(indices).value();
+  });
+  (void)broken;  // bytes that are no message hold no run
+  return found;
+}
+
 NodeUseHistory use_row(const core::NodeGone& fact, const core::State& state, Time at) {
   const core::Node* node = state.node(fact.node);
   LEAT_CHECK(node != nullptr);

@@ -122,6 +122,9 @@ struct RunPlace {
 // The run of `index` among those of the row; nothing if it is not there, or if `runs` is damaged.
 std::optional<RunPlace> run_in(const RunHistory& row, Index index);
 
+// Which tasks the runs of such a row are about; none if `runs` is damaged.
+IndexList indices_in(const std::string& runs);
+
 // The name of an outcome, as in schema/types.capnp; its number if it is not known here.
 std::string name_of(Outcome outcome);
 

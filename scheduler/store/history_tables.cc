@@ -1,10 +1,12 @@
 #include "scheduler/store/history_tables.h"
 
+#include <set>
 #include <string>
 #include <utility>
 
 #include "scheduler/store/message_bytes.h"
 #include "scheduler/store/row_codec.h"
+#include "scheduler/store/store.h"
 
 namespace leat::store {
 namespace {
@@ -40,6 +42,10 @@ HistoryTables::HistoryTables(Database& database)
           "SELECT first, last, count, attempt, node, node_epoch, ended_us, runs FROM run_history"
           " WHERE job = ? AND stage = ? AND first BETWEEN ? AND ? AND last >= ?"
           " ORDER BY attempt DESC")),
+      find_tasks_(database.prepare(
+          "SELECT runs FROM run_history WHERE job = ? AND stage = ? ORDER BY first")),
+      find_end_of_(database.prepare("SELECT at_us FROM node_history WHERE node = ? AND"
+                                    " node_epoch = ? AND event = 'gone'")),
       find_job_(database.prepare("SELECT summary FROM job_history WHERE id = ?")),
       find_jobs_(database.prepare(
           "SELECT summary FROM job_history WHERE id < ? ORDER BY id DESC LIMIT ?")) {}
@@ -92,6 +98,21 @@ std::optional<RunPlace> HistoryTables::find_run(StageRef stage, Index index) {
     if (auto place = run_in(row, index)) return place;
   }
   return std::nullopt;
+}
+
+IndexList HistoryTables::find_tasks(StageRef stage) {
+  std::set<Index> tasks;
+  Cursor rows = find_tasks_.start(stage.job.value, stage.stage);
+  while (tasks.size() <= Store::kTasksFound && rows.next())
+    indices_in(rows.bytes(0)).for_each([&tasks](Index index) {
+      if (tasks.size() <= Store::kTasksFound) tasks.insert(index);
+    });
+  return IndexList::from_sorted(std::vector<Index>(tasks.begin(), tasks.end()));
+}
+
+std::int64_t HistoryTables::find_end_of(NodeRef node) {
+  Cursor rows = find_end_of_.start(node.id.value, node.epoch.value);
+  return rows.next() ? rows.number(0) : 0;
 }
 
 Result<std::optional<core::Job>> HistoryTables::find_job(JobId job) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/index_list.h"
 #include "base/result.h"
 #include "scheduler/store/database.h"
 #include "scheduler/store/history.h"
@@ -22,6 +23,8 @@ class HistoryTables {
 
   // See Store.
   std::optional<RunPlace> find_run(StageRef stage, Index index);
+  IndexList find_tasks(StageRef stage);
+  std::int64_t find_end_of(NodeRef node);
   Result<std::optional<core::Job>> find_job(JobId job);
   Result<std::vector<core::Job>> find_jobs(JobId before, std::uint32_t limit);
 
@@ -35,6 +38,8 @@ class HistoryTables {
   Statement add_use_;
   Statement add_action_;
   Statement find_run_;
+  Statement find_tasks_;
+  Statement find_end_of_;
   Statement find_job_;
   Statement find_jobs_;
 };

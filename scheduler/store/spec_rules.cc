@@ -33,6 +33,9 @@ std::optional<Refusal> check_program(schema::Program::Reader program, const std:
   const auto directory = program.getDirectory();
   if (directory.size() == 0 || directory[0] != '/' || has_zero(directory))
     return invalid(where + "the working directory must be an absolute path");
+  const auto outputs = program.getOutputDirectory();
+  if (outputs.size() > 0 && (outputs[0] != '/' || has_zero(outputs)))
+    return invalid(where + "the directory for outputs must be an absolute path");
   return std::nullopt;
 }
 
@@ -54,6 +57,28 @@ std::optional<Refusal> check_lines(schema::Inputs::Lines::Reader lines, std::uin
   return std::nullopt;
 }
 
+// What Leat reads from leat-store for the tasks of a stage.
+std::optional<Refusal> check_inputs(schema::Inputs::Reader inputs, std::uint64_t tasks,
+                                    const std::string& where) {
+  using Use = schema::Inputs::Lines::Use;
+  const bool is_lines = inputs.isLines();
+  if (!is_lines && !inputs.isNone() && !inputs.isOutputs())
+    return not_yet(where + "inputs of a newer kind");
+  const Use use = is_lines ? inputs.getLines().getUse() : Use::STREAM;
+  if (use > Use::OBJECT) return not_yet(where + "input lines of a newer use");
+  if (use != Use::STREAM && inputs.getLines().getChunk() != 1)
+    return invalid(where + "files and objects come one to a task");
+  if (inputs.hasStandardInput()) {
+    if (inputs.isOutputs() || (is_lines && use != Use::FILE))
+      return invalid(where + "a task cannot have two standard inputs");
+    const auto read = read_blob(inputs.getStandardInput());
+    if (!read.ok()) return invalid(where + read.refusal().message);
+    if (!read.value()) return invalid(where + "an input without its bytes");
+  }
+  // core::check() knows the tree of outputs.
+  return is_lines ? check_lines(inputs.getLines(), tasks, where) : std::nullopt;
+}
+
 std::optional<Refusal> check_members(schema::StageSpec::Reader stage, const std::string& where) {
   const auto members = stage.getMembers();
   if (members.size() == 0) return invalid(where + "no member says what a task needs");
@@ -72,15 +97,7 @@ std::optional<Refusal> check_stage(schema::StageSpec::Reader stage, const std::s
   if (auto refusal = check_program(stage.getProgram(), where)) return refusal;
   std::uint64_t tasks = 0;
   for (const auto stride : stage.getIndices()) tasks += stride.getCount();
-  const auto inputs = stage.getInputs();
-  switch (inputs.which()) {
-    case schema::Inputs::NONE:
-    case schema::Inputs::OUTPUTS:  // core::check() knows the tree
-      return std::nullopt;
-    case schema::Inputs::LINES:
-      return check_lines(inputs.getLines(), tasks, where);
-  }
-  return not_yet(where + "inputs of a newer kind");
+  return check_inputs(stage.getInputs(), tasks, where);
 }
 
 }  // namespace

@@ -165,6 +165,14 @@ kj::Promise<std::optional<RunPlace>> SqliteStore::find_run(StageRef stage, Index
       [stage, index](StoreFile& file) { return file.find_run(stage, index); });
 }
 
+kj::Promise<IndexList> SqliteStore::find_tasks(StageRef stage) {
+  return writer_->query<IndexList>([stage](StoreFile& file) { return file.find_tasks(stage); });
+}
+
+kj::Promise<std::int64_t> SqliteStore::find_end_of(NodeRef node) {
+  return writer_->query<std::int64_t>([node](StoreFile& file) { return file.find_end_of(node); });
+}
+
 kj::Promise<std::optional<core::Job>> SqliteStore::find_job(JobId job) {
   return writer_->query<std::optional<core::Job>>(
       [job](StoreFile& file) { return file.find_job(job); });

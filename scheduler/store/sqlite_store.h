@@ -29,6 +29,8 @@ class SqliteStore final : public Store, public Archive {
 
   kj::Promise<void> append(TurnRecord turn) override;
   kj::Promise<std::optional<RunPlace>> find_run(StageRef stage, Index index) override;
+  kj::Promise<IndexList> find_tasks(StageRef stage) override;
+  kj::Promise<std::int64_t> find_end_of(NodeRef node) override;
   kj::Promise<std::optional<core::Job>> find_job(JobId job) override;
   kj::Promise<std::vector<core::Job>> find_jobs(JobId before, std::uint32_t limit) override;
 

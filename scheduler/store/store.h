@@ -82,6 +82,13 @@ class Store {
   // The newest run of a task that history knows.
   virtual kj::Promise<std::optional<RunPlace>> find_run(StageRef stage, Index index) = 0;
 
+  // The tasks of a stage of which history knows a run; the first kTasksFound at most.
+  static constexpr std::uint64_t kTasksFound = 100'000;
+  virtual kj::Promise<IndexList> find_tasks(StageRef) { return IndexList(); }
+
+  // When a node went for good, wall clock in microseconds; 0 if history does not know it.
+  virtual kj::Promise<std::int64_t> find_end_of(NodeRef) { return std::int64_t{0}; }
+
   // The summary of a job that has ended, also when the state has forgotten it.
   virtual kj::Promise<std::optional<core::Job>> find_job(JobId job) = 0;
 

@@ -212,6 +212,14 @@ Result<std::optional<RunPlace>> StoreFile::find_run(StageRef stage, Index index)
       path_, [&] { return Result(tables_->history.find_run(stage, index)); });
 }
 
+Result<IndexList> StoreFile::find_tasks(StageRef stage) {
+  return guarded<IndexList>(path_, [&] { return Result(tables_->history.find_tasks(stage)); });
+}
+
+Result<std::int64_t> StoreFile::find_end_of(NodeRef node) {
+  return guarded<std::int64_t>(path_, [&] { return Result(tables_->history.find_end_of(node)); });
+}
+
 Result<std::optional<core::Job>> StoreFile::find_job(JobId job) {
   return guarded<std::optional<core::Job>>(path_, [&] { return tables_->history.find_job(job); });
 }

@@ -46,6 +46,8 @@ class StoreFile final : public Contents {
 
   // Refused when the file is damaged there.
   Result<std::optional<RunPlace>> find_run(StageRef stage, Index index);
+  Result<IndexList> find_tasks(StageRef stage);
+  Result<std::int64_t> find_end_of(NodeRef node);
   Result<std::optional<core::Job>> find_job(JobId job);
   Result<std::vector<core::Job>> find_jobs(JobId before, std::uint32_t limit);
 

@@ -48,6 +48,16 @@ class AgentDoor::Reports final : public schema::HeadSession::Server {
     return services_.engine.post(core::LoseNode{node_}).ignoreResult();
   }
 
+  kj::Promise<void> evacuated(EvacuatedContext context) override {
+    const auto params = context.getParams();
+    services_.links.evacuated(
+        node_, session_,
+        params.getStored()
+            ? std::to_string(params.getBytes()) + " bytes of output are in leat-store"
+            : "its outputs go with it: " + store::read_text(params.getReason()).substr(0, 200));
+    return kj::READY_NOW;
+  }
+
  private:
   Services& services_;
   NodeRef node_;
@@ -103,6 +113,10 @@ class AgentDoor::Gate final : public schema::AgentGate::Server {
     const transport::PublicKey key = services.tickets.public_key();
     to.setTicketKey(kj::arrayPtr(reinterpret_cast<const kj::byte*>(key.data()), key.size()));
     to.setStoreAddress(store::text_of(services.blob_store().address));
+    const std::string ticket = services.tickets.evacuation_for_agent(
+        transport::common_name({.kind = transport::Peer::Kind::kAgent, .node = node_, .uid = 0}));
+    to.setOutputTicket(
+        kj::arrayPtr(reinterpret_cast<const kj::byte*>(ticket.data()), ticket.size()));
     const core::Node* node = state.node(node_);
     const core::Pool* pool = node == nullptr ? nullptr : state.pool(node->pool);
     if (pool != nullptr) to.setPool(store::text_of(pool->spec.name));

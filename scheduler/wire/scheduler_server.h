@@ -41,6 +41,7 @@ class SchedulerServer final : public schema::Scheduler::Server {
   kj::Promise<void> upload(UploadContext context) override;
   kj::Promise<void> createPool(CreatePoolContext context) override;
   kj::Promise<void> shutdown(ShutdownContext context) override;
+  kj::Promise<void> tasks(TasksContext context) override;
   kj::Promise<void> changePool(ChangePoolContext context) override;
   kj::Promise<void> deletePool(DeletePoolContext context) override;
   kj::Promise<void> planPool(PlanPoolContext context) override;
@@ -65,9 +66,11 @@ class SchedulerServer final : public schema::Scheduler::Server {
   // 0: the newest of this user.
   JobId resolve(const core::State& state, std::uint64_t id) const;
   kj::Promise<void> answer_watch(WatchContext context, JobId id);
-  kj::Promise<void> locate_in_history(LocateContext context, JobId id);
-  void write_place(const core::State& state, RunId run, NodeRef node,
+  kj::Promise<void> locate_in_history(LocateContext context, JobId id, bool pending);
+  // Where the node is, or else leat-store. False if only history knows when the node went.
+  bool write_place(const core::State& state, RunId run, NodeRef node,
                    schema::LocateResult::Builder to);
+  kj::Promise<void> write_end(NodeRef node, LocateContext context);
   std::string reader() const;
   kj::Promise<void> tell_events(EventsContext context, EventPlace from, std::uint64_t lost);
   void write_overview(const core::State& state, OverviewContext& context) const;

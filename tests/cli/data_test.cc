@@ -82,6 +82,65 @@ TEST_F(DataTest, EachLineRefusesWhatHasNoLines) {
   EXPECT_TRUE(cluster.world.keys_seen.empty());
 }
 
+TEST_F(DataTest, EachFileMakesATaskOfEveryName) {
+  write_file("b.txt", "");
+  write_file("a.txt", "");
+  std::filesystem::create_directory(cluster.home.path + "/c.txt");
+  cluster.world.on_submit = [&](schema::JobSpec::Reader spec) {
+    const schema::StageSpec::Reader stage = spec.getStages()[0];
+    EXPECT_EQ(stage.getIndices()[0].getCount(), 2u);
+    const schema::Inputs::Lines::Reader input = stage.getInputs().getLines();
+    EXPECT_EQ(input.getUse(), schema::Inputs::Lines::Use::FILE);
+    EXPECT_EQ(input.getLines(), 2u);
+  };
+  EXPECT_EQ(cluster.run(kSubmit, {"--each-file", "[ab].*", "--each-file", "*.txt", "--", "cat"}), 0)
+      << cluster.failure;
+  const std::string names = cluster.home.path + "/a.txt" + cluster.home.path + "/b.txt";
+  EXPECT_EQ(cluster.world.blobs.count(hash_of(names)), 1u);
+  EXPECT_EQ(cluster.run(kSubmit, {"--each-file", "*.none", "--", "cat"}), 2);
+  EXPECT_EQ(cluster.failure, "--each-file *.none: matches no file");
+  EXPECT_EQ(cluster.run(kSubmit, {"--each-file", "c.*", "--", "cat"}), 2);
+  EXPECT_EQ(cluster.failure, "--each-file c.*: matches directories only: name the files in them");
+  EXPECT_EQ(cluster.run(kSubmit, {"--each-file", "*", "--array", "1-2", "--", "cat"}), 2);
+  EXPECT_EQ(cluster.world.keys_seen.size(), 1u);
+}
+
+TEST_F(DataTest, FromJsonMakesATaskOfEveryObject) {
+  const std::string text = "{\"n\": 1}\n\n{\"n\": 2}";
+  write_file("objects", text);
+  cluster.world.on_submit = [&](schema::JobSpec::Reader spec) {
+    const schema::StageSpec::Reader stage = spec.getStages()[0];
+    EXPECT_EQ(stage.getIndices()[0].getCount(), 2u);
+    const schema::Inputs::Lines::Reader input = stage.getInputs().getLines();
+    EXPECT_EQ(input.getUse(), schema::Inputs::Lines::Use::OBJECT);
+    EXPECT_EQ(input.getOffsets().getLength(), 24u);
+  };
+  EXPECT_EQ(cluster.run(kSubmit, {"--from-json", "objects", "--", "cat", "{n}"}), 0)
+      << cluster.failure;
+  EXPECT_EQ(cluster.world.blobs.count(hash_of(text)), 1u);
+  write_file("wrong", "{\"n\": 1}\nnot json\n");
+  EXPECT_EQ(cluster.run(kSubmit, {"--from-json", "wrong", "--", "cat"}), 2);
+  EXPECT_EQ(cluster.failure, "wrong: line 2: is not JSON, at its byte 2");
+  EXPECT_EQ(cluster.world.keys_seen.size(), 1u);
+}
+
+TEST_F(DataTest, StandardInputIsUploadedForTheWholeJob) {
+  write_file("in", "input");
+  cluster.world.on_submit = [&](schema::JobSpec::Reader spec) {
+    const schema::Inputs::Reader inputs = spec.getStages()[0].getInputs();
+    EXPECT_TRUE(inputs.isNone());
+    EXPECT_EQ(inputs.getStandardInput().getLength(), 5u);
+    EXPECT_EQ(spec.getStages()[0].getIndices()[0].getCount(), 9u);
+  };
+  EXPECT_EQ(cluster.run(kSubmit, {"--stdin", "in", "--array", "1-9", "--", "cat"}), 0)
+      << cluster.failure;
+  EXPECT_EQ(cluster.world.blobs.count(hash_of("input")), 1u);
+  EXPECT_EQ(cluster.run(kSubmit, {"--stdin", "in", "--each-line", "in", "--", "cat"}), 2);
+  EXPECT_EQ(cluster.failure,
+            "--stdin and --each-line: give one of them, each is what tasks read on "
+            "standard input");
+}
+
 TEST_F(DataTest, ResultIsTheBytesThemselves) {
   std::string bytes(3'000'000, 'x');
   bytes[17] = '\0';
@@ -170,6 +229,60 @@ TEST_F(DataTest, LogsGoOnWhereTheyWereWhenTheAgentIsRestarted) {
   cluster.world.reads_until_lost = 2;
   EXPECT_EQ(cluster.run(kLogs, {"17.0"}), 0) << cluster.failure;
   EXPECT_EQ(cluster.console.written, "0123456789");
+}
+
+TEST_F(DataTest, LogsOfSeveralTasksComeInOrderAndWithLabels) {
+  cluster.world.output = "a\nb";
+  cluster.world.tasks = {{0, 2, 5}};
+  EXPECT_EQ(cluster.run(kLogs, {"17", "--label"}), 0) << cluster.failure;
+  EXPECT_EQ(cluster.console.written, "17.0: a\n17.0: b\n17.5: a\n17.5: b\n");
+  cluster.console.written.clear();
+  EXPECT_EQ(cluster.run(kLogs, {"17.1.3-4"}), 0) << cluster.failure;
+  EXPECT_EQ(cluster.console.written, "a\nba\nb");
+  EXPECT_EQ(cluster.run(kLogs, {"17", "-f"}), 2);
+  EXPECT_EQ(cluster.failure, "-f follows one task: name it, like 17.0");
+  EXPECT_EQ(cluster.run(kLogs, {"17.0-10000"}), 2);
+  EXPECT_EQ(cluster.failure,
+            "10001 tasks are more than the 10000 of one call: name fewer, like 17.0-99");
+}
+
+TEST_F(DataTest, LogsOfANodeThatIsGoneComeFromTheStore) {
+  cluster.world.stored = true;
+  cluster.world.output = "kept";
+  EXPECT_EQ(cluster.run(kLogs, {"17.0"}), 0) << cluster.failure;
+  EXPECT_EQ(cluster.console.written, "kept");
+  cluster.world.store_refusal = "leat-store has no output of node 3";
+  EXPECT_EQ(cluster.run(kLogs, {"17.0"}), 1);
+  EXPECT_EQ(cluster.failure, "output lost with node 3 at noon");
+  cluster.world.store_refusal = "output deleted: there was no room";
+  EXPECT_EQ(cluster.run(kLogs, {"17.0"}), 1);
+  EXPECT_EQ(cluster.failure, "output deleted: there was no room");
+}
+
+TEST_F(DataTest, LogsSayOfWhichTaskTheyHaveNothing) {
+  cluster.world.stored = true;
+  cluster.world.store_refusal = "leat-store has no output of node 3";
+  cluster.world.tasks = {{4, 1, 1}};
+  EXPECT_EQ(cluster.run(kLogs, {"17"}), 1) << cluster.failure;
+  ASSERT_EQ(cluster.console.said.size(), 1u);
+  EXPECT_EQ(cluster.console.said[0], "leat: 17.4: output lost with node 3 at noon");
+}
+
+TEST_F(DataTest, LogsThatAreFollowedWaitForTheStart) {
+  cluster.world.output = "at last";
+  cluster.world.not_yet = true;
+  cluster.world.on_watch = [this] {
+    cluster.world.not_yet = false;
+    ++cluster.world.cursor;
+    if (cluster.world.watcher.get() != nullptr) cluster.world.watcher->fulfill();
+  };
+  EXPECT_EQ(cluster.run(kLogs, {"17.0", "-f"}), 0) << cluster.failure;
+  EXPECT_EQ(cluster.console.written, "at last");
+  cluster.world.not_yet = true;
+  cluster.world.on_watch = nullptr;
+  EXPECT_EQ(cluster.run(kLogs, {"17.0"}), 1);
+  EXPECT_EQ(cluster.failure,
+            "task 17.0 has not run yet: leat why 17.0 says why, leat logs -f waits for it");
 }
 
 TEST_F(DataTest, NothingIsReadWithoutCredentials) {

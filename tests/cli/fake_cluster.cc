@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <list>
 
+#include "tests/cli/fake_data.h"
 #include "tests/cli/fake_pools.h"
 #include "transport/blob_client.h"
 #include "transport/secret_file.h"
@@ -131,12 +132,28 @@ class FakeHead final : public FakePools {
     return kj::READY_NOW;
   }
 
+  kj::Promise<void> tasks(TasksContext context) override {
+    auto indices = context.getResults().initIndices(static_cast<unsigned>(world_.tasks.size()));
+    for (unsigned i = 0; i < indices.size(); ++i) {
+      indices[i].setFirst(world_.tasks[i].first);
+      indices[i].setCount(world_.tasks[i].count);
+      indices[i].setStep(world_.tasks[i].step);
+    }
+    return kj::READY_NOW;
+  }
+
   kj::Promise<void> locate(LocateContext context) override {
+    if (world_.not_yet) {
+      context.getResults().setNotYet("not yet");
+      return kj::READY_NOW;
+    }
     auto place = context.getResults().initPlace();
     place.initRun().setAttempt(1);
     place.initNode().setId(3);
     place.getNode().setEpoch(9);
-    place.setAddress(world_.agent_address.c_str());
+    place.setAddress(world_.stored ? world_.store_address.c_str() : world_.agent_address.c_str());
+    place.setStored(world_.stored);
+    place.setLost("output lost with node 3 at noon");
     return kj::READY_NOW;
   }
 
@@ -157,97 +174,6 @@ class FakeHead final : public FakePools {
     if (world_.fill_job) world_.fill_job(job);
   }
 
-  std::function<void()> lose_;
-};
-
-class FakeUpload final : public schema::Upload::Server {
- public:
-  explicit FakeUpload(FakeWorld& world) : world_(world) {}
-
-  kj::Promise<void> write(WriteContext context) override {
-    const capnp::Data::Reader data = context.getParams().getData();
-    bytes_.append(data.asChars().begin(), data.size());
-    return kj::READY_NOW;
-  }
-
-  kj::Promise<void> finish(FinishContext context) override {
-    transport::Sha256 sha256;
-    sha256.update(std::as_bytes(std::span(bytes_.data(), bytes_.size())));
-    const transport::Hash hash = sha256.finish();
-    auto blob = context.getResults().initBlob();
-    blob.setHash(kj::arrayPtr(reinterpret_cast<const kj::byte*>(hash.data()), hash.size()));
-    blob.setLength(bytes_.size());
-    world_.blobs[std::string(reinterpret_cast<const char*>(hash.data()), hash.size())] = bytes_;
-    return kj::READY_NOW;
-  }
-
- private:
-  FakeWorld& world_;
-  std::string bytes_;
-};
-
-class FakeStore final : public schema::BlobServer::Server {
- public:
-  explicit FakeStore(FakeWorld& world) : world_(world) {}
-
-  kj::Promise<void> has(HasContext context) override {
-    context.getResults().setPresent(world_.blobs.count(name(context.getParams().getHash())) > 0);
-    return kj::READY_NOW;
-  }
-
-  kj::Promise<void> put(PutContext context) override {
-    ++world_.puts;
-    context.getResults().setUpload(kj::heap<FakeUpload>(world_));
-    return kj::READY_NOW;
-  }
-
-  kj::Promise<void> read(ReadContext context) override {
-    const auto params = context.getParams();
-    const std::string& blob = world_.blobs[name(params.getHash())];
-    auto bytes = context.getResults().initBytes();
-    const std::string part = blob.substr(params.getOffset(), params.getLength());
-    bytes.setData(kj::StringPtr(part.c_str(), part.size()).asBytes());
-    bytes.setTotal(blob.size());
-    bytes.setFinished(true);
-    return kj::READY_NOW;
-  }
-
- private:
-  static std::string name(capnp::Data::Reader hash) {
-    return std::string(hash.asChars().begin(), hash.size());
-  }
-
-  FakeWorld& world_;
-};
-
-class FakeAgent final : public schema::DataServer::Server {
- public:
-  FakeAgent(FakeWorld& world, std::function<void()> lose) : world_(world), lose_(std::move(lose)) {}
-
-  kj::Promise<void> clock(ClockContext context) override {
-    context.getResults().setWallSeconds(world_.agent_wall_s);
-    return kj::READY_NOW;
-  }
-
-  kj::Promise<void> read(ReadContext context) override {
-    if (world_.reads_until_lost-- == 0) {
-      lose_();
-      return kj::NEVER_DONE;
-    }
-    const auto params = context.getParams();
-    // At most three bytes at a time, so that every reader has to go on.
-    const std::string part = world_.output.substr(params.getOffset(), 3);
-    const bool probe = params.getLength() == 0;
-    if (part.empty() && !probe && !world_.output_finished) return kj::NEVER_DONE;
-    auto bytes = context.getResults().initBytes();
-    bytes.setData(kj::StringPtr(part.c_str(), probe ? 0 : part.size()).asBytes());
-    bytes.setTotal(world_.output.size());
-    bytes.setFinished(world_.output_finished);
-    return kj::READY_NOW;
-  }
-
- private:
-  FakeWorld& world_;
   std::function<void()> lose_;
 };
 

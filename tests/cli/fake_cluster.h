@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/index_list.h"
 #include "cli/command.h"
 #include "schema/data.capnp.h"
 #include "schema/scheduler.capnp.h"
@@ -84,6 +85,10 @@ struct FakeWorld {
   std::string output;
   bool output_finished = true;
   unsigned reads_until_lost = ~0u;
+  std::vector<Stride> tasks;  // of every job
+  bool not_yet = false;       // nothing has run
+  bool stored = false;        // outputs are in leat-store
+  std::string store_refusal;  // which has none, if this says so
   std::int64_t agent_wall_s = 0;
 };
 

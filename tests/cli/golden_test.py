@@ -79,8 +79,18 @@ BAD_INPUT = [
     ("submit --gpus 1 -- true", 4, "leat: submit: --gpus: not in this version"),
     ("submit --nodes=2 -- true", 4, "leat: submit: --nodes: not in this version"),
     ("submit --after 3 -- true", 4, "leat: submit: --after: not in this version"),
-    ("submit --each-file x -- true", 4, "leat: submit: --each-file: not in this version"),
-    ("submit --from-json x -- true", 4, "leat: submit: --from-json: not in this version"),
+    ("submit --each-file *.x -- true", 2, "leat: --each-file *.x: matches no file"),
+    ("submit --each-file open -- true", 2,
+     "leat: --each-file open: matches directories only: name the files in them"),
+    ("submit --each-file * --array 1-2 -- true", 2,
+     "leat: --array and --each-file: give one of them, each makes the tasks"),
+    ("submit --from-json none -- true", 2, "leat: none: No such file or directory"),
+    ("submit --from-json bad.json -- true", 2,
+     "leat: bad.json: line 2: is not JSON, at its byte 7"),
+    ("submit --stdin none -- true", 2, "leat: none: No such file or directory"),
+    ("submit --stdin file --from-json bad.json -- true", 2,
+     "leat: --stdin and --from-json: give one of them, each is what tasks read on standard input"),
+    ("submit --output-dir file -- true", 2, "leat: --output-dir file: is not a directory"),
     ("submit --ranks-per-node 2 -- true", 4,
      "leat: submit: --ranks-per-node: not in this version"),
     ("wait", 2, "leat: wait: JOB is missing: see leat wait --help"),
@@ -88,7 +98,10 @@ BAD_INPUT = [
                   "or last"),
     ("wait 1 --timeout x", 2,
      'leat: --timeout "x" is not a time: write one like 90s, 1h30m, 250ms or 01:30:00'),
-    ("logs 3", 2, 'leat: "3" names nothing: write one task like 17.42, 17.1.42 or last.42'),
+    ("logs x", 2, 'leat: "x" names nothing: write a job like 17, a task like 17.42 or 17.1.42, '
+                  "or last"),
+    ("up --store-quota much", 2,
+     'leat: --store-quota "much" is not a size: write one like 512M, 2G or 1.5GiB'),
     ("why 3.1-5", 2, "leat: 3.1-5: name a job or a single task, like 17 or 17.42"),
     ("up --local 0", 2, 'leat: --local "0" is not a whole number from 1 to 4096'),
     ("up --local 2 --pool x", 2,
@@ -165,7 +178,9 @@ def check_bad_input(leat, home, failures):
     os.mkdir(os.path.join(home, "open"))
     os.chmod(os.path.join(home, "open"), 0o755)
     pool = "name = 'a'\nprovider = '%s'\nnodes = %s\n"
-    for name, content in [("file", ""), ("bad.toml", pool % ("local", "'x'")),
+    for name, content in [("file", ""),
+                          ("bad.json", '{"n": 1}\n{"n": }\n'),
+                          ("bad.toml", pool % ("local", "'x'")),
                           ("slurm.toml", pool % ("slurm", "1"))]:
         with open(os.path.join(home, name), "w", encoding="utf-8") as file:
             file.write(content)

@@ -61,8 +61,7 @@ class RefusalsTest(ClusterTest):
             self.assertEqual(len(done.stderr.decode().strip().splitlines()), 1)
 
     def test_doors_that_later_versions_open(self):
-        for flags in (["--nodes", "2"], ["--mpi"], ["--gpus", "1"], ["--after", "1"],
-                      ["--from-json", "f"], ["--each-file", "*"]):
+        for flags in (["--nodes", "2"], ["--mpi"], ["--gpus", "1"], ["--after", "1"]):
             self.refused(4, "submit", *flags, "--", "/bin/true", saying="not in this version")
 
     def test_files_that_cannot_be_read_or_are_empty(self):
@@ -86,7 +85,7 @@ class RefusalsTest(ClusterTest):
         for command in (["wait", "999999"], ["cancel", "999999"], ["why", "999999"],
                         ["logs", "999999.1"], ["result", "999999"], ["job", "show", "999999"]):
             self.refused(2, *command)
-        for command in (["wait", "x"], ["cancel", "1.x"], ["logs", "1"], ["job", "show", "-3"]):
+        for command in (["wait", "x"], ["cancel", "1.x"], ["logs", "1.x"], ["job", "show", "-3"]):
             self.refused(2, *command)
 
     def test_the_same_key_for_another_job(self):

@@ -31,10 +31,13 @@ StartBatch start_batch() {
   spec.program.bind_cores = true;
   spec.program.output_limit_bytes = 77;
   spec.program.task_directory = true;
+  spec.program.output_directory = "/out";
   spec.indices = list("1-100:3,1000");
   spec.inputs.kind = Inputs::Kind::kLines;
   spec.inputs.data = blob(1);
   spec.inputs.offsets = blob(2);
+  spec.inputs.use = Inputs::Use::kFile;
+  spec.inputs.standard_input = blob(3);
   spec.inputs.chunk = 5;
   spec.inputs.lines = 170;
   spec.millicores = 2500;
@@ -48,6 +51,7 @@ StartBatch start_batch() {
   first.task_count = 35;
   first.job_name = "sweep";
   first.store_ticket = std::string("t\0k", 3);
+  first.input_ticket = std::string("\0in", 3);
   StartSet second;
   second.runs = {{JobId{8}, 1}, 1, list("0-1"), 0};
   second.is_result = true;
@@ -79,6 +83,7 @@ TEST(AgentCodec, CarriesAStartBatchThereAndBack) {
     EXPECT_EQ(got.sets[i].job_name, batch.sets[i].job_name);
     EXPECT_EQ(got.sets[i].is_result, batch.sets[i].is_result);
     EXPECT_EQ(got.sets[i].store_ticket, batch.sets[i].store_ticket);
+    EXPECT_EQ(got.sets[i].input_ticket, batch.sets[i].input_ticket);
   }
   EXPECT_EQ(*got.sets[0].spec, *batch.sets[0].spec);
   EXPECT_EQ(got.sets[1].spec, nullptr);

@@ -36,7 +36,8 @@ TEST(TaskEnvironment, IsTheProgramsOwnAndWhatLeatAdds) {
       (std::multiset<std::string>{
           "HOME=/root", "LEAT_MINE=kept", "PATH=/usr/local/bin:/usr/bin:/bin", "LEAT_JOB_ID=17",
           "LEAT_STAGE=2", "LEAT_TASK_COUNT=9", "LEAT_POOL=local", "LEAT_NODE=3"}));
-  EXPECT_EQ(strings(task_environment(run_id(set.runs.stage, 4, 5), 2, "/x", "a line")),
+  EXPECT_EQ(strings(task_environment(run_id(set.runs.stage, 4, 5), 2, "/x", Inputs::Use::kStream,
+                                     "a line\n")),
             (std::multiset<std::string>{"LEAT_TASK_INDEX=5", "LEAT_ATTEMPT=4", "LEAT_CPUS=2",
                                         "LEAT_TASK_DIR=/x", "LEAT_ENTRY=a line"}));
 }

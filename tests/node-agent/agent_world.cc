@@ -56,6 +56,14 @@ class FakeHeadSession final : public schema::HeadSession::Server {
 
   kj::Promise<void> leave(LeaveContext) override { return kj::READY_NOW; }
 
+  kj::Promise<void> evacuated(EvacuatedContext context) override {
+    const auto params = context.getParams();
+    world_.evacuated.push_back(params.getStored() ? std::to_string(params.getBytes())
+                                                  : params.getReason().cStr());
+    world_.happened();
+    return kj::READY_NOW;
+  }
+
  private:
   AgentWorld& world_;
 };
@@ -83,7 +91,9 @@ class FakeGate final : public schema::AgentGate::Server {
     welcome.setHead(kj::heap<FakeHeadSession>(world_));
     const transport::PublicKey key = world_.signer.public_key();
     welcome.setTicketKey(kj::arrayPtr(reinterpret_cast<const kj::byte*>(key.data()), key.size()));
-    welcome.setStoreAddress("127.0.0.1:1");
+    welcome.setStoreAddress(world_.store_address);
+    const std::string& ticket = world_.output_ticket;
+    welcome.setOutputTicket(kj::arrayPtr(ticket.data(), ticket.size()).asBytes());
     ++world_.joins;
     world_.happened();
     return kj::READY_NOW;
@@ -186,6 +196,12 @@ pid_t AgentWorld::warden_pid() {
 
 std::string AgentWorld::agent_log() {
   return content_of(scratch.path("agent.log"));
+}
+
+std::uint64_t AgentWorld::agent_kib(const std::string& line) {
+  const std::string status = content_of("/proc/" + std::to_string(agent_pid_) + "/status");
+  const std::size_t at = status.find(line);
+  return at == std::string::npos ? 0 : std::stoull(status.substr(at + line.size()));
 }
 
 void AgentWorld::happened() {

@@ -47,6 +47,8 @@ class AgentWorld {
   int agent_exit();
   pid_t warden_pid();
   std::string agent_log();
+  // A line of the agent's /proc/PID/status: "VmRSS:", "VmHWM:".
+  std::uint64_t agent_kib(const std::string& line);
 
   // --- the head ---
   // Waits, with a deadline, until something makes `holds` true.
@@ -75,8 +77,11 @@ class AgentWorld {
   NodeRef node{NodeId{3}, NodeEpoch{9}};
 
   HeadEpoch head_epoch{5};
-  std::string refuse_with;     // refuses joins, if not empty
-  bool answer_reports = true;  // else they are taken, but never answered
+  std::string refuse_with;                    // refuses joins, if not empty
+  bool answer_reports = true;                 // else they are taken, but never answered
+  std::string store_address = "127.0.0.1:1";  // told at each join
+  std::string output_ticket;                  // likewise
+  std::vector<std::string> evacuated;         // bytes, or why not
   int joins = 0;
   std::vector<RunSet> live;  // of the newest hello
   std::string data_address;  // likewise

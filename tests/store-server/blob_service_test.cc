@@ -31,8 +31,9 @@ struct ServedStore {
       : store(std::move(BlobStore::open(home.home / "blobs", quota)).value()),
         context(make_context(load_credentials(home.home / "tls/store").value(), loop.timer())),
         sync_thread(*store, loop.io.unixEventPort),
-        service(*store, sync_thread, TicketVerifier(home.signer.public_key()), timer, clock,
-                limits),
+        outputs(std::move(OutputStore::open(home.home / "outputs", store->room())).value()),
+        service({*store, *outputs, sync_thread}, TicketVerifier(home.signer.public_key()), timer,
+                clock, limits),
         connections(service),
         listener(std::move(TlsListener::open(loop.network(), loop.timer(), "127.0.0.1:0", *context,
                                              [this](Peer peer, kj::Own<kj::AsyncIoStream> stream) {
@@ -53,6 +54,7 @@ struct ServedStore {
   std::unique_ptr<BlobStore> store;
   kj::Own<kj::TlsContext> context;
   SyncThread sync_thread;
+  std::unique_ptr<OutputStore> outputs;
   BlobService service;
   Connections connections;
   kj::Own<TlsListener> listener;
@@ -297,6 +299,72 @@ TEST(BlobServiceTest, LetsTheReaderFindDamage) {
   const Result<std::string> got = get_whole(s.loop, *user, read, blob);
   ASSERT_FALSE(got.ok());
   EXPECT_NE(got.refusal().message.find("damaged"), std::string::npos);
+}
+
+capnp::Data::Reader data_of(const std::string& text) {
+  return {reinterpret_cast<const kj::byte*>(text.data()), text.size()};
+}
+
+// What `peer` is told when it says that `files` are a whole spool; empty if it is believed.
+std::string keep(Loop& loop, StoreClient& client, const std::string& ticket,
+                 const std::vector<std::pair<std::string, std::uint64_t>>& files) {
+  auto request = client.store().keepOutputsRequest();
+  request.setTicket(data_of(ticket));
+  auto list = request.initFiles(static_cast<kj::uint>(files.size()));
+  for (kj::uint i = 0; i < list.size(); ++i) {
+    list[i].setName(files[i].first.c_str());
+    list[i].setLength(files[i].second);
+  }
+  const auto answer = loop.within(request.send());
+  return answer.isRefusal() ? answer.getRefusal().getMessage().cStr() : "";
+}
+
+TEST(BlobServiceTest, TakesASpoolOnlyFromItsNode) {
+  ServedStore s;
+  const auto agent = s.connect(kAgent);
+  const auto user = s.connect(kUser);
+  const std::string good = s.home.job_ticket(JobId{}, Ticket::Right::kWrite, kAgent);
+  const auto put = [&](StoreClient& client, const std::string& ticket, const std::string& name) {
+    return s.loop.within(put_output(client.store(), ticket, name, 3, memory_source("abc")));
+  };
+  EXPECT_TRUE(put(*agent, good, "slot-0.0.out").ok());
+  EXPECT_FALSE(put(*agent, s.home.ticket(Ticket::Right::kWrite, kAgent), "slot-0.1.out").ok());
+  EXPECT_FALSE(
+      put(*agent, s.home.job_ticket(JobId{}, Ticket::Right::kRead, kAgent), "slot-0.1.out").ok());
+  const std::string of_user = s.home.job_ticket(JobId{}, Ticket::Right::kWrite, kUser);
+  EXPECT_FALSE(put(*user, of_user, "slot-0.1.out").ok());
+  for (const char* name : {"../x", "slot-0.0.exe", "slot-00.1.out", "", "index.log2",
+                           "slot--1.0.out", "slot-70000.0.out"})
+    EXPECT_FALSE(put(*agent, good, name).ok()) << name;
+  EXPECT_NE(keep(s.loop, *agent, good, {{"slot-0.0.out", 4}}), "");
+  EXPECT_NE(keep(s.loop, *agent, good, {}), "");
+  EXPECT_EQ(keep(s.loop, *agent, good, {{"slot-0.0.out", 3}}), "");
+  EXPECT_EQ(files_in(s.home.home / "outputs"), 1u);
+  EXPECT_TRUE(std::filesystem::exists(s.home.home / "outputs/3-7/slot-0.0.out"));
+}
+
+TEST(BlobServiceTest, HearsOnlyFromTheHeadWhatIsNeeded) {
+  ServedStore s;
+  const auto user = s.connect(kUser);
+  const std::string write = s.home.job_ticket(JobId{}, Ticket::Right::kWrite, kUser);
+  const Blob blob = put_whole(s.loop, *user, write, "an input").value();
+  s.clock.seconds += 7200;
+  const auto needs = [&](StoreClient& client, std::optional<Hash> hash, bool last) {
+    auto request = client.store().keepInputsRequest();
+    if (hash)
+      request.initHashes(1).set(0, {reinterpret_cast<const kj::byte*>(hash->data()), hash->size()});
+    request.setLast(last);
+    request.setOlderThanS(3600);
+    return s.loop.within(request.send().then([](auto&& answer) { return answer.getDeleted(); }));
+  };
+  EXPECT_THROW(needs(*user, std::nullopt, true), kj::Exception);
+  const auto head = s.connect({Peer::Kind::kHead, {}, 0});
+  EXPECT_EQ(needs(*head, blob.hash, false), 0u);
+  EXPECT_EQ(needs(*head, std::nullopt, true), 0u);
+  EXPECT_TRUE(s.loop.within(has_blob(user->store(), write, blob.hash)).value());
+  s.clock.seconds += 7200;
+  EXPECT_EQ(needs(*head, std::nullopt, true), 1u);
+  EXPECT_FALSE(s.loop.within(has_blob(user->store(), write, blob.hash)).value());
 }
 
 TEST(BlobServiceTest, TurnsStrangersAway) {

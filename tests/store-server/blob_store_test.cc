@@ -2,7 +2,9 @@
 
 #include "store-server/blob_store.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <csignal>
 
@@ -23,8 +25,8 @@ class BlobStoreTest : public ::testing::Test {
     return std::as_bytes(std::span(bytes));
   }
 
-  Result<Stored> put(const std::string& bytes, std::uint64_t declared) {
-    Result<std::unique_ptr<IncomingBlob>> incoming = store_->begin(declared);
+  Result<Stored> put(const std::string& bytes, std::uint64_t declared, Kind kind = Kind::kResult) {
+    Result<std::unique_ptr<IncomingBlob>> incoming = store_->begin(declared, {kind, {}});
     if (!incoming.ok()) return incoming.refusal();
     const std::unique_ptr<IncomingBlob> blob = std::move(incoming).value();
     const Result<Done> appended = blob->append(span(bytes));
@@ -154,6 +156,91 @@ TEST_F(BlobStoreTest, RefusesDirectoriesThatLetOthersIn) {
     EXPECT_NE(opened.refusal().message.find("0750"), std::string::npos);
     ASSERT_EQ(::chmod((home_ / name).c_str(), 0700), 0);
   }
+}
+
+// Seconds since 1970 of now and of a time when nothing of this test was there.
+constexpr std::int64_t kLong = 24 * 3600;
+
+TEST_F(BlobStoreTest, DropsInputsThatNobodyNeeds) {
+  open();
+  const auto input = [this](const std::string& bytes) {
+    return put(bytes, bytes.size(), Kind::kInput);
+  };
+  ASSERT_TRUE(input("needed").ok() && input("not needed").ok() && put("a result").ok());
+  ASSERT_TRUE(input("both").ok() && put("both").ok());
+  const std::int64_t later = wall_now() + kLong;
+  const std::set<Hash> needed = {hash_of("needed")};
+  EXPECT_EQ(store_->drop_inputs(needed, wall_now() - kLong, wall_now()), 0u) << "too young";
+  EXPECT_EQ(store_->drop_inputs(needed, later, later), 1u);
+  EXPECT_TRUE(store_->has(hash_of("needed")));
+  EXPECT_TRUE(store_->has(hash_of("a result")));
+  EXPECT_TRUE(store_->has(hash_of("both")));
+  EXPECT_FALSE(store_->has(hash_of("not needed")));
+  EXPECT_EQ(store_->usage().blobs, 3u);
+  EXPECT_EQ(store_->usage().bytes, 6u + 8u + 4u);
+  EXPECT_EQ(files_in(home_ / "blobs/inputs"), 1u);
+  expect_nothing_left();
+}
+
+TEST_F(BlobStoreTest, CountsAnInputAsNeededWhenItIsAskedFor) {
+  open();
+  ASSERT_TRUE(put("asked for", 9, Kind::kInput).ok());
+  ASSERT_TRUE(put("uploaded again", 14, Kind::kInput).ok());
+  ASSERT_TRUE(put("old", 3, Kind::kInput).ok());
+  const struct timespec long_ago[2] = {{1, 0}, {1, 0}};
+  for (const char* bytes : {"asked for", "uploaded again", "old"})
+    ASSERT_EQ(::utimensat(AT_FDCWD, (home_ / "blobs/inputs/" + hash_text(hash_of(bytes))).c_str(),
+                          long_ago, 0),
+              0);
+  EXPECT_TRUE(store_->has(hash_of("asked for")));
+  EXPECT_EQ(put("uploaded again", 14, Kind::kInput).value(), Stored::kWasThere);
+  EXPECT_EQ(store_->drop_inputs({}, wall_now() - kLong, wall_now()), 1u);
+  EXPECT_FALSE(store_->has(hash_of("old")));
+  EXPECT_TRUE(store_->has(hash_of("uploaded again")));
+}
+
+TEST_F(BlobStoreTest, NeverDropsWhatCameBeforeThereWereMarks) {
+  open();
+  ASSERT_TRUE(put("old result").ok());
+  std::filesystem::remove(home_ / "blobs/results/" + hash_text(hash_of("old result")));
+  EXPECT_EQ(put("old result", 10, Kind::kInput).value(), Stored::kWasThere);
+  EXPECT_EQ(store_->drop_inputs({}, wall_now() + kLong, wall_now()), 0u);
+  EXPECT_TRUE(store_->has(hash_of("old result")));
+}
+
+// A crash leaves a prefix of: mark, name; and of: unname, unmark.
+TEST_F(BlobStoreTest, IsInOrderAfterACrashBetweenMarkAndName) {
+  open();
+  spill(home_ / "blobs/inputs/" + hash_text(hash_of("never came")), "");
+  spill(home_ / "blobs/results/" + hash_text(hash_of("never came either")), "");
+  store_ = nullptr;
+  open();
+  EXPECT_EQ(store_->usage().blobs, 0u);
+  EXPECT_FALSE(store_->has(hash_of("never came")));
+  EXPECT_EQ(store_->drop_inputs({}, wall_now() + kLong, wall_now()), 0u);
+  EXPECT_EQ(files_in(home_ / "blobs/inputs"), 0u);
+  EXPECT_EQ(put("never came", 10, Kind::kInput).value(), Stored::kNew);
+}
+
+TEST_F(BlobStoreTest, AsksForRoomBeforeItRefuses) {
+  open(1000);
+  std::uint64_t others = 600;
+  store_->room().add(others);
+  int asked = 0;
+  store_->room().on_short([&]() -> std::optional<std::uint64_t> {
+    ++asked;
+    if (others == 0) return std::nullopt;
+    others -= 200;
+    return 200;
+  });
+  EXPECT_TRUE(put(some_bytes(400, 1)).ok());
+  EXPECT_EQ(asked, 0);
+  EXPECT_TRUE(put(some_bytes(300, 2)).ok());
+  EXPECT_EQ(asked, 2);
+  EXPECT_EQ(put(some_bytes(1001, 3)).refusal().reason, Reason::kOverloaded);
+  EXPECT_EQ(asked, 2) << "what never fits is not worth anything";
+  EXPECT_EQ(put(some_bytes(400, 4)).refusal().reason, Reason::kOverloaded);
+  EXPECT_EQ(others, 0u);
 }
 
 TEST_F(BlobStoreTest, DoesNotFollowALinkInPlaceOfABlob) {

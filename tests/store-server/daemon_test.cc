@@ -231,13 +231,70 @@ TEST_F(DaemonTest, KeepsWhatItAcknowledgedThroughKills) {
     EXPECT_EQ(hash_of(slurp(home_.blob_path(blob.hash))), blob.hash);
   std::size_t blobs = 0;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(home_.home / "blobs")) {
-    if (!entry.is_regular_file()) continue;
+    const std::string folder = entry.path().parent_path().filename();
+    if (!entry.is_regular_file() || folder == "inputs" || folder == "results") continue;
     ++blobs;
     const std::string name =
         entry.path().parent_path().filename().string() + entry.path().filename().string();
     EXPECT_EQ(hash_text(hash_of(slurp(entry.path()))), name);
   }
   EXPECT_GE(blobs, acknowledged.size());
+}
+
+TEST_F(DaemonTest, TakesItsQuotaFromTheHomeAsItIsNow) {
+  EXPECT_TRUE(replace_secret_file(home_.home / "store.quota", "1000\n").ok());
+  Daemon daemon(arguments());
+  ASSERT_EQ(daemon.ready_line(), "ready");
+  StoreClient user(*loop_, home_, address(), kUser);
+  const std::string write = home_.ticket(Ticket::Right::kWrite, kUser);
+  const auto put = [&](std::size_t size, std::uint64_t seed) {
+    return loop_->within(
+        put_blob(user.store(), write, size, memory_source(some_bytes(size, seed))));
+  };
+  EXPECT_TRUE(put(900, 1).ok());
+  const Result<Blob> refused = put(200, 2);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.refusal().reason, Reason::kOverloaded);
+  EXPECT_EQ(refused.refusal().message,
+            "leat-store has no room for 200 bytes more: 900 of 1000 are taken; raise its quota: "
+            "leat up --store-quota SIZE");
+  EXPECT_TRUE(replace_secret_file(home_.home / "store.quota", "2000").ok());
+  EXPECT_TRUE(put(200, 2).ok());
+  // What makes no sense changes nothing.
+  EXPECT_TRUE(replace_secret_file(home_.home / "store.quota", "much").ok());
+  EXPECT_TRUE(put(200, 3).ok());
+  EXPECT_FALSE(put(1000, 4).ok());
+}
+
+// A node's files come one by one; the store is killed after each. What it had said it had is there
+// again, and the spool is whole only after the last word.
+TEST_F(DaemonTest, GoesOnWithAnEvacuationThroughKills) {
+  const Peer agent{Peer::Kind::kAgent, {NodeId{3}, NodeEpoch{7}}, 0};
+  const std::string ticket = home_.job_ticket(JobId{}, Ticket::Right::kWrite, agent);
+  const std::vector<std::string> names = {"slot-0.0.out", "slot-0.0.err", "slot-1.0.out",
+                                          "index.log"};
+  for (std::size_t life = 0; life <= names.size(); ++life) {
+    Daemon daemon(arguments());
+    ASSERT_EQ(daemon.ready_line(), "ready");
+    StoreClient client(*loop_, home_, address(), agent);
+    auto asked = client.store().outputsRequest();
+    asked.setTicket({reinterpret_cast<const kj::byte*>(ticket.data()), ticket.size()});
+    EXPECT_EQ(loop_->within(asked.send()).getFiles().size(), life);
+    EXPECT_FALSE(std::filesystem::exists(home_.home / "outputs/3-7"));
+    if (life == names.size()) break;
+    const std::string bytes = some_bytes(50'000, life);
+    EXPECT_TRUE(loop_
+                    ->within(put_output(client.store(), ticket, names[life], bytes.size(),
+                                        memory_source(bytes)))
+                    .ok());
+    // One more is on its way when the store dies.
+    auto half = put_output(
+        client.store(), ticket, "slot-9.9.out", 1'000'000,
+        [](kj::ArrayPtr<kj::byte>) -> kj::Promise<std::size_t> { return kj::NEVER_DONE; });
+    EXPECT_EQ(daemon.end(SIGKILL), 128 + SIGKILL);
+    EXPECT_EQ(loop_->within(kj::mv(half)).refusal().reason, Reason::kDisconnected);
+  }
+  EXPECT_EQ(slurp(home_.home / "outputs/3-7.part/slot-1.0.out"), some_bytes(50'000, 2));
 }
 
 }  // namespace

@@ -69,6 +69,17 @@ struct StoreHome {
     return signer.sign(ticket).value();
   }
 
+  std::string job_ticket(JobId job, Ticket::Right right, const Peer& reader,
+                         std::vector<Stride> indices = {}) const {
+    Ticket ticket;
+    ticket.right = right;
+    ticket.job = job;
+    ticket.indices = std::move(indices);
+    ticket.reader = common_name(reader);
+    ticket.expires_wall_s = wall_now() + 600;
+    return signer.sign(ticket).value();
+  }
+
   std::string blob_path(const Hash& hash) const {
     const std::string text = hash_text(hash);
     return home / "blobs/" + text.substr(0, 2) + "/" + text.substr(2);

@@ -106,6 +106,38 @@ TEST_F(CoalescingTest, WritesOncePerTurn) {
   EXPECT_EQ(stream->bytes_out(), all.size());
 }
 
+TEST_F(CoalescingTest, ReadsNoFurtherWhileItsAnswersAreNotTaken) {
+  stream = kj::heap<CoalescingStream>(kj::heap<ScriptedStream>(script), true);
+  char buffer[8];
+  const std::string answer(CoalescingStream::kBufferedMax + 1, 'x');
+  kj::Promise<void> written = write(answer);
+  turn();
+  EXPECT_FALSE(stream->when_writable().poll(scope));
+  kj::Promise<std::size_t> read = stream->tryRead(buffer, 1, sizeof buffer);
+  EXPECT_FALSE(read.poll(scope));
+  EXPECT_TRUE(script.reads.empty());
+  script.writes[0].done->fulfill();
+  turn();
+  written.wait(scope);
+  EXPECT_TRUE(stream->when_writable().poll(scope));
+  ASSERT_EQ(script.reads.size(), 1u);
+  deliver("abc");
+  EXPECT_EQ(read.wait(scope), 3u);
+}
+
+TEST_F(CoalescingTest, StopsWaitingToReadWhenTheStreamIsLost) {
+  stream = kj::heap<CoalescingStream>(kj::heap<ScriptedStream>(script), true);
+  char buffer[8];
+  kj::Promise<void> written = write(std::string(CoalescingStream::kBufferedMax + 1, 'x'));
+  turn();
+  kj::Promise<std::size_t> read = stream->tryRead(buffer, 1, sizeof buffer);
+  EXPECT_FALSE(read.poll(scope));
+  script.writes[0].done->reject(KJ_EXCEPTION(FAILED, "reset"));
+  turn();
+  EXPECT_EQ(type_of(read.ignoreResult(), scope), kLost);
+  EXPECT_EQ(type_of(kj::mv(written), scope), kLost);
+}
+
 TEST_F(CoalescingTest, GathersWhileAWriteIsUnderWay) {
   std::vector<kj::Promise<void>> accepted;
   for (int i = 0; i < 100; ++i) accepted.push_back(write("ab"));

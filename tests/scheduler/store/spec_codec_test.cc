@@ -125,6 +125,32 @@ const Bad kBad[] = {
      "the input has no lines"},
     {"chunk of nothing", [](SpecMessage& m) { m.stage().initInputs().initLines().setChunk(0); },
      Reason::kInvalid, "a chunk needs at least one line"},
+    {"files by the chunk",
+     [](SpecMessage& m) {
+       auto lines = m.stage().initInputs().initLines();
+       lines.setLines(200);
+       lines.setChunk(2);
+       lines.setUse(schema::Inputs::Lines::Use::FILE);
+     },
+     Reason::kInvalid, "files and objects come one to a task"},
+    {"two standard inputs",
+     [](SpecMessage& m) {
+       auto inputs = m.stage().initInputs();
+       inputs.initLines().setUse(schema::Inputs::Lines::Use::OBJECT);
+       inputs.initStandardInput();
+     },
+     Reason::kInvalid, "a task cannot have two standard inputs"},
+    {"standard input without bytes",
+     [](SpecMessage& m) { m.stage().initInputs().initStandardInput(); }, Reason::kInvalid,
+     "an input without its bytes"},
+    {"use of a newer kind",
+     [](SpecMessage& m) {
+       m.stage().initInputs().initLines().setUse(static_cast<schema::Inputs::Lines::Use>(9));
+     },
+     Reason::kNotInThisVersion, "input lines of a newer use: not in this version"},
+    {"relative directory for outputs",
+     [](SpecMessage& m) { m.stage().getProgram().setOutputDirectory("out"); }, Reason::kInvalid,
+     "the directory for outputs must be an absolute path"},
     {"too large",
      [](SpecMessage& m) {
        m.stage().getProgram().getArgv().set(1, kj::str(kj::repeat('x', 5 << 20)));

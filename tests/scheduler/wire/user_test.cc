@@ -221,10 +221,45 @@ TEST(SchedulerServer, LocatesOutputWhereItIsOrSaysThatItIsLost) {
   EXPECT_EQ(unknown.getRefusal().getReason(), Refused::NOT_FOUND);
 
   ASSERT_TRUE(wire.head.ask(core::ProveGone{node, "gone"}).ok());
+  // Perhaps leat-store has it; if not, this is what to say.
   auto lost = locate(0);
-  ASSERT_TRUE(lost.isRefusal());
-  EXPECT_EQ(std::string(lost.getRefusal().getMessage().cStr()),
+  ASSERT_TRUE(lost.isPlace());
+  EXPECT_TRUE(lost.getPlace().getStored());
+  EXPECT_EQ(lost.getPlace().getNode().getId(), 1u);
+  EXPECT_EQ(std::string(lost.getPlace().getLost().cStr()),
             "output lost with node 1 at 2023-11-14 22:13:20 UTC");
+}
+
+TEST(SchedulerServer, TellsATaskThatWaitsFromOneThatIsNotThere) {
+  WireHead wire;
+  auto user = wire.user();
+  const JobId job{submit(wire, user, "key", 3)};
+  const auto locate = [&](Index index) {
+    auto request = user.locateRequest();
+    request.setJob(job.value);
+    request.setIndex(index);
+    return wire.call(kj::mv(request));
+  };
+  auto waits = locate(2);
+  ASSERT_TRUE(waits.isNotYet());
+  EXPECT_EQ(std::string(waits.getNotYet().cStr()), "task 1.2 has not run yet; see: leat why 1.2");
+  EXPECT_EQ(locate(3).getRefusal().getReason(), Refused::NOT_FOUND);
+}
+
+TEST(SchedulerServer, NamesTheTasksOfAJob) {
+  WireHead wire;
+  auto user = wire.user();
+  const JobId job{submit(wire, user, "key", 3)};
+  const auto tasks = [&](std::uint64_t id) {
+    auto request = user.tasksRequest();
+    request.setJob(id);
+    return wire.call(kj::mv(request));
+  };
+  const auto answer = tasks(job.value);
+  ASSERT_EQ(answer.getIndices().size(), 1u);
+  EXPECT_EQ(answer.getIndices()[0].getCount(), 3u);
+  EXPECT_TRUE(tasks(99).hasRefusal());
+  EXPECT_FALSE(answer.hasRefusal());
 }
 
 TEST(SchedulerServer, GivesStatusWithDaemonsAndPools) {

@@ -1,0 +1,147 @@
+#include "node-agent/evacuation.h"
+
+#include <fcntl.h>
+#include <kj/io.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "schema/data.capnp.h"
+#include "transport/blob_client.h"
+
+namespace leat::agent {
+namespace {
+
+constexpr kj::Duration kFirstWait = 250 * kj::MILLISECONDS;
+constexpr kj::Duration kLastWait = 5 * kj::SECONDS;
+constexpr const char* kIndexName = "index.log";
+
+capnp::Data::Reader data_of(const std::string& text) {
+  return kj::arrayPtr(reinterpret_cast<const kj::byte*>(text.data()), text.size());
+}
+
+Refusal refusal_of(schema::Refusal::Reader in) {
+  return {static_cast<Reason>(in.getReason()), in.getMessage().cStr()};
+}
+
+}  // namespace
+
+kj::Promise<Result<std::uint64_t>> Evacuation::run(std::string ticket, kj::Duration patience) {
+  auto order = std::make_shared<Order>();
+  order->ticket = std::move(ticket);
+  order->deadline = timer_.now() + patience;
+  order->wait = kFirstWait;
+  return try_until(std::move(order));
+}
+
+kj::Promise<Result<std::uint64_t>> Evacuation::try_until(OrderPtr order) {
+  return timer_.timeoutAt(order->deadline, try_once(order))
+      .catch_([](kj::Exception&& e) -> Result<std::uint64_t> {
+        return Refusal{Reason::kDisconnected,
+                       std::string("leat-store: ") + e.getDescription().cStr()};
+      })
+      .then([this, order](Result<std::uint64_t> done) -> kj::Promise<Result<std::uint64_t>> {
+        const bool again = !done.ok() && (done.refusal().reason == Reason::kDisconnected ||
+                                          done.refusal().reason == Reason::kOverloaded);
+        if (!again || timer_.now() + order->wait >= order->deadline) return done;
+        const kj::Duration wait = order->wait;
+        order->wait = std::min(2 * wait, kLastWait);
+        return timer_.afterDelay(wait).then([this, order]() { return try_until(order); });
+      });
+}
+
+Result<std::vector<Evacuation::File>> Evacuation::list_files() {
+  spool::SpoolIndex& index = outputs_.index();
+  if (Result<Done> written = index.write(); !written.ok()) return written.refusal();
+  std::vector<File> files;
+  if (index.empty()) return files;
+  for (const auto& [file, length] : index.files())
+    files.push_back({spool::file_name(file), length});
+  struct stat info {};
+  const std::string path = directory_ + "/" + kIndexName;
+  if (::stat(path.c_str(), &info) != 0)
+    return invalid(path + ": cannot be examined: " + std::strerror(errno));
+  files.push_back({kIndexName, static_cast<std::uint64_t>(info.st_size)});
+  return files;
+}
+
+kj::Promise<Result<std::uint64_t>> Evacuation::try_once(OrderPtr order) {
+  Result<std::vector<File>> files = list_files();
+  if (!files.ok()) return Result<std::uint64_t>(files.refusal());
+  order->files = std::move(files).value();
+  order->next = 0;
+  if (order->files.empty()) return Result<std::uint64_t>(std::uint64_t{0});
+  return links_.get(store_.address, store_.server_name)
+      .then([this, order](capnp::Capability::Client peer) {
+        auto store = peer.castAs<schema::BlobServer>();
+        auto request = store.outputsRequest();
+        request.setTicket(data_of(order->ticket));
+        return request.send().then([this, order, store](auto&& response) mutable {
+          auto there = std::make_shared<std::vector<File>>();
+          for (const auto file : response.getFiles())
+            there->push_back({file.getName().cStr(), file.getLength()});
+          return send_all(order, kj::mv(store), std::move(there));
+        });
+      })
+      .then([order](Result<Done> done) -> Result<std::uint64_t> {
+        if (!done.ok()) return done.refusal();
+        std::uint64_t bytes = 0;
+        for (const File& file : order->files) bytes += file.length;
+        return bytes;
+      });
+}
+
+// One file after the other, and at the end the word that these were all.
+kj::Promise<Result<Done>> Evacuation::send_all(OrderPtr order, schema::BlobServer::Client store,
+                                               std::shared_ptr<std::vector<File>> there) {
+  const auto is_there = [&there](const File& file) {
+    return std::any_of(there->begin(), there->end(), [&file](const File& other) {
+      // The index grows in its middle when it is written anew: it is always brought again.
+      return other.name == file.name && other.length == file.length && file.name != kIndexName;
+    });
+  };
+  while (order->next < order->files.size() && is_there(order->files[order->next])) ++order->next;
+  if (order->next < order->files.size())
+    return send_one(*order, store)
+        .then([this, order, store, there](Result<Done> done) mutable -> kj::Promise<Result<Done>> {
+          if (!done.ok()) return done;
+          ++order->next;
+          return send_all(order, kj::mv(store), std::move(there));
+        });
+  auto request = store.keepOutputsRequest();
+  request.setTicket(data_of(order->ticket));
+  auto files = request.initFiles(static_cast<kj::uint>(order->files.size()));
+  for (kj::uint i = 0; i < files.size(); ++i) {
+    files[i].setName(order->files[i].name.c_str());
+    files[i].setLength(order->files[i].length);
+  }
+  return request.send().then([](auto&& response) -> Result<Done> {
+    const schema::KeepResult::Reader result = response;
+    if (result.isRefusal()) return refusal_of(result.getRefusal());
+    return Done{};
+  });
+}
+
+kj::Promise<Result<Done>> Evacuation::send_one(const Order& order,
+                                               schema::BlobServer::Client store) {
+  const File& file = order.files[order.next];
+  const std::string path = directory_ + "/" + file.name;
+  const int fd = ::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  // One that was deleted meanwhile, to keep the spool within its bounds, is not in the next list.
+  if (fd < 0)
+    return Result<Done>(Refusal{errno == ENOENT ? Reason::kOverloaded : Reason::kInvalid,
+                                path + ": cannot be opened: " + std::strerror(errno)});
+  kj::AutoCloseFd owned(fd);
+  return transport::put_output(kj::mv(store), order.ticket, file.name, file.length,
+                               transport::file_source(fd, 0, file.length))
+      .then([](Result<transport::Blob> blob) -> Result<Done> {
+        if (!blob.ok()) return blob.refusal();
+        return Done{};
+      })
+      .attach(kj::mv(owned));
+}
+
+}  // namespace leat::agent

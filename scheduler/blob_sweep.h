@@ -1,0 +1,73 @@
+#pragma once
+
+// blob_sweep.h - tells leat-store now and then which inputs jobs still need; the others go.
+
+#include <kj/async-io.h>
+#include <kj/timer.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "scheduler/core/messages.h"
+#include "scheduler/core/state.h"
+#include "scheduler/engine/engine.h"
+#include "scheduler/engine/log.h"
+#include "transport/session.h"
+
+namespace kj {
+class TlsContext;
+}
+
+namespace leat::scheduler {
+
+// Between two rounds, and before the first.
+inline constexpr kj::Duration kSweepInterval = 10 * kj::MINUTES;
+// An input goes when no job has needed it, and nobody has uploaded or asked for it, for so long:
+// whoever submits uploads first, and who looks at a failed job may want to run it again.
+inline constexpr std::uint64_t kInputsKeptS = 24 * 3600;
+// Jobs looked at in one turn of the loop.
+inline constexpr std::size_t kJobsPerTurn = 256;
+// Hashes in one call.
+inline constexpr std::size_t kHashesPerCall = 8192;
+inline constexpr kj::Duration kSweepDeadline = 60 * kj::SECONDS;
+
+// The hashes of the blobs that the stages of `spec` read.
+std::vector<core::Hash> inputs_of(const core::JobSpec& spec);
+
+// Where to find leat-store, and how.
+struct SweepServices {
+  engine::Engine& engine;
+  kj::Network& network;
+  kj::Timer& timer;
+  kj::TlsContext& context;
+  std::string store_name;                // in its certificate
+  std::function<std::string()> address;  // now
+  engine::Log log;
+};
+
+// A round that fails is forgotten: the next one says everything again, and nothing has gone.
+//
+// Borrows all. Thread: engine loop.
+class BlobSweep final : private kj::TaskSet::ErrorHandler {
+ public:
+  explicit BlobSweep(SweepServices services);
+  ~BlobSweep() noexcept(false);
+
+  // One round, now. Resolves with how many blobs went.
+  kj::Promise<std::uint64_t> sweep();
+
+ private:
+  struct Round;
+
+  kj::Promise<void> sweep_for_ever();
+  kj::Promise<void> collect(std::shared_ptr<Round> round);
+  kj::Promise<std::uint64_t> send(std::shared_ptr<Round> round);
+  void taskFailed(kj::Exception&& exception) override;
+
+  SweepServices services_;
+  kj::TaskSet tasks_;  // last: cancelled before anything it uses goes
+};
+
+}  // namespace leat::scheduler
