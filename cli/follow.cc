@@ -177,7 +177,8 @@ ExitCode conclude(Shell& shell, const JobView& job, bool talk) {
   const std::string of_total = " of " + std::to_string(sum.total) + " tasks ";
   const std::string what = sum.failed > 0 ? std::to_string(sum.failed) + of_total + "failed"
                                           : std::to_string(sum.succeeded) + of_total + "succeeded";
-  fail(ExitCode::kWorkFailed, "job " + id + ' ' + job_state_name(job.state) + ", " + what +
+  const std::string why = job.reason.empty() ? "" : " (" + job.reason + ")";
+  fail(ExitCode::kWorkFailed, "job " + id + ' ' + job_state_name(job.state) + why + ", " + what +
                                   ": leat job show " + id + " tells more");
 }
 

@@ -9,6 +9,7 @@
 
 #include "cli/job_environment.h"
 #include "cli/job_inputs.h"
+#include "cli/job_waits.h"
 #include "cli/program_check.h"
 #include "definitions/pool_definition.h"
 #include "definitions/units.h"
@@ -35,13 +36,6 @@ template <typename T, typename Parse>
 void read_word(const JobDefinition& job, std::string_view field, Parse parse, T& value) {
   if (const Word* word = job.find(field))
     value = static_cast<T>(value_or_fail(parse(word->text), word->where + ' '));
-}
-
-Result<std::int32_t> parse_priority(std::string_view text) {
-  std::int32_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc() && end == text.data() + text.size()) return value;
-  return invalid('"' + std::string(text) + "\" is not a priority: write a whole number like 10");
 }
 
 auto number_parser(std::uint64_t min, std::uint64_t max) {
@@ -122,6 +116,13 @@ void read_reduce(const JobDefinition& job, JobRequest& request) {
 
 }  // namespace
 
+Result<std::int32_t> parse_priority(std::string_view text) {
+  std::int32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && end == text.data() + text.size()) return value;
+  return invalid('"' + std::string(text) + "\" is not a priority: write a whole number like 10");
+}
+
 void JobOptions::declare(Arguments& arguments) {
   for (const JobField& field : definitions::job_fields()) {
     const std::string name(field.name);
@@ -166,6 +167,7 @@ JobRequest read_job_request(const JobDefinition& job, const Surroundings& surrou
   read_job_inputs(job, surroundings, request);
   read_shape(job, request);
   read_limits(job, request);
+  read_waits(job, request);
   read_reduce(job, request);
   return request;
 }

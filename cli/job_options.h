@@ -30,6 +30,9 @@ class JobOptions {
   std::map<std::string, bool, std::less<>> flags_;
 };
 
+// A whole number, perhaps below zero.
+Result<std::int32_t> parse_priority(std::string_view text);
+
 // Everything that can be wrong with a job without asking the head: throws Failure (kUsage), whose
 // message begins with where the word stands. Looks at the file system: programs, directories and
 // files of variables must be there, as the nodes of a pool share it.

@@ -37,6 +37,42 @@ void fill_program(const JobRequest& request, const std::vector<std::string>& arg
   if (request.output_limit_bytes) program.setOutputLimitBytes(*request.output_limit_bytes);
 }
 
+template <typename T, typename List>
+void fill_list(const std::vector<T>& values, List list) {
+  for (unsigned i = 0; i < list.size(); ++i) list.set(i, values[i]);
+}
+
+void fill_waits(const JobRequest& request, schema::StageSpec::Builder stage) {
+  auto after = stage.initAfter(static_cast<unsigned>(request.after.size()));
+  for (unsigned i = 0; i < after.size(); ++i) {
+    LEAT_CHECK(request.after[i].job.has_value());
+    after[i].setJob(request.after[i].job->value);
+    after[i].setElementWise(request.after[i].element_wise);
+    after[i].setOn(request.after[i].on);
+  }
+  if (request.retry_delay.first > Duration(0)) {
+    auto delay = stage.initRetryDelay();
+    delay.setUs(request.retry_delay.first.count());
+    delay.setFactorMilli(request.retry_delay.factor_milli);
+    delay.setMaxUs(request.retry_delay.max.count());
+  }
+  if (request.retry_on) {
+    auto on = stage.initRetryOn();
+    on.setOnly(true);
+    fill_list(request.retry_on->codes,
+              on.initCodes(static_cast<unsigned>(request.retry_on->codes.size())));
+    fill_list(request.retry_on->signals,
+              on.initSignals(static_cast<unsigned>(request.retry_on->signals.size())));
+    fill_list(request.retry_on->outcomes,
+              on.initOutcomes(static_cast<unsigned>(request.retry_on->outcomes.size())));
+  }
+  stage.setStartWithinUs(request.start_within.count());
+  if (request.warning) {
+    stage.initWarning().setSignal(request.warning->signal);
+    stage.getWarning().setBeforeUs(request.warning->before.count());
+  }
+}
+
 void fill_work_stage(const JobRequest& request, schema::StageSpec::Builder stage) {
   fill_program(request, request.argv, stage.initProgram());
   stage.getProgram().setBindCores(request.bind_cores);
@@ -59,6 +95,7 @@ void fill_work_stage(const JobRequest& request, schema::StageSpec::Builder stage
   resources.setMemoryBytes(request.memory_bytes);
   stage.setRetries(request.retries);
   stage.setTimeLimitUs(request.time_limit.count());
+  fill_waits(request, stage);
 }
 
 // One level of the reduce: `tasks` steps, each over `width` outputs of the stage before.

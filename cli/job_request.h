@@ -40,6 +40,30 @@ struct LinesSource {
   std::uint64_t chunk = 1;
 };
 
+// What a job comes after. No job: the caller's newest, which the head is asked for.
+struct AfterRequest {
+  std::optional<JobId> job;
+  bool element_wise = false;
+  schema::After::Condition on = schema::After::Condition::SUCCESS;
+};
+
+struct RetryDelayRequest {
+  Duration first{0};
+  std::uint32_t factor_milli = 1000;
+  Duration max{0};  // 0: as long as the head allows
+};
+
+struct RetryOnRequest {
+  std::vector<std::uint8_t> codes;
+  std::vector<std::uint8_t> signals;
+  std::vector<schema::Outcome> outcomes;
+};
+
+struct WarningRequest {
+  std::uint8_t signal = 0;
+  Duration before{0};
+};
+
 struct JobRequest {
   std::string name;
   std::vector<std::string> argv;
@@ -64,12 +88,18 @@ struct JobRequest {
   bool task_directory = false;
   std::optional<std::uint64_t> output_limit_bytes;
   std::string output_directory;  // absolute; empty: none
+  std::vector<AfterRequest> after;
+  RetryDelayRequest retry_delay;
+  std::optional<RetryOnRequest> retry_on;
+  Duration start_within{0};
+  std::optional<WarningRequest> warning;
 };
 
 // How many tasks each stage has: what was submitted, then the levels of the reduce down to one.
 // Precondition: width >= kReduceWidthMin if there is one.
 std::vector<std::uint64_t> stage_sizes(const JobRequest& request);
 
+// Precondition: every `after` names its job.
 void fill_job_spec(const JobRequest& request, schema::JobSpec::Builder spec);
 
 }  // namespace leat::cli

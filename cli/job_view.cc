@@ -56,7 +56,8 @@ Value failure_row(const JobView& job, const TaskFailure& failure) {
 bool JobView::has_ended() const {
   return state != static_cast<std::uint16_t>(JobState::WAITING) &&
          state != static_cast<std::uint16_t>(JobState::RUNNING) &&
-         state != static_cast<std::uint16_t>(JobState::CANCELLING);
+         state != static_cast<std::uint16_t>(JobState::CANCELLING) &&
+         state != static_cast<std::uint16_t>(JobState::HELD);
 }
 
 bool JobView::has_succeeded() const {
@@ -96,6 +97,11 @@ JobView read_job(schema::JobSummary::Reader job) {
   view.lost = job.getLost();
   view.result_bytes = job.getResultBytes();
   view.has_result = job.getHasResult();
+  view.retry_of = job.getRetryOf();
+  view.skipped_for = job.getSkippedFor();
+  view.reason = read_text(job.getReason());
+  view.held_by_uid = job.getHeldBy().getUid();
+  view.held_us = job.getHeldUs();
   for (const schema::JobSummary::Failure::Reader failure : job.getFailures()) {
     view.failures.push_back({failure.getStage(), failure.getIndex(),
                              static_cast<std::uint16_t>(failure.getOutcome()), failure.getCode(),
@@ -182,6 +188,11 @@ Value::Object job_row(const JobView& job, std::int64_t now_us) {
       {"has_result", job.has_result},
       {"result_bytes", job.result_bytes},
       {"failures", std::move(failures)},
+      {"retry_of", job.retry_of == 0 ? Value() : Value(job.retry_of)},
+      {"skipped_for", job.skipped_for == 0 ? Value() : Value(job.skipped_for)},
+      {"reason", job.reason},
+      {"held_us", job.held_us},
+      {"held_by_uid", job.held_us == 0 ? Value() : Value(job.held_by_uid)},
   };
 }
 

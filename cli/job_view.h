@@ -54,6 +54,11 @@ struct JobView {
   std::uint64_t result_bytes = 0;
   bool has_result = false;
   std::vector<TaskFailure> failures;
+  std::uint64_t retry_of = 0;     // 0: none
+  std::uint64_t skipped_for = 0;  // 0: none
+  std::string reason;             // why tasks were skipped
+  std::uint32_t held_by_uid = 0;
+  std::int64_t held_us = 0;  // since 1970; 0: it is not held
 
   bool has_ended() const;
   bool has_succeeded() const;

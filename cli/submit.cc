@@ -18,8 +18,7 @@ namespace {
 constexpr Duration kSubmitPatience = std::chrono::seconds(30);
 constexpr std::size_t kKeyBytesMax = 128;
 constexpr std::string_view kJobFileEnding = ".toml";
-constexpr const char* kLaterOptions[] = {"--nodes", "--ranks-per-node", "--mpi", "--gpus",
-                                         "--after"};
+constexpr const char* kLaterOptions[] = {"--nodes", "--ranks-per-node", "--mpi", "--gpus"};
 
 class Submit final : public Command {
  public:
@@ -57,6 +56,8 @@ class Submit final : public Command {
     value_or_fail(verify_home(shell.home));
     Head head(shell);
     upload_inputs(shell, head, request);
+    for (AfterRequest& after : request.after)
+      if (!after.job) after.job = resolve_job(head, TaskName{});
     const JobId job = submit(head, request, pool, key);
     shell.console.out(std::to_string(job.value) + '\n');
     if (!wait_ && !progress_) return ExitCode::kDone;

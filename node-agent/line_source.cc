@@ -44,7 +44,7 @@ struct LineSource::Order {
   std::optional<InputFile> file;  // of a large task
 
   const LineTask& task() const { return tasks[next]; }
-  std::uint64_t count() const { return spec->indices.size(); }
+  std::uint64_t count() const { return spec->input_tasks(); }
 };
 
 kj::Promise<void> LineSource::fetch(StageRef stage, std::shared_ptr<const StageSpec> spec,

@@ -91,6 +91,17 @@ struct StageSpec {
   std::uint64_t memory_bytes = 0;
   Duration time_limit{0};  // 0: none
   Duration grace{5'000'000};
+  std::int32_t warning_signal = 0;  // sent `warning_before` the time limit; 0: none
+  Duration warning_before{0};
+  // Of a retry: the indices by which input lines are counted. Empty: `indices`.
+  IndexList origin;
+
+  // Which part of the input belongs to the task at `position`, whose index is `index`.
+  std::uint64_t input_position(Index index, std::uint64_t position) const {
+    return origin.empty() ? position : origin.position_of(index).value_or(position);
+  }
+  // Of how many tasks the input is.
+  std::uint64_t input_tasks() const { return origin.empty() ? indices.size() : origin.size(); }
 
   friend bool operator==(const StageSpec&, const StageSpec&) = default;
 };

@@ -91,7 +91,8 @@ void Node::begin(const Launch& launch) {
     return;
   }
   preparing_.emplace(
-      run, parts_.inputs.take(stage->second, {run, launch.position})
+      run, parts_.inputs
+               .take(stage->second, {run, launch.spec->input_position(run.index, launch.position)})
                .then([this, launch](Result<PreparedInput> input) {
                  // In a turn of its own: a promise must not destroy itself.
                  tasks_.add(kj::evalLater([this, launch, input = std::move(input)]() mutable {
@@ -131,7 +132,8 @@ void Node::prefetch() {
     std::vector<LineTask> tasks;
     for (const RunId& run : next) {
       const auto position = stage.spec->indices.position_of(run.index);
-      if (position && !parts_.inputs.has(run)) tasks.push_back({run, *position});
+      if (position && !parts_.inputs.has(run))
+        tasks.push_back({run, stage.spec->input_position(run.index, *position)});
     }
     // Many at a time, so that one read serves them all.
     if (tasks.empty() || next.size() - tasks.size() >= kPrefetch / 2) continue;

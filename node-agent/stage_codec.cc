@@ -110,6 +110,11 @@ Result<StageSpec> read_stage_spec(schema::StageSpec::Reader in) {
   }
   spec.time_limit = Duration(std::max<std::int64_t>(0, in.getTimeLimitUs()));
   spec.grace = Duration(std::max<std::int64_t>(0, in.getGraceUs()));
+  spec.warning_signal = in.getWarning().getSignal();
+  spec.warning_before = Duration(std::max<std::int64_t>(0, in.getWarning().getBeforeUs()));
+  Result<IndexList> origin = read_indices(in.getOrigin());
+  if (!origin.ok()) return origin.refusal();
+  spec.origin = std::move(origin).value();
   return spec;
 }
 
@@ -147,6 +152,9 @@ void write_stage_spec(const StageSpec& spec, schema::StageSpec::Builder out) {
   resources.setMemoryBytes(spec.memory_bytes);
   out.setTimeLimitUs(spec.time_limit.count());
   out.setGraceUs(spec.grace.count());
+  out.initWarning().setSignal(static_cast<std::uint8_t>(spec.warning_signal));
+  out.getWarning().setBeforeUs(spec.warning_before.count());
+  write_indices(spec.origin, out.initOrigin(static_cast<kj::uint>(spec.origin.strides().size())));
 }
 
 }  // namespace leat::agent

@@ -17,7 +17,7 @@
 namespace leat::warden {
 
 inline constexpr std::uint64_t kRingMagic = 0x676e'6972'7461'656cu;  // "leatring", little-endian
-inline constexpr std::uint32_t kRingVersion = 1;
+inline constexpr std::uint32_t kRingVersion = 2;
 inline constexpr std::uint32_t kRingBytes = 1u << 20;
 // A longer record (in practice: a template with huge arguments or environment) is refused by put().
 inline constexpr std::uint32_t kRecordBytesMax = 512u << 10;

@@ -128,6 +128,8 @@ warden::Launch WardenRunner::to_launch(const RunOrder& order, const Template& en
   launch.segment = outputs_.index().segment_for(order.launch.slot);
   launch.time_limit_us = static_cast<std::uint64_t>(spec.time_limit.count());
   launch.grace_us = static_cast<std::uint64_t>(spec.grace.count());
+  launch.warning_signal = spec.warning_signal;
+  launch.warning_us = static_cast<std::uint64_t>(spec.warning_before.count());
   launch.output_limit_bytes = spec.program.output_limit_bytes;
   launch.stdin_path = order.stdin_path;
   const std::string scratch =

@@ -40,6 +40,10 @@ struct Fact {
     poolPaused @21 :PoolPaused;
     poolReopened @22 :PoolReopened;
     poolDeleting @23 :PoolDeleting;
+    tasksDue @24 :TasksDue;
+    jobHeld @25 :JobWish;
+    jobReleased @26 :JobWish;
+    jobSet @27 :JobSet;
   }
 }
 
@@ -85,6 +89,21 @@ struct JobAccepted {
   key @1 :Text;
   owner @2 :Types.Principal;
   spec @3 :Types.JobSpec;
+  after @4 :List(AfterState);  # of every stage's `after`, in order
+}
+
+enum AfterState {
+  # How a stage stands to something it comes after.
+  open @0;
+  met @1;
+  dead @2;                   # it ended as it must not
+}
+
+enum SkipReason {
+  # Why tasks were set aside as skipped.
+  none @0;
+  dependency @1;             # `cause` ended as they did not want
+  startWithin @2;            # the job had not started in time
 }
 
 struct RunsPlaced {
@@ -110,6 +129,7 @@ enum TaskState {
   cancelled @7;
   quarantined @8;
   skipped @9;
+  delayed @10;
 }
 
 struct RunsEnded {
@@ -126,6 +146,27 @@ struct TasksSetAside {
   stage @1 :UInt16;
   indices @2 :List(Types.Stride);
   state @3 :TaskState;
+  reason @4 :SkipReason;
+  cause @5 :UInt64;          # a job, with reason `dependency`
+}
+
+struct TasksDue {
+  # The delay before their next try is over.
+  job @0 :UInt64;
+  stage @1 :UInt16;
+  indices @2 :List(Types.Stride);
+}
+
+struct JobWish {
+  job @0 :UInt64;
+  actor @1 :Types.Principal;
+}
+
+struct JobSet {
+  job @0 :UInt64;
+  actor @1 :Types.Principal;
+  priority @2 :Int32;
+  name @3 :Text;
 }
 
 struct OutputsLost {

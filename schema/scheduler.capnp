@@ -7,6 +7,7 @@
 # connection may simply ask again. Refusals are data; exceptions mean transport.
 
 using Cxx = import "/capnp/c++.capnp";
+using Pools = import "pools.capnp";
 using Types = import "types.capnp";
 $Cxx.namespace("leat::schema");
 
@@ -54,29 +55,29 @@ interface Scheduler {
   # Stops the nodes of local pools and then the head. Work that waits is kept; runs on local
   # nodes end and will be run again. Refused with `conflict` while tasks run, unless `endTasks`.
 
-  changePool @14 (key :Text, pool :Text, change :PoolChange) -> Answer;
+  changePool @14 (key :Text, pool :Text, change :Pools.PoolChange) -> Answer;
   # Another size, other times. A paused pool is opened again. Nodes that are too many are closed
   # to new work, and deleted when they are empty.
 
-  deletePool @15 (key :Text, pool :Text, farewell :Farewell) -> Answer;
+  deletePool @15 (key :Text, pool :Text, farewell :Pools.Farewell) -> Answer;
   # Answered when the wish is on disk; the pool is gone from `pools` with the last of its nodes.
   # `refuse`: refused with `conflict` while something runs there or an active job names the pool.
 
-  planPool @16 (spec :Types.PoolSpec) -> PlanResult;
+  planPool @16 (spec :Types.PoolSpec) -> Pools.PlanResult;
   # How many nodes the head would have in such a pool now, and why. Changes nothing. A pool of
   # this name need not exist; if it does, its nodes are counted.
 
-  drainNode @17 (key :Text, node :UInt32, farewell :Farewell) -> Answer;
+  drainNode @17 (key :Text, node :UInt32, farewell :Pools.Farewell) -> Answer;
   # No new work there, until it is resumed. `requeue`: what still runs at the deadline is ended
   # and run elsewhere, which costs no retry.
 
   resumeNode @18 (key :Text, node :UInt32) -> Answer;
 
-  removeNode @19 (key :Text, node :UInt32, farewell :Farewell) -> Answer;
+  removeNode @19 (key :Text, node :UInt32, farewell :Pools.Farewell) -> Answer;
   # Drains it, and deletes it when it is empty. Of a static pool's node that is lost this is the
   # word of somebody who knows that it will not come back.
 
-  makeTokens @20 (key :Text, pool :Text, count :UInt32, lifeUs :Int64) -> TokensResult;
+  makeTokens @20 (key :Text, pool :Text, count :UInt32, lifeUs :Int64) -> Pools.TokensResult;
   # Tokens by which agents that are started by hand join a static pool: a node is expected for
   # each until it expires. Secrets are nowhere stored: the same key gets the same tokens only in
   # one life of the head, later others.
@@ -95,53 +96,26 @@ interface Scheduler {
   pruneHistory @24 (beforeUs :Int64) -> PruneResult;
   # Deletes history of jobs that ended before an instant (wall clock), and events before it.
 
-  tasks @25 (job :UInt64, stage :UInt16) -> (indices :List(Types.Stride), refusal :Types.Refusal);
+  retry @25 (key :Text, job :UInt64) -> SubmitResult;
+  # Makes a job of the tasks that failed, were quarantined, cancelled or skipped, with the
+  # specification they had. Refused if there are none, or if the job reduces its outputs.
+
+  setJob @26 (key :Text, job :UInt64, change :JobChange) -> Answer;
+
+  hold @27 (key :Text, job :UInt64) -> Answer;
+  # Nothing of the job is started any more until it is released; what runs goes on.
+
+  release @28 (key :Text, job :UInt64) -> Answer;
+
+  tasks @29 (job :UInt64, stage :UInt16) -> (indices :List(Types.Stride), refusal :Types.Refusal);
   # Which tasks a stage has; of a job that has ended, those that ran. At most 100000.
 }
 
-struct Farewell {
-  # What becomes of tasks that run on nodes that are to go.
-  running @0 :Running;
-  withinUs @1 :Int64;         # requeue: how long they may still go on
-
-  enum Running {
-    refuse @0;                # nothing is changed if there are any
-    complete @1;              # they are let complete
-    requeue @2;               # they are ended and run elsewhere, which costs no retry
-  }
-}
-
-struct PoolChange {
-  # Negative: stays as it is.
-  min @0 :Int64 = -1;
-  max @1 :Int64 = -1;
-  idleTimeoutUs @2 :Int64 = -1;
-  joinDeadlineUs @3 :Int64 = -1;
-  farewell @4 :Farewell;
-}
-
-struct PlanResult {
-  union {
-    plan @0 :Plan;
-    refusal @1 :Types.Refusal;
-  }
-  struct Plan {
-    have @0 :UInt32;          # nodes there are, or are coming
-    wanted @1 :UInt32;
-    why @2 :List(Text);       # a line each
-  }
-}
-
-struct TokensResult {
-  union {
-    tokens @0 :List(Token);
-    refusal @1 :Types.Refusal;
-  }
-  struct Token {
-    node @0 :UInt32;
-    text @1 :Text;            # a secret: to be kept in a 0600 file
-    expiresUs @2 :Int64;      # wall clock
-  }
+struct JobChange {
+  setsPriority @0 :Bool;
+  priority @1 :Int32;
+  setsName @2 :Bool;
+  name @3 :Text;
 }
 
 struct EventCursor {
@@ -259,6 +233,8 @@ enum JobState {
   succeeded @3;
   failed @4;
   cancelled @5;
+  skipped @6;      # ended: what it depends on did not come about, or it did not start in time
+  held @7;         # a person holds it: nothing of it starts
 }
 
 struct JobSummary {
@@ -277,6 +253,11 @@ struct JobSummary {
   resultBytes @12 :UInt64;
   hasResult @13 :Bool;
   failures @14 :List(Failure);  # the first few
+  retryOf @15 :UInt64;        # the job whose tasks these are, again; 0: none
+  skippedFor @16 :UInt64;     # the job whose end had tasks skipped; 0: none
+  reason @17 :Text;           # why tasks were skipped, for people
+  heldBy @18 :Types.Principal;
+  heldUs @19 :Int64;          # wall clock; 0: it is not held
 
   struct Failure {
     stage @0 :UInt16;

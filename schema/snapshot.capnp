@@ -91,6 +91,16 @@ struct JobRow {
   result @13 :Types.BlobRef;
   finalCounts @14 :List(List(UInt64));  # per stage and core TaskState, once ended
   stages @15 :List(Stage);              # of an active job
+  retryOf @16 :UInt64;
+  skipReason @17 :UInt16;               # facts.capnp SkipReason
+  skipCause @18 :UInt64;
+  heldBy @19 :Types.Principal;          # with state `held`
+  heldUs @20 :Int64;
+  # In job_history only: what is asked of a job after its end.
+  tasksKnown @21 :Bool;                 # the next two say what became of the first stage's tasks
+  indices @22 :List(Types.Stride);
+  unsuccessful @23 :List(Types.Stride);
+  spec @24 :Types.JobSpec;              # unless all succeeded
 
   struct Failure {
     stage @0 :UInt16;
@@ -102,6 +112,7 @@ struct JobRow {
   struct Stage {
     endedRuns @0 :UInt64;
     endedUs @1 :UInt64;
+    after @2 :List(UInt8);       # facts.capnp AfterState
   }
 }
 
@@ -118,6 +129,7 @@ struct CellsRow {
   losses @6 :List(UInt16);
   nodes @7 :List(UInt32);
   nodeEpochs @8 :List(UInt64);
+  dueUs @9 :List(Int64);         # delayed: when they may run again
 }
 
 struct HistoryRuns {

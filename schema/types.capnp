@@ -189,12 +189,37 @@ struct StageSpec {
   onNodeLoss @9 :OnNodeLoss;
   exclusiveRun @10 :Bool;
   startWithinUs @11 :Int64;      # 0: waits as long as it takes
+  retryDelay @12 :RetryDelay;    # between a failure and the next try
+  retryOn @13 :RetryOn;          # which failures `retries` is for
+  warning @14 :Warning;          # a signal some time before the limit
+  origin @15 :List(Stride);      # of a retry: the indices of the stage it retries some of. Input
+                                 # lines and LEAT_TASK_COUNT are counted by them. Empty: `indices`
 
   enum OnNodeLoss {
     requeue @0;
     fail @1;
     wait @2;
   }
+}
+
+struct RetryDelay {
+  # The n-th failure of a task waits us * (factorMilli / 1000)^(n-1), at most maxUs.
+  us @0 :Int64;                  # 0: no delay
+  factorMilli @1 :UInt32 = 1000;
+  maxUs @2 :Int64;               # 0: no longer than a month
+}
+
+struct RetryOn {
+  # Failures that are tried again; all of them unless `only`.
+  only @0 :Bool;
+  codes @1 :List(UInt8);         # exit codes
+  signals @2 :List(UInt8);
+  outcomes @3 :List(Outcome);    # timeLimit, outOfMemory, couldNotStart
+}
+
+struct Warning {
+  signal @0 :UInt8;              # 0: none
+  beforeUs @1 :Int64;            # before the time limit; less than that
 }
 
 struct JobSpec {
@@ -205,6 +230,7 @@ struct JobSpec {
   exclusive @4 :Bool;
   stages @5 :List(StageSpec);
   resultStage @6 :Int32 = -1;    # whose only task's output is the job's result; -1: none
+  retryOf @7 :UInt64;            # the job whose tasks these are, again; 0: none
 }
 
 struct PoolSpec {

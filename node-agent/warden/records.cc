@@ -147,7 +147,8 @@ template <typename Fields, typename T>
 requires std::is_same_v<std::remove_const_t<T>, Launch>
 void visit(Fields& f, T& r) {
   f(r.run), f(r.template_id), f(r.slot), f(r.segment), f(r.nice), f(r.cpus), f(r.time_limit_us);
-  f(r.grace_us), f(r.output_limit_bytes), f(r.stdin_path), f(r.directory);
+  f(r.grace_us), f(r.warning_us), f(r.warning_signal), f(r.output_limit_bytes), f(r.stdin_path);
+  f(r.directory);
   f(r.more_arguments), f(r.more_environment);
 }
 template <typename Fields, typename T>

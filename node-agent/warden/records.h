@@ -68,6 +68,8 @@ struct Launch {
   CpuMask cpus;
   std::uint64_t time_limit_us = 0;       // wall clock, from the start; 0: none
   std::uint64_t grace_us = 0;            // from SIGTERM to SIGKILL when the limit is hit
+  std::uint64_t warning_us = 0;          // so long before the limit, less than it,
+  std::int32_t warning_signal = 0;       // this signal is sent; 0: none
   std::uint64_t output_limit_bytes = 0;  // per stream; what is over it is lost and flagged
   std::string stdin_path;                // empty: /dev/null; relative: to the task's directory
   std::string directory;                 // empty: the template's

@@ -39,8 +39,11 @@ struct Run {
   Fd pidfd;  // none once the first process has been reaped
   Capture out;
   Capture err;
-  std::int64_t deadline_us = 0;  // of the time limit, the grace or the next look; 0: none
+  // Of the warning, the time limit, the grace or the next look; 0: none.
+  std::int64_t deadline_us = 0;
   std::uint64_t grace_us = 0;    // after the time limit
+  std::uint64_t warning_us = 0;  // before it; while running, and not yet given
+  int warning_signal = 0;        // 0: none, or given
   int kill_rounds = 0;
   bool seen_alive = false;  // by the last look, while it is being killed
   bool report_queued = false;

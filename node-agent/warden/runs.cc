@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "base/check.h"
 
@@ -125,6 +126,10 @@ void Runs::on_deadline(Run& run, std::int64_t now_us) {
   set_deadline(run, 0);
   switch (run.state) {
     case RunState::kRunning:
+      if (const int warning = std::exchange(run.warning_signal, 0); warning != 0) {
+        ordered_.push_back({run.ref, warning});
+        return set_deadline(run, after(now_us, std::exchange(run.warning_us, 0)));
+      }
       run.exited.flags |= kTimeLimitHit;
       return terminate(run, run.grace_us, now_us);
     case RunState::kTerminating:

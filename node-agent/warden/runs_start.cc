@@ -1,6 +1,7 @@
 // runs_start.cc - from a launch to a process.
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -92,8 +93,13 @@ void Runs::start(Run& run, const Launch& launch, std::int64_t now_us) {
   by_pid_[run.pid] = run.ref;
   ++live_;
   young_.emplace_back(now_us + kYoungUs, run.ref);
-  if (launch.time_limit_us != 0)
-    set_deadline(run, after(run.exited.start_monotonic_us, launch.time_limit_us));
+  if (launch.time_limit_us != 0) {
+    const bool warns = launch.warning_signal > 0 && launch.warning_signal < NSIG &&
+                       launch.warning_us < launch.time_limit_us;
+    run.warning_us = warns ? launch.warning_us : 0;
+    run.warning_signal = warns ? launch.warning_signal : 0;
+    set_deadline(run, after(run.exited.start_monotonic_us, launch.time_limit_us - run.warning_us));
+  }
   // Without the watch nobody would ever reap it; there is no memory left for an epoll entry.
   if (!watch(run.pidfd.get(), Watch::kExit, run.ref)) terminate(run, 0, now_us);
 }

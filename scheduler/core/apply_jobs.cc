@@ -45,10 +45,16 @@ IntervalSet positions(const Stage& stage, const IndexList& indices) {
   return std::move(*found);
 }
 
+// So that what fails at about the same time is one entry.
+Time round_up(Time time) {
+  const std::int64_t grain = kDueGrain.count();
+  return Time{Duration((time.us() + grain - 1) / grain * grain)};
+}
+
 bool is_over(const Stage& stage) {
   const auto count = [&stage](TaskState s) { return stage.counts[static_cast<std::size_t>(s)]; };
   return count(TaskState::kBlocked) + count(TaskState::kWaiting) + count(TaskState::kPlaced) +
-             count(TaskState::kEnding) ==
+             count(TaskState::kEnding) + count(TaskState::kDelayed) ==
          0;
 }
 
@@ -75,10 +81,16 @@ void State::step_job(Job& job, JobStep step) {
 void State::step_tasks(Job& job, StageId id, Interval where, TaskStep step,
                        const std::function<void(TaskCell&)>& change) {
   Stage& stage = job.stages[id];
+  const bool followed = id == 0 && !dependants_.empty() && dependants_.contains(job.id);
+  std::vector<std::pair<Interval, TaskState>> ends;
+  if (!stage.delayed.empty()) delay(job, id, where, false);
   stage.cells.change(where, [&](Interval part, TaskCell& cell) {
     const TaskState from = cell.state;
     const auto to = next(kTaskTransitions, from, step);
     LEAT_CHECK(to.has_value());
+    if (followed && (is_done(*to) || is_terminal(*to))) ends.emplace_back(part, *to);
+    if (from == TaskState::kBlocked)
+      for (Dependency& dependency : stage.after) dependency.dead.erase(part);
     stage.counts[static_cast<std::size_t>(from)] -= part.size();
     stage.counts[static_cast<std::size_t>(*to)] += part.size();
     if (from == TaskState::kWaiting) stage.waiting.erase(part);
@@ -88,11 +100,14 @@ void State::step_tasks(Job& job, StageId id, Interval where, TaskStep step,
     cell.state = *to;
     change(cell);
   });
+  if (step == TaskStep::kDelay) delay(job, id, where, true);
+  if (!stage.after.empty()) refresh_doomed(job, id);
+  for (const auto& [part, to] : ends) tell_dependants(job.id, part, to);
 }
 
 void State::refresh_ready(const Job& job, StageId id) {
   const ReadyQueue::Entry entry = ReadyQueue::entry(job.priority, {job.id, id});
-  if (job.active() && !job.stages[id].waiting.empty()) {
+  if (job.active() && job.state != JobState::kHeld && !job.stages[id].waiting.empty()) {
     ready_.insert(entry);
   } else {
     ready_.erase(entry);
@@ -135,12 +150,16 @@ void State::on(const JobAccepted& f, Time at) {
   job.owner = f.owner;
   job.priority = f.spec->priority;
   job.submitted = at;
+  job.retry_of = f.spec->retry_of;
   job.spec = f.spec;
   job.stages = make_stages(*f.spec);
   keys_[f.key] = f.job;
   Job& stored = jobs_[f.job] = std::move(job);
   for (std::size_t id = 0; id < stored.stages.size(); ++id)
     refresh_ready(stored, static_cast<StageId>(id));
+  link(stored, f.after);
+  const Duration start_within = f.spec->stages[0].start_within;
+  if (start_within.count() > 0) start_by_.insert({at + start_within, f.job});
 }
 
 void State::on(const RunsPlaced& f, Time at) {
@@ -153,6 +172,7 @@ void State::on(const RunsPlaced& f, Time at) {
   if (job.state == JobState::kWaiting) {
     step_job(job, JobStep::kStart);
     job.started = at;
+    start_by_.erase({job.submitted + job.spec->stages[0].start_within, job.id});
   }
   Allotment& allotment = node.allotments[f.runs.stage];
   positions(stage, f.runs.indices).for_each([&](Interval where) {
@@ -252,12 +272,16 @@ void State::on(const RunsRequeued& f, Time at) {
   const Cost cost = cost_of(outcome);
   if (cost == Cost::kRetry) job.retried += ended.size();
   if (cost == Cost::kLoss) job.lost += ended.size();
+  const RetryDelay& delay = stage.spec->retry_delay;
+  const bool delayed = cost == Cost::kRetry && delay.first.count() > 0;
   ended.for_each([&](Interval where) {
-    step_tasks(job, id, where, TaskStep::kRequeue, [cost](TaskCell& cell) {
-      cell.node = {};
-      if (cost == Cost::kRetry) ++cell.failures;
-      if (cost == Cost::kLoss) ++cell.losses;
-    });
+    step_tasks(job, id, where, delayed ? TaskStep::kDelay : TaskStep::kRequeue,
+               [&](TaskCell& cell) {
+                 cell.node = {};
+                 if (cost == Cost::kRetry) ++cell.failures;
+                 if (cost == Cost::kLoss) ++cell.losses;
+                 if (delayed) cell.due = round_up(at + delay.after(cell.failures));
+               });
     block_incomplete(job, id, where);
   });
   refresh_ready(job, id);
@@ -266,6 +290,10 @@ void State::on(const RunsRequeued& f, Time at) {
 void State::on(const TasksSetAside& f, Time) {
   Job& job = job_of(f.stage.job);
   Stage& stage = stage_of(f.stage);
+  if (f.state == TaskState::kSkipped && job.skip_reason == SkipReason::kNone) {
+    job.skip_reason = f.reason;
+    job.skip_cause = f.cause;
+  }
   positions(stage, f.indices).for_each([&](Interval where) {
     step_tasks(job, f.stage.stage, where, step_to(f.state), forget_all_but_state);
     skip_reducers(job, f.stage.stage, where);
@@ -319,12 +347,18 @@ void State::on(const JobEnded& f, Time at) {
     case JobState::kFailed:
       step_job(job, JobStep::kFail);
       break;
+    case JobState::kSkipped:
+      step_job(job, JobStep::kSkip);
+      break;
     default:
       step_job(job, JobStep::kEndCancelled);
       break;
   }
   LEAT_CHECK(job.state == f.state);
   job.ended = at;
+  unlink(job);
+  if (job.started == kNever)
+    start_by_.erase({job.submitted + job.spec->stages[0].start_within, job.id});
   for (std::size_t n = 0; n < job.stages.size(); ++n) {
     if (job.stages[n].reduced_by) release_held(job.stages[n], {0, job.stages[n].cells.size() - 1});
     StateCounts counts = job.stages[n].counts;
@@ -340,6 +374,7 @@ void State::on(const JobEnded& f, Time at) {
   job.spec.reset();
   finished_.erase(f.job);
   ended_[f.job] = at;
+  end_dependencies(f.job, f.state);
 }
 
 void State::on(const JobForgotten& f, Time) {

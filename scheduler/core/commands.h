@@ -13,6 +13,15 @@
 
 namespace leat::core {
 
+// A job that is over, as history knows it.
+struct PastJob {
+  JobId job;
+  JobState state = JobState::kSucceeded;
+  // Of its first stage: all indices, and those that did not succeed. None if it is not known.
+  std::optional<IndexList> indices;
+  IndexList unsuccessful;
+};
+
 // The first command of every life of the head.
 struct StartHead {
   std::int64_t wall_us = 0;  // since 1970
@@ -131,6 +140,8 @@ struct Submit {
   Principal owner;
   JobSpec spec;
   std::optional<PoolSpec> pool = {};
+  // What history has of jobs that the new one comes after, and that are over.
+  std::vector<PastJob> past{};
 };
 struct Cancel {
   std::string key;
@@ -138,6 +149,24 @@ struct Cancel {
   JobId job;
   StageId stage = 0;
   IndexList indices;  // empty: the whole job
+};
+// A person's wish about a whole job.
+struct HoldJob {
+  std::string key;
+  Principal actor;
+  JobId job;
+};
+struct ReleaseJob {
+  std::string key;
+  Principal actor;
+  JobId job;
+};
+struct SetJob {
+  std::string key;
+  Principal actor;
+  JobId job;
+  std::optional<std::int32_t> priority;
+  std::optional<std::string> name;
 };
 // Runs of a node have ended. What is stale in it is ignored.
 struct EndedSet {
@@ -153,10 +182,10 @@ struct ReportEnded {
 // Time has passed: leases and keys end.
 struct Tick {};
 
-using Command =
-    std::variant<StartHead, SetPool, RequestNode, EnrolNode, JoinNode, LoseNode, ProveGone, Submit,
-                 Cancel, ReportEnded, Tick, ChangePool, DeletePool, PausePool, ProbePool,
-                 RequestNodes, FailNode, DrainNode, ResumeNode, RemoveNode>;
+using Command = std::variant<StartHead, SetPool, RequestNode, EnrolNode, JoinNode, LoseNode,
+                             ProveGone, Submit, Cancel, ReportEnded, Tick, ChangePool, DeletePool,
+                             PausePool, ProbePool, RequestNodes, FailNode, DrainNode, ResumeNode,
+                             RemoveNode, HoldJob, ReleaseJob, SetJob>;
 
 // What a command comes to, besides facts.
 using Answer = std::variant<Done, JobId, PoolId, NodeRef, std::uint64_t>;

@@ -64,14 +64,10 @@ Pool own_pool(const State& state, const PoolSpec& spec) {
 // Cells of `where` that wait for anything, as one fact.
 void set_aside(const Stage& stage, StageRef ref, const IntervalSet& where, Facts& out) {
   IntervalSet waiting;
-  where.for_each([&](Interval part) {
-    stage.cells.for_each(part, [&waiting](Interval at, const TaskCell& cell) {
-      if (cell.state == TaskState::kWaiting || cell.state == TaskState::kBlocked)
-        waiting.insert(at);
-    });
-  });
+  where.for_each([&](Interval part) { waiting.insert_all(waiting_tasks(stage, part)); });
   if (waiting.empty()) return;
-  out.emplace_back(TasksSetAside{ref, stage.spec->indices.select(waiting), TaskState::kCancelled});
+  out.emplace_back(TasksSetAside{
+      ref, stage.spec->indices.select(waiting), TaskState::kCancelled, SkipReason::kNone, {}});
 }
 
 }  // namespace
@@ -116,8 +112,13 @@ Result<Answer> decide_on(const State& state, const Submit& c, Time now, Facts& o
   if (state.jobs().size() - state.ended_jobs().size() >= kActiveJobsMax)
     return Refusal{Reason::kOverloaded, "100000 jobs are active; wait for some to end"};
   const JobId id{state.meta().next_job};
+  Facts dead;
+  Result<std::vector<AfterState>> after = judge_after(state, c, id, dead);
+  if (!after.ok()) return after.refusal();
   if (c.pool) out.emplace_back(PoolSet{own.id, own.spec, c.owner, c.key});
-  out.emplace_back(JobAccepted{id, c.key, c.owner, std::make_shared<const JobSpec>(c.spec)});
+  out.emplace_back(JobAccepted{id, c.key, c.owner, std::make_shared<const JobSpec>(c.spec),
+                               std::move(after).value()});
+  for (Fact& fact : dead) out.push_back(std::move(fact));
   std::size_t surplus = state.ended_jobs().size();
   for (auto oldest = state.ended_jobs().begin();
        surplus > kEndedJobsKept && oldest != state.ended_jobs().end() &&

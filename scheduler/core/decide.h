@@ -18,6 +18,11 @@ inline constexpr Duration kKeyLife = std::chrono::hours(24 * 7);
 inline constexpr std::size_t kEndedJobsKept = 20'000;
 // What one Tick may requeue or forget.
 inline constexpr std::size_t kFactsPerTick = 256;
+// Jobs that may wait for one job.
+inline constexpr std::size_t kDependantsMax = 10'000;
+// Tasks that one fact wakes or skips, in so many intervals.
+inline constexpr std::uint64_t kTasksPerWait = 65'536;
+inline constexpr std::size_t kIntervalsPerWait = 4'096;
 // Runs placed by one fact at most.
 inline constexpr std::uint64_t kRunsPerPlacement = 4096;
 

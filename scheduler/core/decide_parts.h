@@ -17,6 +17,9 @@ Result<Answer> decide_on(const State& state, const Submit& c, Time now, Facts& o
 Result<Answer> decide_on(const State& state, const Cancel& c, Time now, Facts& out);
 Result<Answer> decide_on(const State& state, const ReportEnded& c, Time now, Facts& out);
 Result<Answer> decide_on(const State& state, const Tick& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const HoldJob& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const ReleaseJob& c, Time now, Facts& out);
+Result<Answer> decide_on(const State& state, const SetJob& c, Time now, Facts& out);
 Result<Answer> decide_on(const State& state, const ChangePool& c, Time now, Facts& out);
 Result<Answer> decide_on(const State& state, const DeletePool& c, Time now, Facts& out);
 Result<Answer> decide_on(const State& state, const PausePool& c, Time now, Facts& out);
@@ -26,6 +29,22 @@ Result<Answer> decide_on(const State& state, const FailNode& c, Time now, Facts&
 Result<Answer> decide_on(const State& state, const DrainNode& c, Time now, Facts& out);
 Result<Answer> decide_on(const State& state, const ResumeNode& c, Time now, Facts& out);
 Result<Answer> decide_on(const State& state, const RemoveNode& c, Time now, Facts& out);
+
+// What time does to jobs, kFactsPerTick facts at most: delays end, and patience with jobs that
+// have not started.
+void tick_jobs(const State& state, Time now, Facts& out);
+bool jobs_want_tick(const State& state, Time now);
+
+// What a new job comes after: refused if it never existed or does not fit. Otherwise the states of
+// its dependencies; what of its first stages is dead already is appended to `dead`, for `job`.
+Result<std::vector<AfterState>> judge_after(const State& state, const Submit& c, JobId job,
+                                            Facts& dead);
+
+// The next fact that sets aside tasks which can never run. False if there are none.
+bool set_doomed_aside(const State& state, Facts& out);
+
+// Tasks of a stage that wait for anything, within `where`.
+IntervalSet waiting_tasks(const Stage& stage, Interval where);
 
 // The runs of `set` that really are on `node` in this attempt, and what each of them comes to:
 // appended as RunsEnded and RunsRequeued facts. `seen` grows by the positions dealt with.

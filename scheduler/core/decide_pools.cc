@@ -253,6 +253,7 @@ Result<Answer> decide_on(const State& state, const RemoveNode& c, Time now, Fact
 
 Result<Answer> decide_on(const State& state, const Tick&, Time now, Facts& out) {
   // No fact of the one changes what the other looks at.
+  tick_jobs(state, now, out);
   keep_pools(state, now, out);
   keep_leases(state, now, out);
   return Answer{Done{}};
@@ -265,7 +266,7 @@ bool wants_tick(const State& state, Time now) {
     return (node.state == NodeState::kLost || node.state == NodeState::kDeleting) &&
            now > node.since;
   });
-  if (lost) return true;
+  if (lost || jobs_want_tick(state, now)) return true;
   Facts due;
   keep_pools(state, now, due);
   return !due.empty();

@@ -28,8 +28,9 @@ Verdict judge(const Stage& stage, const TaskCell& cell, const RunRow& row) {
   if (is_success(row))
     return {stage.reduced_by ? TaskState::kHeld : TaskState::kSucceeded, Cost::kNothing};
   const Cost cost = cost_of(row.outcome);
-  if (cost == Cost::kRetry && cell.failures >= stage.spec->retries)
-    return {TaskState::kFailed, Cost::kNothing};
+  const bool again =
+      cell.failures < stage.spec->retries && stage.spec->retry_on.matches(row.outcome, row.code);
+  if (cost == Cost::kRetry && !again) return {TaskState::kFailed, Cost::kNothing};
   if (cost == Cost::kLoss && cell.losses + 1 >= kLossesMax)
     return {TaskState::kQuarantined, Cost::kNothing};
   return {TaskState::kWaiting, cost};

@@ -30,6 +30,13 @@ void end_on(const Node& node, const Stage& stage, StageRef ref, Effects& out) {
                              stage.spec->grace});
 }
 
+// What has been given to a node and has not started comes back.
+void withdraw_queued(const Node& node, StageRef ref, Effects& out) {
+  const auto at = node.allotments.find(ref);
+  if (at != node.allotments.end())
+    out.emplace_back(Withdrawal{node.ref, ref, at->second.runs.size()});
+}
+
 // Ends all that runs there, so that it runs elsewhere.
 void recall(const State& state, const Node& node, Effects& out) {
   for (const auto& [ref, allotment] : node.allotments) {
@@ -52,6 +59,7 @@ void tell_all(const State& state, const Node& node, Effects& out) {
       out.emplace_back(StartRuns{
           node.ref, {ref, attempt, stage.spec->indices.select(positions)}, allotment.claims});
     end_on(node, stage, ref, out);
+    if (state.job(ref.job)->state == JobState::kHeld) withdraw_queued(node, ref, out);
   }
 }
 
@@ -92,6 +100,17 @@ struct Collector {
         end_on(node, job->stages[n], {job->id, static_cast<StageId>(n)}, out);
     out.emplace_back(JobChanged{job->id});
   }
+  void operator()(const TasksDue& f) const { out.emplace_back(JobChanged{f.stage.job}); }
+  void operator()(const JobHeld& f) const {
+    const Job* job = state.job(f.job);
+    if (job == nullptr) return;
+    for (const auto& [id, node] : state.nodes())
+      for (std::size_t n = 0; n < job->stages.size(); ++n)
+        withdraw_queued(node, {job->id, static_cast<StageId>(n)}, out);
+    out.emplace_back(JobChanged{f.job});
+  }
+  void operator()(const JobReleased& f) const { out.emplace_back(JobChanged{f.job}); }
+  void operator()(const JobSet& f) const { out.emplace_back(JobChanged{f.job}); }
   void operator()(const JobEnded& f) const {
     out.emplace_back(ReleaseOutputs{f.job});
     out.emplace_back(JobChanged{f.job});

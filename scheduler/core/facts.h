@@ -12,6 +12,7 @@
 
 #include "base/ids.h"
 #include "base/index_list.h"
+#include "base/result.h"
 #include "base/run_columns.h"
 #include "base/time.h"
 #include "scheduler/core/lifecycles.h"
@@ -37,6 +38,12 @@ struct RunSet {
 
   friend bool operator==(const RunSet&, const RunSet&) = default;
 };
+
+// How a stage stands to what it comes after. The numbers are on disk.
+enum class AfterState : std::uint8_t { kOpen, kMet, kDead };
+
+// Why tasks were set aside as skipped. The numbers are on disk.
+enum class SkipReason : std::uint8_t { kNone, kDependency, kStartWithin };
 
 // What an agent says of its node when it joins.
 struct NodeReport {
@@ -111,9 +118,11 @@ struct JobAccepted {
   std::string key;
   Principal owner;
   std::shared_ptr<const JobSpec> spec;
+  std::vector<AfterState> after{};  // of every stage's `after`, in order
 
   friend bool operator==(const JobAccepted& a, const JobAccepted& b) {
-    return a.job == b.job && a.key == b.key && a.owner == b.owner && *a.spec == *b.spec;
+    return a.job == b.job && a.key == b.key && a.owner == b.owner && *a.spec == *b.spec &&
+           a.after == b.after;
   }
 };
 struct RunsPlaced {
@@ -146,6 +155,8 @@ struct TasksSetAside {
   StageRef stage;
   IndexList indices;
   TaskState state = TaskState::kCancelled;
+  SkipReason reason = SkipReason::kNone;
+  JobId cause{};  // with kDependency
 
   friend bool operator==(const TasksSetAside&, const TasksSetAside&) = default;
 };
@@ -245,11 +256,39 @@ struct PoolRemoved {
 
   friend bool operator==(const PoolRemoved&, const PoolRemoved&) = default;
 };
-using Fact =
-    std::variant<HeadStarted, PoolSet, NodeRequested, NodeEnrolled, NodeJoined, NodeLost, NodeGone,
-                 JobAccepted, RunsPlaced, RunsEnded, RunsRequeued, TasksSetAside, OutputsLost,
-                 CancelRequested, JobEnded, JobForgotten, PoolRemoved, NodesRequested, DutyChanged,
-                 RunsRecalled, NodesDeleting, PoolPaused, PoolReopened, PoolDeleting>;
+// The delay before the next try of these tasks is over.
+struct TasksDue {
+  StageRef stage;
+  IndexList indices;
+
+  friend bool operator==(const TasksDue&, const TasksDue&) = default;
+};
+struct JobHeld {
+  JobId job;
+  Principal actor;
+
+  friend bool operator==(const JobHeld&, const JobHeld&) = default;
+};
+struct JobReleased {
+  JobId job;
+  Principal actor;
+
+  friend bool operator==(const JobReleased&, const JobReleased&) = default;
+};
+// From now on the job has this priority and this name.
+struct JobSet {
+  JobId job;
+  Principal actor;
+  std::int32_t priority = 0;
+  std::string name;
+
+  friend bool operator==(const JobSet&, const JobSet&) = default;
+};
+using Fact = std::variant<HeadStarted, PoolSet, NodeRequested, NodeEnrolled, NodeJoined, NodeLost,
+                          NodeGone, JobAccepted, RunsPlaced, RunsEnded, RunsRequeued, TasksSetAside,
+                          OutputsLost, CancelRequested, JobEnded, JobForgotten, PoolRemoved,
+                          NodesRequested, DutyChanged, RunsRecalled, NodesDeleting, PoolPaused,
+                          PoolReopened, PoolDeleting, TasksDue, JobHeld, JobReleased, JobSet>;
 using Facts = std::vector<Fact>;
 
 }  // namespace leat::core

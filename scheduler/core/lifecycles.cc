@@ -18,13 +18,13 @@ const char* pick(const char* const (&names)[N], unsigned n) {
 const char* name_of(TaskState state) {
   static constexpr const char* kNames[] = {"blocked",     "waiting",   "placed", "ending",
                                            "held",        "succeeded", "failed", "cancelled",
-                                           "quarantined", "skipped"};
+                                           "quarantined", "skipped",   "delayed"};
   return pick(kNames, static_cast<unsigned>(state));
 }
 
 const char* name_of(JobState state) {
-  static constexpr const char* kNames[] = {"waiting",   "running", "cancelling",
-                                           "succeeded", "failed",  "cancelled"};
+  static constexpr const char* kNames[] = {"waiting", "running",   "cancelling", "succeeded",
+                                           "failed",  "cancelled", "skipped",    "held"};
   return pick(kNames, static_cast<unsigned>(state));
 }
 
@@ -46,13 +46,14 @@ const char* name_of(PoolState state) {
 
 const char* name_of(TaskStep step) {
   static constexpr const char* kNames[] = {
-      "unblock", "block",       "place",   "end",    "hold",       "succeed", "fail",
-      "requeue", "lose-output", "release", "cancel", "quarantine", "skip"};
+      "unblock", "block", "place",       "end",     "hold",   "succeed",    "fail", "requeue",
+      "delay",   "wake",  "lose-output", "release", "cancel", "quarantine", "skip"};
   return pick(kNames, static_cast<unsigned>(step));
 }
 
 const char* name_of(JobStep step) {
-  static constexpr const char* kNames[] = {"start", "cancel", "succeed", "fail", "end-cancelled"};
+  static constexpr const char* kNames[] = {"start", "cancel", "succeed", "fail",  "end-cancelled",
+                                           "skip",  "hold",   "release", "resume"};
   return pick(kNames, static_cast<unsigned>(step));
 }
 

@@ -14,7 +14,7 @@ namespace leat::core {
 // The numbers are on disk (schema/facts.capnp).
 
 enum class TaskState : std::uint8_t {
-  kBlocked,      // waits for outputs that it reduces
+  kBlocked,      // waits for outputs that it reduces, or for what it comes after
   kWaiting,      // could run; waits for room
   kPlaced,       // a node has it, queued there or running
   kEnding,       // a node has it and has been told to end it
@@ -23,9 +23,10 @@ enum class TaskState : std::uint8_t {
   kFailed,       // terminal
   kCancelled,    // terminal
   kQuarantined,  // terminal: set aside after kLossesMax lost nodes
-  kSkipped,      // terminal: what it depends on failed
+  kSkipped,      // terminal: what it depends on failed, or its job did not start in time
+  kDelayed,      // failed, and waits until it is tried again
 };
-inline constexpr unsigned kTaskStateCount = 10;
+inline constexpr unsigned kTaskStateCount = 11;
 
 enum class TaskStep : std::uint8_t {
   kUnblock,  // all its inputs are there
@@ -36,6 +37,8 @@ enum class TaskStep : std::uint8_t {
   kSucceed,
   kFail,
   kRequeue,  // the run is over, the task is not
+  kDelay,    // the same, but not at once
+  kWake,     // its delay is over
   kLoseOutput,
   kRelease,  // nobody needs the output any more
   kCancel,
@@ -44,7 +47,7 @@ enum class TaskStep : std::uint8_t {
 };
 
 constexpr bool is_terminal(TaskState s) {
-  return s >= TaskState::kSucceeded;
+  return s >= TaskState::kSucceeded && s <= TaskState::kSkipped;
 }
 
 // Its output is there: what a reduce step waits for.
@@ -59,16 +62,20 @@ inline constexpr auto kTaskTransitions = std::to_array<Transition<TaskState, Tas
     {TaskState::kWaiting, TaskStep::kBlock, TaskState::kBlocked},
     {TaskState::kWaiting, TaskStep::kPlace, TaskState::kPlaced},
     {TaskState::kWaiting, TaskStep::kCancel, TaskState::kCancelled},
+    {TaskState::kWaiting, TaskStep::kSkip, TaskState::kSkipped},
     {TaskState::kPlaced, TaskStep::kHold, TaskState::kHeld},
     {TaskState::kPlaced, TaskStep::kSucceed, TaskState::kSucceeded},
     {TaskState::kPlaced, TaskStep::kFail, TaskState::kFailed},
     {TaskState::kPlaced, TaskStep::kQuarantine, TaskState::kQuarantined},
     {TaskState::kPlaced, TaskStep::kRequeue, TaskState::kWaiting},
+    {TaskState::kPlaced, TaskStep::kDelay, TaskState::kDelayed},
     {TaskState::kPlaced, TaskStep::kEnd, TaskState::kEnding},
     {TaskState::kEnding, TaskStep::kCancel, TaskState::kCancelled},
     {TaskState::kEnding, TaskStep::kSucceed, TaskState::kSucceeded},
     {TaskState::kHeld, TaskStep::kLoseOutput, TaskState::kWaiting},
     {TaskState::kHeld, TaskStep::kRelease, TaskState::kSucceeded},
+    {TaskState::kDelayed, TaskStep::kWake, TaskState::kWaiting},
+    {TaskState::kDelayed, TaskStep::kCancel, TaskState::kCancelled},
 });
 static_assert(is_sound(kTaskTransitions, TaskState::kBlocked, kTaskStateCount,
                        [](TaskState s) { return is_terminal(s); }));
@@ -82,26 +89,50 @@ enum class JobState : std::uint8_t {
   kSucceeded,   // terminal
   kFailed,      // terminal
   kCancelled,   // terminal
+  kSkipped,     // terminal: tasks of it were never to run
+  kHeld,        // a person wants nothing of it to start; what runs goes on
 };
-inline constexpr unsigned kJobStateCount = 6;
+inline constexpr unsigned kJobStateCount = 8;
 
-enum class JobStep : std::uint8_t { kStart, kCancel, kSucceed, kFail, kEndCancelled };
+enum class JobStep : std::uint8_t {
+  kStart,
+  kCancel,
+  kSucceed,
+  kFail,
+  kEndCancelled,
+  kSkip,
+  kHold,
+  kRelease,  // of one that has not started
+  kResume,   // of one that has
+};
 
 constexpr bool is_terminal(JobState s) {
-  return s >= JobState::kSucceeded;
+  return s >= JobState::kSucceeded && s <= JobState::kSkipped;
 }
 
 inline constexpr auto kJobTransitions = std::to_array<Transition<JobState, JobStep>>({
     {JobState::kWaiting, JobStep::kStart, JobState::kRunning},
     {JobState::kWaiting, JobStep::kCancel, JobState::kCancelling},
     {JobState::kWaiting, JobStep::kEndCancelled, JobState::kCancelled},
+    {JobState::kWaiting, JobStep::kSkip, JobState::kSkipped},
+    {JobState::kWaiting, JobStep::kHold, JobState::kHeld},
     {JobState::kRunning, JobStep::kCancel, JobState::kCancelling},
     {JobState::kRunning, JobStep::kSucceed, JobState::kSucceeded},
     {JobState::kRunning, JobStep::kFail, JobState::kFailed},
     {JobState::kRunning, JobStep::kEndCancelled, JobState::kCancelled},
+    {JobState::kRunning, JobStep::kSkip, JobState::kSkipped},
+    {JobState::kRunning, JobStep::kHold, JobState::kHeld},
     {JobState::kCancelling, JobStep::kEndCancelled, JobState::kCancelled},
     {JobState::kCancelling, JobStep::kSucceed, JobState::kSucceeded},
     {JobState::kCancelling, JobStep::kFail, JobState::kFailed},
+    {JobState::kCancelling, JobStep::kSkip, JobState::kSkipped},
+    {JobState::kHeld, JobStep::kRelease, JobState::kWaiting},
+    {JobState::kHeld, JobStep::kResume, JobState::kRunning},
+    {JobState::kHeld, JobStep::kCancel, JobState::kCancelling},
+    {JobState::kHeld, JobStep::kSucceed, JobState::kSucceeded},
+    {JobState::kHeld, JobStep::kFail, JobState::kFailed},
+    {JobState::kHeld, JobStep::kEndCancelled, JobState::kCancelled},
+    {JobState::kHeld, JobStep::kSkip, JobState::kSkipped},
 });
 static_assert(is_sound(kJobTransitions, JobState::kWaiting, kJobStateCount,
                        [](JobState s) { return is_terminal(s); }));

@@ -46,14 +46,15 @@ struct JobChanged {
   JobId job;
 };
 
-using Effect = std::variant<StartRuns, EndRuns, CreateNode, DeleteNode, ReleaseOutputs, JobChanged>;
-using Effects = std::vector<Effect>;
-
 // Ask a node to give back up to `count` runs that have not started.
 struct Withdrawal {
   NodeRef node;
   StageRef stage;
   std::uint64_t count = 0;
 };
+
+using Effect = std::variant<StartRuns, EndRuns, CreateNode, DeleteNode, ReleaseOutputs, JobChanged,
+                            Withdrawal>;
+using Effects = std::vector<Effect>;
 
 }  // namespace leat::core

@@ -79,6 +79,8 @@ bool could_ever_hold(const State& state, const Pool& pool, const Resources& need
 }  // namespace
 
 bool Placer::next(const State& state, Facts& out) {
+  // Before jobs end: what waits for them task by task is settled by then.
+  if (set_doomed_aside(state, out)) return true;
   if (!state.finished_jobs().empty()) {
     const Job* job = state.job(*state.finished_jobs().begin());
     LEAT_CHECK(job != nullptr);
@@ -168,14 +170,17 @@ bool Placer::reserve(const State& state, const Job& job, const Stage& stage) {
 JobState end_of(const Job& job) {
   std::uint64_t cancelled = 0;
   std::uint64_t failed = 0;
+  std::uint64_t skipped = 0;
   for (const Stage& stage : job.stages) {
     const auto count = [&stage](TaskState s) { return stage.counts[static_cast<std::size_t>(s)]; };
     cancelled += count(TaskState::kCancelled);
     failed += count(TaskState::kFailed) + count(TaskState::kQuarantined);
+    skipped += count(TaskState::kSkipped);
   }
   if (job.cancel_requested && cancelled > 0) return JobState::kCancelled;
   if (failed > 0) return JobState::kFailed;
-  return cancelled > 0 ? JobState::kCancelled : JobState::kSucceeded;
+  if (cancelled > 0) return JobState::kCancelled;
+  return skipped > 0 ? JobState::kSkipped : JobState::kSucceeded;
 }
 
 std::vector<Withdrawal> rebalance(const State& state) {

@@ -7,6 +7,18 @@
 
 namespace leat::core {
 
+namespace {
+
+bool has_failed(const Stage& stage, Interval where) {
+  bool failed = false;
+  stage.cells.for_each(where, [&failed](Interval, const TaskCell& cell) {
+    failed = failed || (is_terminal(cell.state) && cell.state != TaskState::kSucceeded);
+  });
+  return failed;
+}
+
+}  // namespace
+
 Interval inputs_of(const Stage& reduced, const ReduceInput& input, std::uint64_t position) {
   const std::uint64_t size = reduced.cells.size();
   const std::uint64_t first = position * input.width;
@@ -46,6 +58,11 @@ void State::block_incomplete(Job& job, StageId id, Interval where) {
     if (stage.cells.at(p).state != TaskState::kWaiting) continue;
     if (reduced.done.contains(inputs_of(reduced, input, p))) continue;
     step_tasks(job, id, {p, p}, TaskStep::kBlock, [](TaskCell&) {});
+    // An input may have failed for good while the step had started without it.
+    const Interval inputs = inputs_of(reduced, input, p);
+    if (!has_failed(reduced, inputs)) continue;
+    skip_reducers(job, input.stage, inputs);
+    note_end(job);
   }
   refresh_ready(job, id);
 }

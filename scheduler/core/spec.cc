@@ -22,6 +22,24 @@ std::optional<Refusal> check_name(const std::string& what, const std::string& na
   return std::nullopt;
 }
 
+std::optional<Refusal> check_waits(const StageSpec& stage, const std::string& where) {
+  if (stage.after.size() > kAfterMax)
+    return invalid(where + "it comes after more than " + std::to_string(kAfterMax) + " jobs");
+  if (stage.reduces && !stage.after.empty())
+    return Refusal{Reason::kNotInThisVersion,
+                   where + "a reduce step that waits for another job: not in this version"};
+  const RetryDelay& delay = stage.retry_delay;
+  if (delay.first.count() < 0 || delay.max.count() < 0 || stage.start_within.count() < 0)
+    return invalid(where + "a time below zero");
+  if (delay.first > kRetryDelayMax || delay.max > kRetryDelayMax)
+    return invalid(where + "a retry is delayed by at most 31 days");
+  if (delay.max.count() > 0 && delay.max < delay.first)
+    return invalid(where + "the longest delay of a retry is shorter than the first");
+  if (delay.factor_milli < 1000 || delay.factor_milli > kRetryFactorMilliMax)
+    return invalid(where + "the delay of a retry grows by a factor from 1 to 100");
+  return std::nullopt;
+}
+
 std::optional<Refusal> check_stage(const JobSpec& job, std::size_t id) {
   const StageSpec& stage = job.stages[id];
   const std::string where = "stage " + std::to_string(id) + ": ";
@@ -32,6 +50,7 @@ std::optional<Refusal> check_stage(const JobSpec& job, std::size_t id) {
   const bool negative =
       stage.time_limit.count() < 0 || stage.grace.count() < 0 || stage.lease.count() < 0;
   if (negative) return invalid(where + "a time below zero");
+  if (auto refusal = check_waits(stage, where)) return refusal;
   if (!stage.reduces) return std::nullopt;
   const ReduceInput& input = *stage.reduces;
   if (input.stage >= id) return invalid(where + "a reduce must follow what it reduces");
@@ -46,6 +65,30 @@ std::optional<Refusal> check_stage(const JobSpec& job, std::size_t id) {
 }
 
 }  // namespace
+
+Duration RetryDelay::after(std::uint32_t failures) const {
+  const Duration limit = max.count() > 0 ? max : kRetryDelayMax;
+  Duration delay = first;
+  // Grows to the limit within a few thousand steps at most, or not at all.
+  for (std::uint32_t n = 1; n < failures && factor_milli > 1000 && delay < limit; ++n)
+    delay =
+        Duration(delay.count() / 1000 * factor_milli + delay.count() % 1000 * factor_milli / 1000);
+  return delay < limit ? delay : limit;
+}
+
+bool RetryOn::matches(Outcome outcome, std::int32_t code) const {
+  if (!only) return true;
+  if (outcome == Outcome::kExit)
+    return code >= 0 && code < 256 &&
+           ((codes[static_cast<std::size_t>(code) / 64] >> (code % 64)) & 1) != 0;
+  if (outcome == Outcome::kSignal) return code > 0 && code < 64 && ((signals >> code) & 1) != 0;
+  const auto number = static_cast<unsigned>(outcome);
+  return number < 64 && ((outcomes >> number) & 1) != 0;
+}
+
+std::optional<Refusal> check_job_name(const std::string& name) {
+  return check_name("job name", name);
+}
 
 std::uint64_t fit_count(const Resources& free, const Resources& need) {
   std::uint64_t count = free.millicores / need.millicores;

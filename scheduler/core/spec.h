@@ -2,6 +2,7 @@
 
 // spec.h - what users may ask for, and what of it is invalid.
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "base/ids.h"
 #include "base/index_list.h"
 #include "base/result.h"
+#include "base/run_columns.h"
 #include "base/time.h"
 
 namespace leat::core {
@@ -21,6 +23,9 @@ inline constexpr std::size_t kNameBytesMax = 256;
 inline constexpr std::size_t kKeyBytesMax = 128;
 inline constexpr std::size_t kSpecBytesMax = 4u << 20;
 inline constexpr std::uint32_t kRetriesMax = 1000;
+inline constexpr std::size_t kAfterMax = 64;  // what one stage may come after
+inline constexpr Duration kRetryDelayMax = std::chrono::hours(24 * 31);
+inline constexpr std::uint32_t kRetryFactorMilliMax = 100'000;
 inline constexpr std::uint32_t kNodesPerPoolMax = 100'000;
 inline constexpr Duration kJoinDeadlineMin = std::chrono::seconds(1);
 inline constexpr Duration kPoolTimeMax = std::chrono::hours(24 * 366);
@@ -64,6 +69,40 @@ struct ReduceInput {
   friend bool operator==(const ReduceInput&, const ReduceInput&) = default;
 };
 
+// How what a stage comes after must end, as far as it is concerned.
+enum class Condition : std::uint8_t { kSuccess, kFailure, kAny };
+
+// All of a job, or task by task: index i waits for index i of the job's first stage.
+struct After {
+  JobId job;
+  bool element_wise = false;
+  Condition on = Condition::kSuccess;
+
+  friend bool operator==(const After&, const After&) = default;
+};
+
+// How long a failed task waits before it is tried again.
+struct RetryDelay {
+  Duration first{0};
+  std::uint32_t factor_milli = 1000;
+  Duration max{0};  // 0: kRetryDelayMax
+
+  // After so many failures of the task, at least 1.
+  Duration after(std::uint32_t failures) const;
+  friend bool operator==(const RetryDelay&, const RetryDelay&) = default;
+};
+
+// Which failures are tried again; all of them unless `only`.
+struct RetryOn {
+  bool only = false;
+  std::array<std::uint64_t, 4> codes{};  // bit sets by exit code,
+  std::uint64_t signals = 0;             // signal number,
+  std::uint64_t outcomes = 0;            // and outcome
+
+  bool matches(Outcome outcome, std::int32_t code) const;
+  friend bool operator==(const RetryOn&, const RetryOn&) = default;
+};
+
 struct StageSpec {
   IndexList indices;
   Resources resources;  // of the only member; gangs are not in this version
@@ -73,6 +112,10 @@ struct StageSpec {
   Duration lease{300'000'000};
   OnNodeLoss on_node_loss = OnNodeLoss::kRequeue;
   std::optional<ReduceInput> reduces;
+  std::vector<After> after;
+  RetryDelay retry_delay;
+  RetryOn retry_on;
+  Duration start_within{0};  // of the first stage: the job ends if it has not started; 0: never
 
   friend bool operator==(const StageSpec&, const StageSpec&) = default;
 };
@@ -85,6 +128,7 @@ struct JobSpec {
   std::vector<std::string> pools;
   std::vector<StageSpec> stages;
   std::int32_t result_stage = -1;
+  JobId retry_of;  // the job whose tasks these are, again
   std::shared_ptr<const std::string> encoded;
 
   friend bool operator==(const JobSpec&, const JobSpec&) = default;
@@ -126,6 +170,8 @@ struct PoolSpec {
 // Refuses what can never be right, whatever the state: nothing for a good spec.
 std::optional<Refusal> check(const JobSpec& spec);
 std::optional<Refusal> check(const PoolSpec& spec);
+// Of a job: what a name may not be.
+std::optional<Refusal> check_job_name(const std::string& name);
 // Of check(PoolSpec): idle timeout and join deadline.
 std::optional<Refusal> check_times(const PoolSpec& spec);
 

@@ -45,11 +45,19 @@ void mix_job(Digest& digest, const Job& job) {
   digest.mix(job.lost);
   digest.mix(job.failures.size());
   digest.mix(job.result ? job.result->length + 1 : 0);
+  digest.mix(static_cast<std::uint64_t>(std::int64_t{job.priority}));
+  digest.mix(job.retry_of.value);
+  digest.mix(static_cast<std::uint64_t>(job.skip_reason));
+  digest.mix(job.skip_cause.value);
+  digest.mix(std::uint64_t{job.held_by.uid});
+  digest.mix(job.held_since);
   for (const StateCounts& counts : job.final_counts)
     for (const std::uint64_t count : counts) digest.mix(count);
   for (const Stage& stage : job.stages) {
     digest.mix(stage.ended_runs);
     digest.mix(stage.ended_us);
+    for (const Dependency& dependency : stage.after)
+      digest.mix(static_cast<std::uint64_t>(dependency.state));
     stage.cells.for_each([&digest](Interval where, const TaskCell& cell) {
       digest.mix(where.first);
       digest.mix(where.last);
@@ -57,6 +65,7 @@ void mix_job(Digest& digest, const Job& job) {
       digest.mix(std::uint64_t{cell.attempt});
       digest.mix((std::uint64_t{cell.failures} << 16) | cell.losses);
       digest.mix(cell.node);
+      digest.mix(cell.due);
     });
   }
 }
@@ -121,7 +130,9 @@ void derive(Stage& stage) {
   stage.waiting.clear();
   stage.done.clear();
   stage.counts.fill(0);
+  stage.delayed.clear();
   stage.cells.for_each([&stage](Interval where, const TaskCell& cell) {
+    if (cell.state == TaskState::kDelayed) stage.delayed[cell.due].insert(where);
     stage.counts[static_cast<std::size_t>(cell.state)] += where.size();
     if (cell.state == TaskState::kWaiting) stage.waiting.insert(where);
     if (stage.reduced_by && is_done(cell.state)) stage.done.insert(where);
@@ -144,7 +155,9 @@ std::vector<Stage> make_stages(const JobSpec& spec) {
     Stage& stage = stages[id];
     stage.spec = &spec.stages[id];
     const std::uint64_t size = stage.spec->indices.size();
-    const TaskState first = stage.spec->reduces ? TaskState::kBlocked : TaskState::kWaiting;
+    const bool blocked = stage.spec->reduces || !stage.spec->after.empty();
+    const TaskState first = blocked ? TaskState::kBlocked : TaskState::kWaiting;
+    stage.after.resize(stage.spec->after.size());
     stage.cells = IntervalMap<TaskCell>(size, TaskCell::bare(first));
     stage.counts[static_cast<std::size_t>(first)] = size;
     if (first == TaskState::kWaiting) stage.waiting.insert(Interval{0, size - 1});
@@ -263,13 +276,48 @@ void State::finish_restore() {
     for (std::size_t n = 0; n < job.stages.size(); ++n) {
       derive(job.stages[n]);
       count_held(job.stages[n], nodes_);
+      const StageRef ref{id, static_cast<StageId>(n)};
+      for (const auto& [due, indices] : job.stages[n].delayed) due_.insert({due, ref});
       refresh_ready(job, static_cast<StageId>(n));
     }
     note_end(job);
+    if (job.started == kNever && job.spec->stages[0].start_within.count() > 0)
+      start_by_.insert({job.submitted + job.spec->stages[0].start_within, id});
   }
+  for (auto& [id, job] : jobs_)
+    if (job.active()) relink(job);
   // Better one node too many on this list than one too few.
   for (const auto& [id, node] : nodes_)
     for (const auto& [stage, allotment] : node.allotments) hungry_[stage].insert(id);
+}
+
+void State::check_waits(StageRef ref, const Stage& stage) const {
+  std::uint64_t delayed = 0;
+  for (const auto& [due, positions] : stage.delayed) {
+    LEAT_CHECK(!positions.empty() && due_.contains({due, ref}));
+    delayed += positions.size();
+    positions.for_each([&stage, due = due](Interval where) {
+      stage.cells.for_each(where, [due](Interval, const TaskCell& cell) {
+        LEAT_CHECK(cell.state == TaskState::kDelayed && cell.due == due);
+      });
+    });
+  }
+  LEAT_CHECK(delayed == stage.counts[static_cast<std::size_t>(TaskState::kDelayed)]);
+  LEAT_CHECK(stage.after.size() == stage.spec->after.size());
+  bool any_dead = false;
+  for (std::size_t n = 0; n < stage.after.size(); ++n) {
+    const JobId target = stage.spec->after[n].job;
+    const auto at = dependants_.find(target);
+    const bool linked = at != dependants_.end() && at->second.contains(ref);
+    LEAT_CHECK(stage.after[n].state != AfterState::kOpen || (linked && job(target)->active()));
+    any_dead = any_dead || !stage.after[n].dead.empty();
+    stage.after[n].dead.for_each([&stage](Interval where) {
+      stage.cells.for_each(where, [](Interval, const TaskCell& cell) {
+        LEAT_CHECK(cell.state == TaskState::kBlocked);
+      });
+    });
+  }
+  LEAT_CHECK(any_dead == doomed_.contains(ref));
 }
 
 void State::check_invariants() const {
@@ -308,6 +356,7 @@ void State::check_invariants() const {
         if (cell.state == TaskState::kHeld) held[cell.node] += where.size();
       });
       LEAT_CHECK(counts == stage.counts);
+      check_waits({id, static_cast<StageId>(n)}, stage);
       std::uint64_t on_nodes = 0;
       for (const auto& [node_id, node] : nodes_) {
         const auto at = node.allotments.find({id, static_cast<StageId>(n)});

@@ -27,6 +27,7 @@ struct TaskCell {
   std::uint16_t failures = 0;  // runs that used a retry
   std::uint16_t losses = 0;    // runs lost with a node
   NodeRef node;                // placed, ending: where it is; held: where its output is
+  Time due{};                  // delayed: when it may run again
 
   // A task of which nothing but its state is known.
   static TaskCell bare(TaskState state) {
@@ -40,18 +41,26 @@ struct TaskCell {
 
 using StateCounts = std::array<std::uint64_t, kTaskStateCount>;
 
+// How a stage stands to one thing it comes after; beside spec->after.
+struct Dependency {
+  AfterState state = AfterState::kOpen;
+  IntervalSet dead;  // derived: blocked positions that can never run because of it
+};
+
 // One stage of an active job. Numbers inside are positions in spec->indices, not indices.
 struct Stage {
   const StageSpec* spec = nullptr;  // in the job's spec
   IntervalMap<TaskCell> cells;
   std::uint64_t ended_runs = 0;  // whose durations are known,
   std::uint64_t ended_us = 0;    // and their sum
+  std::vector<Dependency> after;
 
   // Derived from cells and specs.
   IntervalSet waiting;
   IntervalSet done;  // held or succeeded; kept where a reduce step reads it, else empty
   StateCounts counts{};
   std::optional<StageId> reduced_by;
+  std::map<Time, IntervalSet> delayed;  // by when they are due
 };
 
 struct Failure {
@@ -62,6 +71,17 @@ struct Failure {
   NodeRef node;
 
   friend bool operator==(const Failure&, const Failure&) = default;
+};
+
+// What history keeps of the first stage of a job that has ended.
+struct PastTasks {
+  // Unsuccessful tasks that are more scattered than this are not kept.
+  static constexpr std::size_t kStridesMax = 65'536;
+
+  bool known = false;  // the next two are
+  IndexList indices;
+  IndexList unsuccessful;
+  std::shared_ptr<const std::string> encoded;  // the spec (JobSpec::encoded), unless all succeeded
 };
 
 // An active job has its spec and its stages; an ended one only the summary.
@@ -83,6 +103,12 @@ struct Job {
   std::vector<Failure> failures;  // the first few
   std::optional<Blob> result;
   std::vector<StateCounts> final_counts;  // per stage, once ended
+  JobId retry_of;
+  SkipReason skip_reason = SkipReason::kNone;  // of the first tasks that were skipped,
+  JobId skip_cause;                            // and the job that is to blame
+  Principal held_by;                           // with kHeld
+  Time held_since;
+  std::shared_ptr<const PastTasks> past;  // only in jobs that history gave
 
   std::shared_ptr<const JobSpec> spec;
   std::vector<Stage> stages;
@@ -198,6 +224,13 @@ class State {
   const std::set<JobId>& finished_jobs() const { return finished_; }
   // Nodes whose queue of a stage runs low, while the stage has tasks waiting. A superset.
   const std::map<StageRef, std::set<NodeId>>& hungry() const { return hungry_; }
+  // Stages of active jobs that wait for this one; nullptr if there are none.
+  const std::set<StageRef>* dependants(JobId job) const;
+  // Stages with tasks that can never run, because of what they come after.
+  const std::set<StageRef>& doomed() const { return doomed_; }
+  // When delayed tasks may run again, and when jobs must have started: the earliest first.
+  const std::set<std::pair<Time, StageRef>>& due() const { return due_; }
+  const std::set<std::pair<Time, JobId>>& start_by() const { return start_by_; }
 
   // Wall-clock microseconds since 1970 of an instant; 0 for kNever.
   std::int64_t wall_us(Time time) const;
@@ -239,6 +272,12 @@ class State {
   void on(const PoolPaused& f, Time at);
   void on(const PoolReopened& f, Time at);
   void on(const PoolDeleting& f, Time at);
+  void on(const TasksDue& f, Time at);
+  void on(const JobHeld& f, Time at);
+  void on(const JobReleased& f, Time at);
+  void on(const JobSet& f, Time at);
+
+  void check_waits(StageRef ref, const Stage& stage) const;
 
   Job& job_of(JobId id);
   Node& node_of(NodeRef ref);
@@ -270,6 +309,16 @@ class State {
   // Of a reduce stage: sends tasks whose inputs are not all there from waiting to blocked.
   void block_incomplete(Job& job, StageId id, Interval where);
   void note_end(Job& job);
+  // apply_waits.cc: what a job comes after, and what comes after it.
+  void link(Job& job, const std::vector<AfterState>& states);
+  void relink(Job& job);
+  void unlink(const Job& job);
+  void find_dead(const Job& job, StageId id);
+  void refresh_doomed(const Job& job, StageId id);
+  void unblock_met(Job& job, StageId id, Interval where);
+  void tell_dependants(JobId target, Interval where, TaskState now);
+  void end_dependencies(JobId target, JobState end);
+  void delay(Job& job, StageId id, Interval where, bool delayed);
   // Takes runs off a node and gives back the claims that are over.
   void leave_node(const RunSet& runs, NodeRef ref, const IntervalSet& left, Time at);
   void note_runs(Stage& stage, const RunColumns& columns, std::size_t count);
@@ -287,6 +336,10 @@ class State {
   std::map<JobId, Time> ended_;
   std::set<JobId> finished_;
   std::map<StageRef, std::set<NodeId>> hungry_;
+  std::map<JobId, std::set<StageRef>> dependants_;
+  std::set<StageRef> doomed_;
+  std::set<std::pair<Time, StageRef>> due_;
+  std::set<std::pair<Time, JobId>> start_by_;
   ReadyQueue ready_;
   CapacityIndex capacity_;
 };
@@ -301,6 +354,18 @@ inline constexpr Duration kQueueAhead{200'000};
 inline constexpr std::uint64_t kQueueDepthMax = 2048;
 // Longer runs than this are never queued ahead: they would wait while other nodes idle.
 inline constexpr Duration kQueueLongest{1'000'000};
+
+// What history shall keep of an active job whose tasks are all over.
+PastTasks past_tasks(const Job& job);
+// Indices of the first stage of an active job whose tasks ended without success.
+IndexList unsuccessful_tasks(const Job& job);
+
+// What an end means for something that comes after it: kOpen while there is none.
+AfterState fate_of(TaskState state, Condition on);
+AfterState fate_of(JobState state, Condition on);
+
+// Delays end together that end within such a span: they are rounded up to it.
+inline constexpr Duration kDueGrain{100'000};
 
 // The inputs of the reduce task at `position`: positions in the stage it reduces.
 Interval inputs_of(const Stage& reduced, const ReduceInput& input, std::uint64_t position);

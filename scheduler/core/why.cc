@@ -120,7 +120,8 @@ std::optional<Cause> node_lost(const Asked& asked) {
 
 // Every cause there is, in the order in which they are told.
 constexpr std::optional<Cause> (*kCauses[])(const Asked&) = {
-    no_pool, no_node_up, too_large, all_busy, others_ahead, inputs_missing, node_lost,
+    held,         no_pool,        no_node_up, too_large,   all_busy,
+    others_ahead, inputs_missing, node_lost,  delayed_try, start_within,
 };
 
 }  // namespace
@@ -134,6 +135,7 @@ std::vector<Cause> why(const State& state, StageRef ref, std::optional<Index> in
   Asked asked{state, *job, *stage, ref, now};
   asked.waiting = count(TaskState::kWaiting);
   asked.blocked = count(TaskState::kBlocked);
+  asked.delayed = count(TaskState::kDelayed);
   if (index) {
     const auto position = stage->spec->indices.position_of(*index);
     if (!position) return causes;
@@ -141,10 +143,12 @@ std::vector<Cause> why(const State& state, StageRef ref, std::optional<Index> in
     const TaskState is = stage->cells.at(*position).state;
     asked.waiting = is == TaskState::kWaiting ? 1 : 0;
     asked.blocked = is == TaskState::kBlocked ? 1 : 0;
+    asked.delayed = is == TaskState::kDelayed ? 1 : 0;
   }
   survey(asked);
   for (const auto cause : kCauses)
     if (std::optional<Cause> found = cause(asked)) causes.push_back(std::move(*found));
+  explain_dependencies(asked, causes);
   return causes;
 }
 

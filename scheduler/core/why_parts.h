@@ -66,9 +66,16 @@ struct Asked {
   std::optional<std::uint64_t> position = std::nullopt;  // of the only task it is about
   std::uint64_t waiting = 0;                             // tasks that it is about
   std::uint64_t blocked = 0;
+  std::uint64_t delayed = 0;
   std::vector<PoolView> pools = {};      // that the job may use
   std::vector<const PoolView*> of = {};  // those that lack least
   std::uint64_t ahead = 0;               // entries of the queue that contest one of the pools
+
+  std::uint64_t tasks() const { return waiting + blocked + delayed; }
+  // Positions that it is about.
+  Interval where() const {
+    return position ? Interval{*position, *position} : Interval{0, stage.cells.size() - 1};
+  }
 
   // The pools among `of` that lack just this.
   std::vector<const PoolView*> lacking(Filter filter) const;
@@ -76,6 +83,13 @@ struct Asked {
 
 // Fills pools, of and ahead, if there are waiting tasks.
 void survey(Asked& asked);
+
+// Why tasks wait on purpose (why_waits.cc).
+std::optional<Cause> held(const Asked& asked);
+std::optional<Cause> delayed_try(const Asked& asked);
+std::optional<Cause> start_within(const Asked& asked);
+// One cause for each job that the stage comes after.
+void explain_dependencies(const Asked& asked, std::vector<Cause>& causes);
 
 // What these pools do about it, to follow a message: whether they grow, and if not, why not; empty
 // if there is nothing to say.

@@ -82,7 +82,8 @@ void survey_queue(Asked& asked) {
   std::size_t seen = 0;
   std::uint64_t looks = 0;
   for (const ReadyQueue::Entry& entry : asked.state.ready().entries()) {
-    if (entry == own || ++seen > kAheadMax || looks > kLooksMax) break;
+    // A job that is held is not in the queue.
+    if (!(entry < own) || ++seen > kAheadMax || looks > kLooksMax) break;
     const Job* job = asked.state.job(entry.job);
     if (contest(asked, *job, entry.ref(), looks)) ++asked.ahead;
   }

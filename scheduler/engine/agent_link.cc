@@ -309,6 +309,8 @@ void AgentLinks::carry_out(const core::Effect& effect) {
     // Who is away hears it when it joins.
     for (auto& [node, link] : links_)
       if (link->connected()) link->order(release->job);
+  } else if (const auto* withdrawal = std::get_if<core::Withdrawal>(&effect)) {
+    withdraw(*withdrawal);
   } else if (const auto* gone = std::get_if<core::DeleteNode>(&effect)) {
     const auto at = links_.find(gone->node);
     if (at == links_.end()) return;

@@ -76,12 +76,16 @@ void write_set(const core::State& state, const OutgoingSet& set, const std::stri
   const core::Job& job = *state.job(ref.job);
   store::write_run_set(set.start.runs, to.initRuns());
   to.setClaims(set.start.claims);
-  to.setTaskCount(job.stages[ref.stage].spec->indices.size());
   to.setJobName(store::text_of(job.name));
   const bool is_result = job.spec->result_stage == static_cast<std::int32_t>(ref.stage);
   to.setIsResult(is_result);
   store::with_encoded(*job.spec, [&](schema::JobSpec::Reader whole) {
     const auto spec = whole.getStages()[ref.stage];
+    // A retry of some tasks counts all that were submitted.
+    const auto counted = spec.getOrigin().size() > 0 ? spec.getOrigin() : spec.getIndices();
+    std::uint64_t tasks = 0;
+    for (const auto stride : counted) tasks += stride.getCount();
+    to.setTaskCount(tasks);
     if (known.insert(ref).second) to.setSpec(spec);
     const bool reads = spec.getInputs().isLines() || spec.getInputs().hasStandardInput();
     const std::string inputs = reads ? tickets.inputs_for_agent(ref, reader) : std::string();

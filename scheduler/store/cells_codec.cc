@@ -46,9 +46,11 @@ Result<Done> read_cells(schema::CellsRow::Reader from, core::Stage& stage) {
   const auto losses = from.getLosses();
   const auto nodes = from.getNodes();
   const auto epochs = from.getNodeEpochs();
+  const auto dues = from.getDueUs();
   const capnp::uint count = starts.size();
   const bool fit = fits(states, count) && fits(attempts, count) && fits(failures, count) &&
-                   fits(losses, count) && fits(nodes, count) && fits(epochs, count);
+                   fits(losses, count) && fits(nodes, count) && fits(epochs, count) &&
+                   fits(dues, count);
   if (!fit) return invalid("cells: columns of different lengths");
   for (capnp::uint n = 0; n < count; ++n) {
     const std::uint64_t begin = first + starts[n];
@@ -61,6 +63,7 @@ Result<Done> read_cells(schema::CellsRow::Reader from, core::Stage& stage) {
     cell.failures = value_at(failures, n);
     cell.losses = value_at(losses, n);
     cell.node = {NodeId{value_at(nodes, n)}, NodeEpoch{value_at(epochs, n)}};
+    cell.due = Time{Duration{value_at(dues, n)}};
     stage.cells.assign({begin, end - 1}, cell);
   }
   return Done{};
@@ -76,6 +79,7 @@ std::string encode_cells(const core::Stage& stage, Interval where) {
   std::vector<std::uint16_t> losses;
   std::vector<std::uint32_t> nodes;
   std::vector<std::uint64_t> epochs;
+  std::vector<std::int64_t> dues;
   stage.cells.for_each(where, [&](Interval part, const core::TaskCell& cell) {
     LEAT_CHECK(part.first - where.first <= std::numeric_limits<std::uint32_t>::max());
     starts.push_back(static_cast<std::uint32_t>(part.first - where.first));
@@ -85,6 +89,7 @@ std::string encode_cells(const core::Stage& stage, Interval where) {
     losses.push_back(cell.losses);
     nodes.push_back(cell.node.id.value);
     epochs.push_back(cell.node.epoch.value);
+    dues.push_back(cell.due.us());
   });
   return to_bytes<schema::CellsRow>([&](schema::CellsRow::Builder to) {
     to.setFirst(where.first);
@@ -97,6 +102,7 @@ std::string encode_cells(const core::Stage& stage, Interval where) {
     write_folded(losses, [&to](capnp::uint n) { return to.initLosses(n); });
     write_folded(nodes, [&to](capnp::uint n) { return to.initNodes(n); });
     write_folded(epochs, [&to](capnp::uint n) { return to.initNodeEpochs(n); });
+    write_folded(dues, [&to](capnp::uint n) { return to.initDueUs(n); });
   });
 }
 

@@ -74,6 +74,10 @@ void write(const core::JobAccepted& f, schema::Fact::Builder to) {
   out.setKey(text_of(f.key));
   write_principal(f.owner, out.initOwner());
   with_encoded(*f.spec, [&out](schema::JobSpec::Reader spec) { out.setSpec(spec); });
+  if (f.after.empty()) return;
+  auto after = out.initAfter(static_cast<capnp::uint>(f.after.size()));
+  for (capnp::uint n = 0; n < after.size(); ++n)
+    after.set(n, static_cast<schema::AfterState>(f.after[n]));
 }
 
 void write(const core::RunsPlaced& f, schema::Fact::Builder to) {
@@ -106,6 +110,8 @@ void write(const core::TasksSetAside& f, schema::Fact::Builder to) {
   out.setStage(f.stage.stage);
   write_indices(f.indices, out);
   out.setState(static_cast<schema::TaskState>(f.state));
+  out.setReason(static_cast<schema::SkipReason>(f.reason));
+  out.setCause(f.cause.value);
 }
 
 void write(const core::OutputsLost& f, schema::Fact::Builder to) {
@@ -131,6 +137,33 @@ void write(const core::JobEnded& f, schema::Fact::Builder to) {
 
 void write(const core::JobForgotten& f, schema::Fact::Builder to) {
   to.setJobForgotten(f.job.value);
+}
+
+void write(const core::TasksDue& f, schema::Fact::Builder to) {
+  auto out = to.initTasksDue();
+  out.setJob(f.stage.job.value);
+  out.setStage(f.stage.stage);
+  write_indices(f.indices, out);
+}
+
+void write(const core::JobHeld& f, schema::Fact::Builder to) {
+  auto out = to.initJobHeld();
+  out.setJob(f.job.value);
+  write_principal(f.actor, out.initActor());
+}
+
+void write(const core::JobReleased& f, schema::Fact::Builder to) {
+  auto out = to.initJobReleased();
+  out.setJob(f.job.value);
+  write_principal(f.actor, out.initActor());
+}
+
+void write(const core::JobSet& f, schema::Fact::Builder to) {
+  auto out = to.initJobSet();
+  out.setJob(f.job.value);
+  write_principal(f.actor, out.initActor());
+  out.setPriority(f.priority);
+  out.setName(text_of(f.name));
 }
 
 template <typename Builder>

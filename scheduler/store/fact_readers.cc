@@ -58,6 +58,11 @@ Result<Fact> read(schema::JobAccepted::Reader from) {
   fact.key = read_text(from.getKey());
   fact.owner = read_principal(from.getOwner());
   fact.spec = std::make_shared<const core::JobSpec>(std::move(spec).value());
+  for (const auto state : from.getAfter()) {
+    if (static_cast<unsigned>(state) > static_cast<unsigned>(core::AfterState::kDead))
+      return invalid("fact: a state of a dependency this version does not know");
+    fact.after.push_back(static_cast<core::AfterState>(state));
+  }
   return Fact(std::move(fact));
 }
 
@@ -91,8 +96,25 @@ Result<Fact> read(schema::TasksSetAside::Reader from) {
   if (!indices.ok()) return indices.refusal();
   const Result<core::TaskState> state = read_task_state(from.getState());
   if (!state.ok()) return state.refusal();
-  return Fact(core::TasksSetAside{
-      {JobId{from.getJob()}, from.getStage()}, std::move(indices).value(), state.value()});
+  const auto reason = static_cast<unsigned>(from.getReason());
+  if (reason > static_cast<unsigned>(core::SkipReason::kStartWithin))
+    return invalid("fact: a reason to skip tasks this version does not know");
+  return Fact(core::TasksSetAside{{JobId{from.getJob()}, from.getStage()},
+                                  std::move(indices).value(),
+                                  state.value(),
+                                  static_cast<core::SkipReason>(reason),
+                                  JobId{from.getCause()}});
+}
+
+Result<Fact> read(schema::TasksDue::Reader from) {
+  Result<IndexList> indices = read_index_list(from.getIndices());
+  if (!indices.ok()) return indices.refusal();
+  return Fact(core::TasksDue{{JobId{from.getJob()}, from.getStage()}, std::move(indices).value()});
+}
+
+Result<Fact> read(schema::JobSet::Reader from) {
+  return Fact(core::JobSet{JobId{from.getJob()}, read_principal(from.getActor()),
+                           from.getPriority(), read_text(from.getName())});
 }
 
 Result<Fact> read(schema::OutputsLost::Reader from) {
@@ -157,6 +179,18 @@ Result<Fact> read_fact(schema::Fact::Reader from) {
       return read(from.getJobEnded());
     case schema::Fact::JOB_FORGOTTEN:
       return Fact(core::JobForgotten{JobId{from.getJobForgotten()}});
+    case schema::Fact::TASKS_DUE:
+      return read(from.getTasksDue());
+    case schema::Fact::JOB_HELD: {
+      const auto held = from.getJobHeld();
+      return Fact(core::JobHeld{JobId{held.getJob()}, read_principal(held.getActor())});
+    }
+    case schema::Fact::JOB_RELEASED: {
+      const auto released = from.getJobReleased();
+      return Fact(core::JobReleased{JobId{released.getJob()}, read_principal(released.getActor())});
+    }
+    case schema::Fact::JOB_SET:
+      return read(from.getJobSet());
     default:
       return read_pool_fact(from);
   }

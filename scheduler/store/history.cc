@@ -175,6 +175,12 @@ class Historian {
   void operator()(const core::TasksSetAside&) {}
   void operator()(const core::OutputsLost&) {}
   void operator()(const core::JobForgotten&) {}
+  void operator()(const core::TasksDue&) {}
+  void operator()(const core::JobHeld& f) { action("hold", f.job.value, f.actor, {}); }
+  void operator()(const core::JobReleased& f) { action("release", f.job.value, f.actor, {}); }
+  void operator()(const core::JobSet& f) {
+    action("set", f.job.value, f.actor, "priority " + std::to_string(f.priority) + ", " + f.name);
+  }
 
  private:
   // Zero once the node has left the state: its earlier rows say it.

@@ -90,6 +90,10 @@ class Assembler {
     for (std::size_t n = 0; n < sums.size(); ++n) {
       job.stages[n].ended_runs = sums[n].ended_runs;
       job.stages[n].ended_us = sums[n].ended_us;
+      if (sums[n].after.empty()) continue;
+      if (sums[n].after.size() != job.stages[n].after.size())
+        return invalid("dependencies that are not of their job");
+      job.stages[n].after = sums[n].after;
     }
     return Done{};
   }

@@ -86,6 +86,36 @@ void write_failures(const core::Job& job, schema::JobRow::Builder to) {
   }
 }
 
+void write_past(const core::PastTasks& past, schema::JobRow::Builder to) {
+  to.setTasksKnown(past.known);
+  const auto size = [](const IndexList& list) {
+    return static_cast<capnp::uint>(list.strides().size());
+  };
+  write_index_list(past.indices, to.initIndices(size(past.indices)));
+  write_index_list(past.unsuccessful, to.initUnsuccessful(size(past.unsuccessful)));
+  if (past.encoded == nullptr) return;
+  core::JobSpec spec;
+  spec.encoded = past.encoded;
+  with_encoded(spec, [&to](schema::JobSpec::Reader whole) { to.setSpec(whole); });
+}
+
+Result<std::shared_ptr<const core::PastTasks>> read_past(schema::JobRow::Reader from) {
+  auto past = std::make_shared<core::PastTasks>();
+  past->known = from.getTasksKnown();
+  Result<IndexList> indices = read_index_list(from.getIndices());
+  if (!indices.ok()) return indices.refusal();
+  past->indices = std::move(indices).value();
+  Result<IndexList> unsuccessful = read_index_list(from.getUnsuccessful());
+  if (!unsuccessful.ok()) return unsuccessful.refusal();
+  past->unsuccessful = std::move(unsuccessful).value();
+  if (from.hasSpec()) {
+    Result<core::JobSpec> spec = restore_job_spec(from.getSpec());
+    if (!spec.ok()) return spec.refusal();
+    past->encoded = spec.value().encoded;
+  }
+  return std::shared_ptr<const core::PastTasks>(std::move(past));
+}
+
 Result<core::Job> read_job(schema::JobRow::Reader from) {
   if (from.getState() >= core::kJobStateCount) return invalid("job: a state out of range");
   core::Job job;
@@ -118,6 +148,23 @@ Result<core::Job> read_job(schema::JobRow::Reader from) {
     core::Stage& out = job.stages.emplace_back();
     out.ended_runs = stage.getEndedRuns();
     out.ended_us = stage.getEndedUs();
+    for (const auto state : stage.getAfter()) {
+      if (state > static_cast<unsigned>(core::AfterState::kDead))
+        return invalid("job: a state of a dependency out of range");
+      out.after.push_back({static_cast<core::AfterState>(state), {}});
+    }
+  }
+  job.retry_of = JobId{from.getRetryOf()};
+  if (from.getSkipReason() > static_cast<unsigned>(core::SkipReason::kStartWithin))
+    return invalid("job: a reason out of range");
+  job.skip_reason = static_cast<core::SkipReason>(from.getSkipReason());
+  job.skip_cause = JobId{from.getSkipCause()};
+  job.held_by = read_principal(from.getHeldBy());
+  job.held_since = time_of(from.getHeldUs());
+  if (from.hasSpec() || from.getTasksKnown()) {
+    Result<std::shared_ptr<const core::PastTasks>> past = read_past(from);
+    if (!past.ok()) return past.refusal();
+    job.past = std::move(past).value();
   }
   return job;
 }
@@ -202,7 +249,17 @@ std::string encode_job(const core::Job& job) {
     for (capnp::uint n = 0; n < job.stages.size(); ++n) {
       stages[n].setEndedRuns(job.stages[n].ended_runs);
       stages[n].setEndedUs(job.stages[n].ended_us);
+      const auto& after = job.stages[n].after;
+      auto states = stages[n].initAfter(static_cast<capnp::uint>(after.size()));
+      for (capnp::uint k = 0; k < after.size(); ++k)
+        states.set(k, static_cast<std::uint8_t>(after[k].state));
     }
+    to.setRetryOf(job.retry_of.value);
+    to.setSkipReason(static_cast<std::uint16_t>(job.skip_reason));
+    to.setSkipCause(job.skip_cause.value);
+    write_principal(job.held_by, to.initHeldBy());
+    to.setHeldUs(job.held_since.us());
+    if (job.past) write_past(*job.past, to);
   });
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
+#include <variant>
 
 #include "base/check.h"
 #include "scheduler/store/fact_codec.h"
@@ -119,12 +121,20 @@ void Snapshotter::after_turn(const core::State& state, Time at, TurnRecord& turn
 
 void Recorder::before(const core::Fact& fact, const core::State& state, Time at) {
   snapshotter_.before(fact, state);
+  // Its tasks are forgotten as the fact is applied.
+  if (const auto* ended = std::get_if<core::JobEnded>(&fact))
+    ending_ = std::make_shared<const core::PastTasks>(core::past_tasks(*state.job(ended->job)));
   if (const auto* gone = std::get_if<core::NodeGone>(&fact))
     history_.uses.push_back(use_row(*gone, state, at));
 }
 
 void Recorder::after(const core::Fact& fact, const core::State& state, Time at) {
   history_of(fact, state, at, history_);
+  const auto* ended = std::get_if<core::JobEnded>(&fact);
+  if (ended == nullptr) return;
+  core::Job job = *state.job(ended->job);
+  job.past = std::exchange(ending_, nullptr);
+  history_.jobs.back().summary = encode_job(job);
 }
 
 TurnRecord Recorder::finish(const core::Facts& facts, const core::State& state, Time at) {

@@ -110,6 +110,7 @@ class Recorder {
   Snapshotter snapshotter_;
   std::uint64_t next_sequence_;
   History history_;
+  std::shared_ptr<const core::PastTasks> ending_;  // of the job that is about to end
 };
 
 }  // namespace leat::store

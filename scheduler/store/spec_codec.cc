@@ -38,6 +38,19 @@ Result<std::shared_ptr<const std::string>> flatten(schema::JobSpec::Reader from)
       reinterpret_cast<const char*>(flat.begin()), flat.asBytes().size()));
 }
 
+core::RetryOn read_retry_on(schema::RetryOn::Reader from) {
+  core::RetryOn on;
+  on.only = from.getOnly();
+  for (const std::uint8_t code : from.getCodes())
+    on.codes[code / 64] |= std::uint64_t{1} << (code % 64);
+  for (const std::uint8_t signal : from.getSignals())
+    if (signal < 64) on.signals |= std::uint64_t{1} << signal;
+  for (const auto outcome : from.getOutcomes())
+    if (static_cast<unsigned>(outcome) < 64)
+      on.outcomes |= std::uint64_t{1} << static_cast<unsigned>(outcome);
+  return on;
+}
+
 Result<core::StageSpec> read_stage(schema::StageSpec::Reader from) {
   core::StageSpec stage;
   Result<IndexList> indices = read_index_list(from.getIndices());
@@ -50,6 +63,13 @@ Result<core::StageSpec> read_stage(schema::StageSpec::Reader from) {
   stage.grace = Duration{from.getGraceUs()};
   stage.lease = Duration{from.getLeaseUs()};
   stage.on_node_loss = static_cast<core::OnNodeLoss>(from.getOnNodeLoss());
+  for (const auto after : from.getAfter())
+    stage.after.push_back({JobId{after.getJob()}, after.getElementWise(),
+                           static_cast<core::Condition>(after.getOn())});
+  const auto delay = from.getRetryDelay();
+  stage.retry_delay = {Duration{delay.getUs()}, delay.getFactorMilli(), Duration{delay.getMaxUs()}};
+  stage.retry_on = read_retry_on(from.getRetryOn());
+  stage.start_within = Duration{from.getStartWithinUs()};
   const auto inputs = from.getInputs();
   if (inputs.isOutputs()) {
     const auto outputs = inputs.getOutputs();
@@ -64,6 +84,7 @@ Result<core::JobSpec> read_fields(schema::JobSpec::Reader from) {
   spec.priority = from.getPriority();
   spec.pools = read_texts(from.getPools());
   spec.result_stage = from.getResultStage();
+  spec.retry_of = JobId{from.getRetryOf()};
   const auto stages = from.getStages();
   if (stages.size() > core::kStagesPerJobMax)
     return invalid("more than " + std::to_string(core::kStagesPerJobMax) + " stages");

@@ -8,6 +8,8 @@
 namespace leat::store {
 namespace {
 
+constexpr unsigned kSignalMax = 64;
+
 Refusal not_yet(const std::string& what) {
   return {Reason::kNotInThisVersion, what + ": not in this version"};
 }
@@ -87,16 +89,49 @@ std::optional<Refusal> check_members(schema::StageSpec::Reader stage, const std:
   return check_resources_message(members[0].getResources(), where);
 }
 
+std::optional<Refusal> check_after(schema::StageSpec::Reader stage, const std::string& where) {
+  for (const auto after : stage.getAfter()) {
+    if (after.getJob() == 0) return invalid(where + "a job cannot wait for itself");
+    if (after.getStage() != 0) return not_yet(where + "waiting for a stage of a job");
+    if (static_cast<unsigned>(after.getOn()) > static_cast<unsigned>(schema::After::Condition::ANY))
+      return not_yet(where + "waiting for an end of a newer kind");
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> check_warning(schema::StageSpec::Reader stage, const std::string& where) {
+  const auto warning = stage.getWarning();
+  if (warning.getSignal() == 0) return std::nullopt;
+  if (warning.getSignal() > kSignalMax) return invalid(where + "the warning is no signal");
+  if (warning.getBeforeUs() <= 0 || warning.getBeforeUs() >= stage.getTimeLimitUs())
+    return invalid(where + "the warning must come before the time limit, and within it");
+  return std::nullopt;
+}
+
+// A retry counts by the indices of the stage it retries some of: they must be among them.
+std::optional<Refusal> check_origin(schema::StageSpec::Reader stage, const std::string& where) {
+  if (stage.getOrigin().size() == 0) return std::nullopt;
+  const Result<IndexList> origin = read_index_list(stage.getOrigin());
+  if (!origin.ok()) return invalid(where + origin.refusal().message);
+  const Result<IndexList> indices = read_index_list(stage.getIndices());
+  if (!indices.ok()) return invalid(where + indices.refusal().message);
+  if (!origin.value().positions_of(indices.value()))
+    return invalid(where + "its tasks are not among those it retries");
+  return std::nullopt;
+}
+
 std::optional<Refusal> check_stage(schema::StageSpec::Reader stage, const std::string& where) {
   if (auto refusal = check_members(stage, where)) return refusal;
-  if (stage.getAfter().size() > 0) return not_yet(where + "dependencies (after)");
+  if (auto refusal = check_after(stage, where)) return refusal;
+  if (auto refusal = check_warning(stage, where)) return refusal;
   if (stage.getOnNodeLoss() != schema::StageSpec::OnNodeLoss::REQUEUE)
     return not_yet(where + "on-node-loss other than requeue");
   if (stage.getExclusiveRun()) return not_yet(where + "exclusive runs");
-  if (stage.getStartWithinUs() != 0) return not_yet(where + "start-within");
+  if (auto refusal = check_origin(stage, where)) return refusal;
   if (auto refusal = check_program(stage.getProgram(), where)) return refusal;
   std::uint64_t tasks = 0;
-  for (const auto stride : stage.getIndices()) tasks += stride.getCount();
+  const auto counted = stage.getOrigin().size() > 0 ? stage.getOrigin() : stage.getIndices();
+  for (const auto stride : counted) tasks += stride.getCount();
   return check_inputs(stage.getInputs(), tasks, where);
 }
 
@@ -121,6 +156,8 @@ std::optional<Refusal> check_job_message(schema::JobSpec::Reader job) {
                      " bytes");
   for (capnp::uint id = 0; id < stages.size(); ++id) {
     const std::string where = stages.size() == 1 ? "" : "stage " + std::to_string(id) + ": ";
+    if (id > 0 && stages[id].getStartWithinUs() != 0)
+      return not_yet(where + "start-within of a later stage");
     if (auto refusal = check_stage(stages[id], where)) return refusal;
   }
   return std::nullopt;

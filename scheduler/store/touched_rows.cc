@@ -51,6 +51,13 @@ class Toucher {
     meta();
     row(RowKind::kJob, f.job.value);
     row(RowKind::kSpec, f.job.value);
+    // What it comes after may be there already.
+    for (std::size_t n = 0; n < f.spec->stages.size(); ++n) {
+      const core::StageSpec& stage = f.spec->stages[n];
+      if (stage.after.empty()) continue;
+      const std::uint64_t size = stage.indices.size();
+      cells({f.job, static_cast<StageId>(n)}, size, {0, size - 1});
+    }
   }
   void operator()(const core::RunsPlaced& f) {
     node(f.node);
@@ -59,12 +66,20 @@ class Toucher {
   void operator()(const core::RunsEnded& f) {
     node(f.node);
     tasks(f.runs.stage, f.runs.indices, f.state != core::TaskState::kSucceeded);
+    followers(f.runs.stage, f.runs.indices);
   }
   void operator()(const core::RunsRequeued& f) {
     node(f.node);
-    tasks(f.runs.stage, f.runs.indices, false);
+    tasks(f.runs.stage, f.runs.indices, true);
   }
-  void operator()(const core::TasksSetAside& f) { tasks(f.stage, f.indices, true); }
+  void operator()(const core::TasksSetAside& f) {
+    tasks(f.stage, f.indices, true);
+    followers(f.stage, f.indices);
+  }
+  void operator()(const core::TasksDue& f) { tasks(f.stage, f.indices, true); }
+  void operator()(const core::JobHeld& f) { row(RowKind::kJob, f.job.value); }
+  void operator()(const core::JobReleased& f) { row(RowKind::kJob, f.job.value); }
+  void operator()(const core::JobSet& f) { row(RowKind::kJob, f.job.value); }
   void operator()(const core::OutputsLost& f) { tasks(f.stage, f.indices, true); }
   void operator()(const core::CancelRequested& f) {
     if (!f.indices.empty()) return tasks(f.stage, f.indices, false);
@@ -82,6 +97,15 @@ class Toucher {
     row(RowKind::kJob, f.job.value);
     row(RowKind::kSpec, f.job.value);
     out_.cells_of = f.job;
+    const std::set<StageRef>* dependants = state_.dependants(f.job);
+    if (dependants == nullptr) return;
+    for (const StageRef& ref : *dependants) {
+      row(RowKind::kJob, ref.job.value);
+      const core::Job& job = *state_.job(ref.job);
+      job.stages[ref.stage].cells.for_each([&](Interval where, const core::TaskCell& cell) {
+        if (cell.state == core::TaskState::kBlocked) cells(job, ref, where);
+      });
+    }
   }
   void operator()(const core::JobForgotten& f) { row(RowKind::kJob, f.job.value); }
 
@@ -97,7 +121,10 @@ class Toucher {
   }
 
   void cells(const core::Job& job, StageRef stage, Interval where) {
-    const std::uint64_t size = job.stages[stage.stage].cells.size();
+    cells(stage, job.stages[stage.stage].cells.size(), where);
+  }
+
+  void cells(StageRef stage, std::uint64_t size, Interval where) {
     for (std::uint64_t at = where.first; at <= where.last;) {
       const RowKey key = cells_key(stage, size, at);
       // A batch of single tasks mostly falls into one row.
@@ -118,6 +145,23 @@ class Toucher {
       cells(*job, stage, where);
       if (above) climb(*job, stage.stage, where);
     });
+  }
+
+  // Stages that wait for these tasks one by one.
+  void followers(StageRef stage, const IndexList& indices) {
+    const std::set<StageRef>* dependants = state_.dependants(stage.job);
+    if (dependants == nullptr || stage.stage != 0) return;
+    const core::Job& job = *state_.job(stage.job);
+    const auto positions = job.stages[0].spec->indices.positions_of(indices);
+    LEAT_CHECK(positions.has_value());
+    for (const StageRef& ref : *dependants) {
+      const core::Job& follower = *state_.job(ref.job);
+      const auto& after = follower.stages[ref.stage].spec->after;
+      const bool task_by_task = std::any_of(after.begin(), after.end(), [&](const core::After& a) {
+        return a.job == stage.job && a.element_wise;
+      });
+      if (task_by_task) positions->for_each([&](Interval where) { cells(follower, ref, where); });
+    }
   }
 
   void climb(const core::Job& job, StageId id, Interval where) {

@@ -84,7 +84,7 @@ void write_counts(const core::StateCounts& counts, std::uint64_t running,
   for (const std::uint64_t count : counts) total += count;
   to.setTotal(total);
   to.setWaiting(count_of(counts, TaskState::kBlocked) + count_of(counts, TaskState::kWaiting) +
-                on_nodes - running);
+                count_of(counts, TaskState::kDelayed) + on_nodes - running);
   to.setRunning(running);
   to.setHeld(count_of(counts, TaskState::kHeld));
   to.setSucceeded(count_of(counts, TaskState::kSucceeded));
@@ -92,6 +92,19 @@ void write_counts(const core::StateCounts& counts, std::uint64_t running,
   to.setCancelled(count_of(counts, TaskState::kCancelled));
   to.setQuarantined(count_of(counts, TaskState::kQuarantined));
   to.setSkipped(count_of(counts, TaskState::kSkipped));
+}
+
+std::string skip_text(const core::Job& job) {
+  switch (job.skip_reason) {
+    case core::SkipReason::kNone:
+      break;
+    case core::SkipReason::kDependency:
+      return "it comes after job " + std::to_string(job.skip_cause.value) +
+             ", which did not end as it should";
+    case core::SkipReason::kStartWithin:
+      return "it had not started in time (--start-within)";
+  }
+  return {};
 }
 
 void write_job(const core::State& state, const core::Job& job, const Running& running,
@@ -117,6 +130,14 @@ void write_job(const core::State& state, const core::Job& job, const Running& ru
   to.setLost(job.lost);
   to.setHasResult(job.result.has_value());
   to.setResultBytes(job.result ? job.result->length : 0);
+  to.setRetryOf(job.retry_of.value);
+  to.setSkippedFor(job.skip_cause.value);
+  const std::string reason = skip_text(job);
+  to.setReason(text_of(reason));
+  if (job.state == core::JobState::kHeld) {
+    store::write_principal(job.held_by, to.initHeldBy());
+    to.setHeldUs(state.wall_us(job.held_since));
+  }
   auto failures = to.initFailures(static_cast<unsigned>(job.failures.size()));
   for (unsigned n = 0; n < failures.size(); ++n) {
     const core::Failure& from = job.failures[n];

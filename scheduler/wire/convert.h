@@ -41,6 +41,9 @@ class Running {
 void write_counts(const core::StateCounts& counts, std::uint64_t running,
                   schema::Counts::Builder to);
 
+// Why tasks of a job were skipped; empty if none were.
+std::string skip_text(const core::Job& job);
+
 // Of an active job, or an ended one from memory or history.
 void write_job(const core::State& state, const core::Job& job, const Running& running,
                schema::JobSummary::Builder to);

@@ -49,6 +49,14 @@ EventView about_tasks(const char* kind, StageRef stage, const IndexList& indices
   return view;
 }
 
+EventView about_wish(const char* kind, JobId job, const core::Principal& actor) {
+  EventView view;
+  view.kind = kind;
+  view.job = job;
+  view.actor = &actor;
+  return view;
+}
+
 EventView about_runs(const char* kind, const core::RunSet& runs, NodeRef node) {
   EventView view = about_tasks(kind, runs.stage, runs.indices);
   view.attempt = runs.attempt;
@@ -124,6 +132,20 @@ struct Words {
   EventView operator()(const core::CancelRequested& f) const {
     EventView view = about_tasks("cancel-requested", f.stage, f.indices);
     view.actor = &f.actor;
+    return view;
+  }
+  EventView operator()(const core::TasksDue& f) const {
+    return about_tasks("tasks-due", f.stage, f.indices);
+  }
+  EventView operator()(const core::JobHeld& f) const {
+    return about_wish("job-held", f.job, f.actor);
+  }
+  EventView operator()(const core::JobReleased& f) const {
+    return about_wish("job-released", f.job, f.actor);
+  }
+  EventView operator()(const core::JobSet& f) const {
+    EventView view = about_wish("job-set", f.job, f.actor);
+    view.text = "priority " + std::to_string(f.priority) + ", " + f.name;
     return view;
   }
   EventView operator()(const core::JobEnded& f) const {

@@ -105,7 +105,10 @@ kj::Promise<void> SchedulerServer::why(WhyContext context) {
     std::vector<core::Cause> causes;
     const std::string name = "job " + std::to_string(id.value);
     if (!job->active()) {
-      causes.push_back({"ended", name + " has ended: " + core::name_of(job->state),
+      const std::string reason = skip_text(*job);
+      causes.push_back({"ended",
+                        name + " has ended: " + core::name_of(job->state) +
+                            (reason.empty() ? "" : ": " + reason),
                         "leat job show " + std::to_string(id.value), 0});
     } else if (asked.getOneTask()) {
       const core::Stage* stage = state.stage({id, asked.getStage()});

@@ -62,34 +62,6 @@ JobId SchedulerServer::resolve(const core::State& state, std::uint64_t id) const
   return {};
 }
 
-kj::Promise<void> SchedulerServer::submit(SubmitContext context) {
-  const auto params = context.getParams();
-  Result<core::JobSpec> spec = store::read_job_spec(params.getSpec());
-  if (!spec.ok()) {
-    write_refusal(spec.refusal(), context.getResults().initRefusal());
-    return kj::READY_NOW;
-  }
-  core::Submit command{store::read_text(params.getKey()), user_, std::move(spec).value(), {}};
-  if (params.getPool().getName().size() > 0) {
-    Result<core::PoolSpec> pool = store::read_pool_spec(params.getPool());
-    if (!pool.ok()) {
-      write_refusal(pool.refusal(), context.getResults().initRefusal());
-      return kj::READY_NOW;
-    }
-    command.pool = std::move(pool).value();
-    command.pool->for_job = {};
-  }
-  context.releaseParams();
-  return services_.engine.post(std::move(command))
-      .then([context](const Result<core::Answer>& answer) mutable {
-        if (answer.ok()) {
-          context.getResults().setJob(std::get<JobId>(answer.value()).value);
-        } else {
-          write_refusal(answer.refusal(), context.getResults().initRefusal());
-        }
-      });
-}
-
 kj::Promise<void> SchedulerServer::cancel(CancelContext context) {
   const auto params = context.getParams();
   Result<IndexList> indices = store::read_index_list(params.getIndices());

@@ -53,6 +53,10 @@ class SchedulerServer final : public schema::Scheduler::Server {
   kj::Promise<void> overview(OverviewContext context) override;
   kj::Promise<void> copyHistory(CopyHistoryContext context) override;
   kj::Promise<void> pruneHistory(PruneHistoryContext context) override;
+  kj::Promise<void> retry(RetryContext context) override;
+  kj::Promise<void> setJob(SetJobContext context) override;
+  kj::Promise<void> hold(HoldContext context) override;
+  kj::Promise<void> release(ReleaseContext context) override;
   // NOLINTEND(readability-identifier-naming)
 
  private:
@@ -66,6 +70,11 @@ class SchedulerServer final : public schema::Scheduler::Server {
   // 0: the newest of this user.
   JobId resolve(const core::State& state, std::uint64_t id) const;
   kj::Promise<void> answer_watch(WatchContext context, JobId id);
+  // Posts a job; first asks history for what it comes after and memory does not know as active.
+  kj::Promise<Result<core::Answer>> post_submit(core::Submit command);
+  kj::Promise<void> look_up_past(core::Submit& command);
+  template <typename Context>
+  kj::Promise<void> post_wish(core::Command command, Context context);
   kj::Promise<void> locate_in_history(LocateContext context, JobId id, bool pending);
   // Where the node is, or else leat-store. False if only history knows when the node went.
   bool write_place(const core::State& state, RunId run, NodeRef node,

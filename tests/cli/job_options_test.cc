@@ -110,6 +110,23 @@ TEST_F(JobOptionsTest, NameLineAndColumnOfWhatAFileHasWrong) {
       {ok + "time = '0'\n", "j:2:8: time 0: leave it out for no limit"},
       {ok + "priority = 9999999999\n",
        "j:2:12: priority \"9999999999\" is not a priority: write a whole number like 10"},
+      {ok + "after = ['x']\n",
+       "j:2:10: after \"x\" is nothing to come after: write JOB, JOB:success, JOB:failure or "
+       "JOB:any, and /element behind it for task by task"},
+      {ok + "retry_delay = '1s'\n", "j:2:15: retry_delay: give retries too, it says how often"},
+      {ok + "retries = 1\nretry_delay = '1s,0.5'\n",
+       "j:3:15: retry_delay \"1s,0.5\": the factor is from 1 to 100"},
+      {ok + "retries = 1\nretry_delay = '2s,2,1s'\n",
+       "j:3:15: retry_delay \"2s,2,1s\": the longest delay is shorter than the first"},
+      {ok + "retries = 1\nretry_on = '256'\n",
+       "j:3:12: retry_on \"256\" is no way to fail: write exit codes from 1 to 255 like 75 or "
+       "100-110, signals like SIGKILL, time-limit, out-of-memory or could-not-start"},
+      {ok + "signal = 'USR1'\n",
+       "j:2:10: signal \"USR1\" is no warning: write a signal and a time, like USR1@30s"},
+      {ok + "signal = 'USR1@3s'\n", "j:2:10: signal: give time too, it is counted back from there"},
+      {ok + "start_within = '-1s'\n",
+       "j:2:16: start_within \"-1s\" is not a time: write one like 90s, 1h30m, 250ms or "
+       "01:30:00"},
       {ok + "chunk = 3\n", "j:2:9: chunk: give each_line FILE too, it counts its lines"},
       {ok + "array = '1'\neach_line = 'x'\n",
        "j:2:9: array and j:3:13: each_line: give one of them, each makes the tasks"},
@@ -132,6 +149,32 @@ TEST_F(JobOptionsTest, NameLineAndColumnOfWhatAFileHasWrong) {
   }
 }
 
+TEST_F(JobOptionsTest, SayWhatAJobWaitsFor) {
+  const JobRequest request =
+      read_job_request(from_options({"--after", "17:any/element", "--after", "last", "--retries",
+                                     "3", "--retry-delay", "1.5s,2.5,1m", "--retry-on",
+                                     "9,1-3,KILL,SIGUSR1,time-limit", "--time", "1h", "--signal",
+                                     "SIGUSR2@30s", "--start-within", "2d", "--", "true"}),
+                       surroundings);
+  ASSERT_EQ(request.after.size(), 2u);
+  EXPECT_EQ(request.after[0].job, JobId{17});
+  EXPECT_TRUE(request.after[0].element_wise);
+  EXPECT_EQ(request.after[0].on, schema::After::Condition::ANY);
+  EXPECT_FALSE(request.after[1].job.has_value());
+  EXPECT_FALSE(request.after[1].element_wise);
+  EXPECT_EQ(request.retry_delay.first, std::chrono::milliseconds(1500));
+  EXPECT_EQ(request.retry_delay.factor_milli, 2500u);
+  EXPECT_EQ(request.retry_delay.max, std::chrono::minutes(1));
+  ASSERT_TRUE(request.retry_on.has_value());
+  EXPECT_EQ(request.retry_on->codes, (std::vector<std::uint8_t>{1, 2, 3, 9}));
+  EXPECT_EQ(request.retry_on->signals, (std::vector<std::uint8_t>{9, 10}));
+  ASSERT_EQ(request.retry_on->outcomes.size(), 1u);
+  ASSERT_TRUE(request.warning.has_value());
+  EXPECT_EQ(request.warning->signal, 12);
+  EXPECT_EQ(request.warning->before, std::chrono::seconds(30));
+  EXPECT_EQ(request.start_within, std::chrono::hours(48));
+}
+
 // A value that makes sense for each field that can stand alone.
 std::vector<std::string> random_options(Random& random) {
   std::vector<std::string> words;
@@ -145,8 +188,6 @@ std::vector<std::string> random_options(Random& random) {
   maybe("--name", {"sweep", "é \"quoted\" \\", "-x"});
   maybe("--cpus", {"1", "0.5", "04", "2.250"});
   maybe("--memory", {"0", "2G", "1.5GiB", "1048576"});
-  maybe("--retries", {"0", "7", "007"});
-  maybe("--time", {"90", "1h30m", "01:30:00"});
   maybe("--priority", {"0", "-5", "100"});
   maybe("--bind", {});
   maybe("--env", {"A=1", "B=x=y \n\t\"", "C="});
@@ -154,6 +195,18 @@ std::vector<std::string> random_options(Random& random) {
   maybe("--export", {"all", "none", "EXTRA,HOME"});
   maybe("--cwd", {"/", "/usr/bin", "."});
   maybe("--output-limit", {"1K", "0"});
+  maybe("--after", {"17", "3:failure", "4:any/element"});
+  maybe("--after", {"18/element"});
+  maybe("--start-within", {"10m", "90"});
+  if (random.chance(50)) {
+    words.insert(words.end(), {"--retries", "7"});
+    maybe("--retry-delay", {"10s", "1.5s,2", "10s,2.5,10m"});
+    maybe("--retry-on", {"75", "1-9,SIGKILL,time-limit", "TERM"});
+  }
+  if (random.chance(50)) {
+    words.insert(words.end(), {"--time", "1h"});
+    maybe("--signal", {"USR1@30s", "SIGTERM@10", "10@59m"});
+  }
   maybe("--task-dir", {});
   if (random.chance(50)) {
     words.insert(words.end(), {"--reduce", "/bin/cat"});

@@ -16,7 +16,9 @@
 
 #include "base/check.h"
 #include "scheduler/engine/engine.h"
+#include "scheduler/store/message_bytes.h"
 #include "scheduler/store/recovery.h"
+#include "scheduler/store/row_codec.h"
 #include "scheduler/store/store.h"
 #include "tests/scheduler/store/memory_file.h"
 #include "tests/scheduler/store/specs.h"
@@ -78,6 +80,11 @@ class FakeStore final : public store::Store {
     for (const store::RunHistory& row : turn.history.runs)
       for (Index index = row.first; index <= row.last; ++index)
         if (auto place = store::run_in(row, index)) runs[{row.stage, index}] = *place;
+    for (const store::JobHistory& row : turn.history.jobs) {
+      auto job = store::decode_job(store::bytes_of(row.summary));
+      LEAT_CHECK(job.ok());
+      jobs[row.id] = std::move(job).value();
+    }
   }
 
   std::deque<Waiting> waiting_;

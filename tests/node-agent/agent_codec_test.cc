@@ -44,6 +44,9 @@ StartBatch start_batch() {
   spec.memory_bytes = 1 << 30;
   spec.time_limit = Duration(123);
   spec.grace = Duration(456);
+  spec.warning_signal = 10;
+  spec.warning_before = Duration(77);
+  spec.origin = IndexList::parse("0-100:5").value();
   StartSet first;
   first.runs = {{JobId{7}, 3}, 2, list("1-10:3"), 0};
   first.claims = 4;

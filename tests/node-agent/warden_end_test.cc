@@ -35,6 +35,35 @@ TEST(WardenEnd, TheTimeLimitEndsTheWholeTreeAfterTheGrace) {
   EXPECT_TRUE(gone_within(read_pid(world.path("deep")), 0));
 }
 
+TEST(WardenEnd, ATaskIsWarnedBeforeItsTimeIsOver) {
+  WardenWorld world;
+  Launch launch = world.shell("trap 'echo warned; exit 0' USR1; while :; do sleep 0.02; done");
+  launch.time_limit_us = WardenWorld::kSecond * 100;
+  launch.warning_us = launch.time_limit_us - WardenWorld::kSecond / 5;
+  launch.warning_signal = SIGUSR1;
+  const Exited exited = world.run(launch);
+  EXPECT_EQ(world.out(exited), "warned\n");
+  EXPECT_EQ(exited.kind, ExitKind::kExited);
+  EXPECT_EQ(exited.code, 0);
+  EXPECT_FALSE(exited.has(kTimeLimitHit));
+  EXPECT_GE(exited.duration_us, WardenWorld::kSecond / 5);
+}
+
+TEST(WardenEnd, AWarningDoesNotMoveTheLimit) {
+  WardenWorld world;
+  Launch launch =
+      world.shell("trap 'echo warned' USR1; trap '' TERM; while :; do sleep 0.02; done");
+  launch.time_limit_us = WardenWorld::kSecond / 2;
+  launch.warning_us = WardenWorld::kSecond / 4;
+  launch.warning_signal = SIGUSR1;
+  launch.grace_us = WardenWorld::kSecond / 10;
+  const Exited exited = world.run(launch);
+  EXPECT_EQ(world.out(exited), "warned\n");
+  EXPECT_EQ(exited.kind, ExitKind::kSignaled);
+  EXPECT_TRUE(exited.has(kTimeLimitHit));
+  EXPECT_GE(exited.duration_us, WardenWorld::kSecond / 2);
+}
+
 TEST(WardenEnd, ATaskThatListensMayEndInItsGrace) {
   WardenWorld world;
   Launch launch = world.shell("trap 'echo bye; exit 9' TERM; while :; do sleep 0.02; done");

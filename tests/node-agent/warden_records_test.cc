@@ -72,6 +72,8 @@ Launch sample_launch() {
   launch.cpus.add(700);
   launch.time_limit_us = 1ull << 50;
   launch.grace_us = 5;
+  launch.warning_us = 1ull << 40;
+  launch.warning_signal = 10;
   launch.output_limit_bytes = ~0ull;
   launch.stdin_path = "/in put";
   launch.directory = "/d";

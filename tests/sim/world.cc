@@ -66,10 +66,21 @@ World::World(const Plan& plan)
     user.spec = make_job(n);
     user.tasks = user.spec.stages[0].indices.size();
     user.cancels = n % 6 == 5;
+    user.waits = plan_waits(n, random_);
+    // Task by task both have the same indices.
+    if (user.waits.after_user && user.waits.after.element_wise) {
+      user.spec = users_[*user.waits.after_user].spec;
+      user.tasks = users_[*user.waits.after_user].tasks;
+    }
     users_.push_back(std::move(user));
     const auto when =
         static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(plan_.chaos.count())));
     events_.after(Duration(when), [this, n] { submit(n); });
+    if (const auto from = users_.back().waits.held_from) {
+      events_.after(Duration(when) + *from, [this, n] { hold(n, false); });
+      events_.after(Duration(when) + *from + users_.back().waits.held_for,
+                    [this, n] { hold(n, true); });
+    }
     if (users_.back().cancels) events_.after(Duration(when + 3'000'000), [this, n] { cancel(n); });
   }
   if (plan_.walk) walk_ = std::make_unique<PoolWalk>(*this);
@@ -114,6 +125,7 @@ Node* World::node(NodeRef ref) {
 }
 
 Duration World::task_length(const RunId& run) {
+  check_order(run);
   // Short and long jobs; every task of its own length.
   const std::uint64_t scale = run.job.value % 3 == 0 ? 2'000'000 : 50'000;
   return Duration(500 + static_cast<std::int64_t>(random_.below(scale)));
@@ -219,14 +231,16 @@ void World::submit(std::size_t n) {
   if (user.job && !chaos_) return;
   // No answer in time: ask again with the same key, as the command line does.
   if (!user.job) events_.after(Duration(1'000'000), [this, n] { submit(n); });
-  if (head_ == nullptr || !head_->ready()) return;
-  head_->ask(core::Submit{user.key, {}, user.spec}, [this, n](const Result<core::Answer>& answer) {
-    LEAT_CHECK(answer.ok());
-    const JobId job = std::get<JobId>(answer.value());
-    User& asked = users_[n];
-    if (asked.job && *asked.job != job) evidence_.complain(asked.key + ": one key, two jobs");
-    asked.job = job;
-  });
+  if (head_ == nullptr || !head_->ready() || !prepare(n)) return;
+  head_->ask(core::Submit{user.key, {}, user.spec, {}},
+             [this, n](const Result<core::Answer>& answer) {
+               if (!answer.ok()) return refused(n, answer.refusal());
+               const JobId job = std::get<JobId>(answer.value());
+               User& asked = users_[n];
+               if (asked.job && *asked.job != job)
+                 evidence_.complain(asked.key + ": one key, two jobs");
+               asked.job = job;
+             });
 }
 
 void World::cancel(std::size_t n) {
@@ -291,7 +305,9 @@ void World::check_job(const User& user) {
   for (const std::uint64_t n : job->final_counts[0]) total += n;
   if (total != user.tasks) evidence_.complain(user.key + ": tasks do not add up");
   if (job->state != core::JobState::kSucceeded) {
-    if (!user.cancels &&
+    const bool skipped = job->state == core::JobState::kSkipped &&
+                         may_be_skipped(user.waits, *head_->state().job(user.waits.after.job));
+    if (!user.cancels && !skipped &&
         count(core::TaskState::kFailed) + count(core::TaskState::kQuarantined) == 0)
       evidence_.complain(user.key + ": ended " + core::name_of(job->state) + " for no reason");
     return;

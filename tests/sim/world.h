@@ -21,6 +21,7 @@
 #include "tests/sim/node.h"
 #include "tests/sim/pool_walk.h"
 #include "tests/sim/provider.h"
+#include "tests/sim/waits.h"
 #include "transport/ticket.h"
 
 namespace leat::sim {
@@ -107,6 +108,8 @@ class World {
     std::optional<JobId> job;  // as answered
     bool cancels = false;
     std::uint64_t tasks = 0;
+    Waits waits;
+    bool ready = false;  // the spec names what the job comes after
   };
 
   void start_head();
@@ -116,6 +119,10 @@ class World {
   void schedule_faults();
   void submit(std::size_t user);
   void cancel(std::size_t user);
+  bool prepare(std::size_t user);
+  void refused(std::size_t user, const Refusal& refusal);
+  void hold(std::size_t user, bool release);
+  void check_order(const RunId& run);
   void check_books();
   void check_job(const User& user);
   bool all_over();

@@ -98,6 +98,32 @@ TEST(Reduce, GoesBackToBlockedWhenARunningStepLosesItsInput) {
   EXPECT_EQ(w.state.job(job)->retried, 0u);
 }
 
+TEST(Reduce, IsSkippedWhenAnInputIsLostAndThenFailsWhileTheStepRuns) {
+  World w;
+  const NodeRef first = w.node(2);
+  const JobId job = w.submit(with_reduce(sweep(2), 2));
+  round(w);
+  w.must(LoseNode{first});
+  const NodeRef second = w.node(1);
+  w.place();
+  const auto step = w.starts();
+  ASSERT_EQ(step.size(), 1u);
+  w.must(ProveGone{first, "died"});
+  const NodeRef third = w.node(2);
+  w.place();
+  RunRow failure;
+  failure.code = 1;
+  for (const StartRuns& start : w.starts())
+    if (start.node == third) w.end(third, start.runs, failure);
+  ASSERT_EQ(w.count(job, TaskState::kFailed), 2u);
+  RunRow lost;
+  lost.outcome = Outcome::kInputLost;
+  w.end(second, step[0].runs, lost);
+  w.place();
+  EXPECT_EQ(w.job_state(job), JobState::kFailed);
+  w.check_replay();
+}
+
 TEST(Reduce, IsSkippedWhenAnInputFails) {
   World w;
   const NodeRef node = w.node(4);

@@ -109,9 +109,11 @@ class Driver {
       submit();
     } else if (what < 25) {
       cancel();
-    } else if (what < 28) {
+    } else if (what < 28 && !state_->jobs().empty()) {
+      wish();
+    } else if (what < 30) {
       say(core::LoseNode{any_of(state_->nodes())->second.ref});
-    } else if (what < 31 && state_->nodes().size() > 3) {
+    } else if (what < 32 && state_->nodes().size() > 3) {
       say(core::ProveGone{any_of(state_->nodes())->second.ref, "it was time"});
     } else if (what < 34) {
       rejoin(any_of(state_->nodes())->second);
@@ -189,9 +191,42 @@ class Driver {
     static constexpr std::uint64_t kSizes[] = {1, 3, 40, 300, 9000, 30000};
     const std::uint64_t size = kSizes[random_.below(6)];
     const std::uint64_t width = random_.chance(50) ? 2 + random_.below(40) : 0;
-    say(core::Submit{"key" + std::to_string(random_.next()),
-                     {1000, "h", ""},
-                     sweep_spec(size, width, 1 + random_.below(3))});
+    SpecMessage message(size, width, 1 + random_.below(3));
+    if (!state_->jobs().empty() && random_.chance(60)) come_after(message);
+    if (random_.chance(40)) {
+      message.stage().initRetryDelay().setUs(1 +
+                                             static_cast<std::int64_t>(random_.below(1u << 26)));
+      message.stage().getRetryDelay().setFactorMilli(2000);
+    }
+    if (random_.chance(20)) message.stage().setStartWithinUs(40'000'000);
+    Result<core::JobSpec> spec = message.read();
+    LEAT_CHECK(spec.ok());
+    say(core::Submit{
+        "key" + std::to_string(random_.next()), {1000, "h", ""}, std::move(spec).value(), {}});
+  }
+
+  // Of one job or two, whole or task by task: then with its indices.
+  void come_after(SpecMessage& message) {
+    auto list = message.stage().initAfter(random_.chance(30) ? 2 : 1);
+    for (auto after : list) {
+      const core::Job& target = any_of(state_->jobs())->second;
+      after.setJob(target.id.value);
+      after.setOn(static_cast<schema::After::Condition>(random_.below(3)));
+      if (!target.active() || message.job().getStages().size() > 1 || random_.chance(40)) continue;
+      after.setElementWise(true);
+      const auto& strides = target.stages[0].spec->indices.strides();
+      write_index_list(target.stages[0].spec->indices,
+                       message.stage().initIndices(static_cast<capnp::uint>(strides.size())));
+    }
+  }
+
+  void wish() {
+    const JobId job = any_of(state_->jobs())->first;
+    const std::uint64_t what = random_.below(4);
+    if (what == 0) say(core::HoldJob{"h", {7, "h", ""}, job});
+    if (what == 1 || what == 2) say(core::ReleaseJob{"r", {7, "h", ""}, job});
+    if (what == 3)
+      say(core::SetJob{"s", {7, "h", ""}, job, static_cast<std::int32_t>(random_.below(9)), "new"});
   }
 
   void cancel() {

@@ -86,7 +86,8 @@ TEST(FactCodec, SurvivesEveryFlippedBit) {
 TEST(FactCodec, SurvivesNoise) {
   Random random(5);
   for (int round = 0; round < 2000; ++round) {
-    std::string bytes = encode_turn({random_fact(random.below(16), random)}, kAt, kEpoch);
+    std::string bytes = encode_turn(
+        {random_fact(random.below(std::variant_size_v<core::Fact>), random)}, kAt, kEpoch);
     for (int n = 0; n < 8; ++n)
       bytes[random.below(bytes.size())] = static_cast<char>(random.next() & 0xff);
     expect_an_answer(bytes);

@@ -18,9 +18,9 @@
 namespace leat::store {
 namespace {
 
-std::string job_spec_bytes() {
+std::string job_spec_bytes(void (*fill)(capnp::MessageBuilder&)) {
   capnp::MallocMessageBuilder message;
-  fill_job_spec(message);
+  fill(message);
   const kj::Array<capnp::word> flat = capnp::messageToFlatArray(message);
   return std::string(reinterpret_cast<const char*>(flat.begin()), flat.asBytes().size());
 }
@@ -29,15 +29,18 @@ std::map<std::string, std::string> fixtures() {
   std::map<std::string, std::string> files;
   for (const auto& [name, fact] : sample_facts())
     files["fact-" + name] = encode_turn({fact}, Time{Duration{42}}, HeadEpoch{7});
-  files["job-spec"] = job_spec_bytes();
+  files["job-spec"] = job_spec_bytes(fill_job_spec);
+  files["job-spec-waits"] = job_spec_bytes(fill_waits);
   files["row-meta"] = encode_meta(sample_meta());
   files["row-pool"] = encode_pool(sample_pool());
   files["row-pool-elastic"] = encode_pool(sample_elastic_pool());
   files["row-node-duty"] = encode_node(sample_node());
   files["row-node"] = encode_node(sample_node());
   files["row-job"] = encode_job(sample_job());
+  files["row-job-waiting"] = encode_job(sample_waiting_job());
   const core::StageSpec spec;
   files["row-cells"] = encode_cells(sample_stage(spec), {0, 9});
+  files["row-cells-delayed"] = encode_cells(sample_delayed_stage(spec), {0, 9});
   files["run-columns"] = to_bytes<schema::RunColumns>(
       [](schema::RunColumns::Builder to) { write_columns(sample_columns(), to); });
   files["run-id"] = to_bytes<schema::RunId>([](schema::RunId::Builder to) {

@@ -230,6 +230,48 @@ TEST(Fixtures, HoldAJobRow) {
   EXPECT_EQ(job.final_counts, sample.final_counts);
 }
 
+TEST(Fixtures, HoldAJobThatWaits) {
+  const core::Job job = decode_job(bytes_of(fixture("row-job-waiting"))).value();
+  const core::Job sample = sample_waiting_job();
+  EXPECT_EQ(job.state, sample.state);
+  EXPECT_EQ(job.retry_of, sample.retry_of);
+  EXPECT_EQ(job.skip_reason, sample.skip_reason);
+  EXPECT_EQ(job.skip_cause, sample.skip_cause);
+  EXPECT_EQ(job.held_by, sample.held_by);
+  EXPECT_EQ(job.held_since, sample.held_since);
+  ASSERT_EQ(job.stages.size(), 1u);
+  ASSERT_EQ(job.stages[0].after.size(), 2u);
+  EXPECT_EQ(job.stages[0].after[0].state, core::AfterState::kDead);
+  EXPECT_EQ(job.stages[0].after[1].state, core::AfterState::kMet);
+}
+
+TEST(Fixtures, HoldWhatAStageWaitsFor) {
+  with_root<schema::JobSpec>("job-spec-waits", [](schema::JobSpec::Reader job) {
+    EXPECT_EQ(job.getRetryOf(), 16u);
+    const auto stage = job.getStages()[0];
+    EXPECT_EQ(stage.getRetryDelay().getUs(), 1'000'000);
+    EXPECT_EQ(stage.getRetryDelay().getFactorMilli(), 2500u);
+    EXPECT_EQ(stage.getRetryDelay().getMaxUs(), 60'000'000);
+    EXPECT_TRUE(stage.getRetryOn().getOnly());
+    EXPECT_EQ(stage.getRetryOn().getCodes()[0], 255);
+    EXPECT_EQ(stage.getRetryOn().getSignals()[0], 9);
+    EXPECT_EQ(stage.getRetryOn().getOutcomes()[0], schema::Outcome::TIME_LIMIT);
+    EXPECT_EQ(stage.getWarning().getSignal(), 10);
+    EXPECT_EQ(stage.getWarning().getBeforeUs(), 30'000'000);
+    EXPECT_EQ(stage.getOrigin()[0].getCount(), 40u);
+    EXPECT_EQ(job.getStages()[1].getRetryDelay().getFactorMilli(), 1000u);
+  });
+}
+
+TEST(Fixtures, HoldDelayedCells) {
+  const core::StageSpec spec;
+  const core::Stage sample = sample_delayed_stage(spec);
+  core::Stage stage;
+  stage.cells = IntervalMap<core::TaskCell>(10, core::TaskCell::bare(core::TaskState::kFailed));
+  ASSERT_TRUE(decode_cells(bytes_of(fixture("row-cells-delayed")), stage).ok());
+  for (std::uint64_t p = 0; p < 10; ++p) EXPECT_EQ(stage.cells.at(p), sample.cells.at(p)) << p;
+}
+
 TEST(Fixtures, HoldCells) {
   const core::StageSpec spec;
   const core::Stage sample = sample_stage(spec);

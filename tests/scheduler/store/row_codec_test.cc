@@ -19,6 +19,8 @@ TEST(RowCodec, GivesBackEveryField) {
   EXPECT_EQ(encode_node(decode_node(bytes_of(node)).value()), node);
   const std::string job = encode_job(sample_job());
   EXPECT_EQ(encode_job(decode_job(bytes_of(job)).value()), job);
+  const std::string waiting = encode_job(sample_waiting_job());
+  EXPECT_EQ(encode_job(decode_job(bytes_of(waiting)).value()), waiting);
 }
 
 core::Stage random_stage(const core::StageSpec& spec, std::uint64_t size, Random& random) {
@@ -35,6 +37,8 @@ core::Stage random_stage(const core::StageSpec& spec, std::uint64_t size, Random
     if (random.chance(30)) cell.losses = static_cast<std::uint16_t>(random.below(3));
     if (random.chance(50))
       cell.node = {NodeId{static_cast<std::uint32_t>(random.below(9))}, NodeEpoch{random.next()}};
+    if (cell.state == core::TaskState::kDelayed)
+      cell.due = Time{Duration{static_cast<std::int64_t>(random.below(1u << 30))}};
     stage.cells.assign({first, last}, cell);
   }
   return stage;

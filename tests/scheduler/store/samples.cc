@@ -100,9 +100,38 @@ std::map<std::string, core::Fact> sample_facts() {
       {"cancel-requested", CancelRequested{{JobId{17}, 2}, IndexList::parse("4,6").value(), actor}},
       {"job-ended", JobEnded{JobId{17}, JobState::kFailed}},
       {"job-forgotten", JobForgotten{JobId{17}}},
+      {"tasks-due", TasksDue{{JobId{17}, 2}, IndexList::parse("4,6-9").value()}},
+      {"job-held", JobHeld{JobId{17}, actor}},
+      {"job-released", JobReleased{JobId{17}, actor}},
+      {"job-set", JobSet{JobId{17}, actor, -7, "nightly"}},
+      // What later versions added to facts of the first.
+      {"job-accepted-after", JobAccepted{JobId{17},
+                                         "key-17",
+                                         actor,
+                                         shared_spec(100, 10),
+                                         {AfterState::kOpen, AfterState::kMet, AfterState::kDead}}},
+      {"tasks-skipped", TasksSetAside{{JobId{17}, 2},
+                                      IndexList::parse("0-9").value(),
+                                      TaskState::kSkipped,
+                                      SkipReason::kDependency,
+                                      JobId{16}}},
   };
   facts.merge(sample_pool_facts());
   return facts;
+}
+
+core::Job sample_waiting_job() {
+  core::Job job = sample_job();
+  job.state = core::JobState::kHeld;
+  job.retry_of = JobId{16};
+  job.skip_reason = core::SkipReason::kDependency;
+  job.skip_cause = JobId{15};
+  job.held_by = {1001, "head.example", ""};
+  job.held_since = Time{Duration{300}};
+  core::Stage& stage = job.stages.emplace_back();
+  stage.ended_us = 4;
+  stage.after = {{core::AfterState::kDead, {}}, {core::AfterState::kMet, {}}};
+  return job;
 }
 
 core::Meta sample_meta() {
@@ -184,6 +213,12 @@ core::Stage sample_stage(const core::StageSpec& spec) {
   return stage;
 }
 
+core::Stage sample_delayed_stage(const core::StageSpec& spec) {
+  core::Stage stage = sample_stage(spec);
+  stage.cells.assign({8, 9}, {core::TaskState::kDelayed, 2, 1, 0, {}, Time{Duration{1'500'000}}});
+  return stage;
+}
+
 void fill_job_spec(capnp::MessageBuilder& message) {
   auto job = message.initRoot<schema::JobSpec>();
   job.setName("everything");
@@ -242,6 +277,27 @@ void fill_job_spec(capnp::MessageBuilder& message) {
   outputs.setWidth(32);
 }
 
+void fill_waits(capnp::MessageBuilder& message) {
+  fill_job_spec(message);
+  auto job = message.getRoot<schema::JobSpec>();
+  job.setRetryOf(16);
+  auto stage = job.getStages()[0];
+  stage.initRetryDelay().setUs(1'000'000);
+  stage.getRetryDelay().setFactorMilli(2500);
+  stage.getRetryDelay().setMaxUs(60'000'000);
+  auto on = stage.initRetryOn();
+  on.setOnly(true);
+  on.initCodes(1).set(0, 255);
+  on.initSignals(1).set(0, 9);
+  on.initOutcomes(1).set(0, schema::Outcome::TIME_LIMIT);
+  stage.initWarning().setSignal(10);
+  stage.getWarning().setBeforeUs(30'000'000);
+  auto origin = stage.initOrigin(1)[0];
+  origin.setFirst(3);
+  origin.setCount(40);
+  origin.setStep(5);
+}
+
 core::Fact random_fact(std::size_t kind, Random& random) {
   using namespace core;
   const auto number = [&random] { return random.next() >> (random.below(63) + 1); };
@@ -284,9 +340,13 @@ core::Fact random_fact(std::size_t kind, Random& random) {
       return NodeLost{node};
     case 6:
       return NodeGone{node, random_text(random)};
-    case 7:
-      return JobAccepted{JobId{number()}, random_text(random), actor,
-                         shared_spec(1 + random.below(1000), random.chance(50) ? 7 : 0)};
+    case 7: {
+      JobAccepted accepted{JobId{number()}, random_text(random), actor,
+                           shared_spec(1 + random.below(1000), random.chance(50) ? 7 : 0)};
+      for (std::uint64_t n = random.below(4); n > 0; --n)
+        accepted.after.push_back(static_cast<AfterState>(random.below(3)));
+      return accepted;
+    }
     case 8:
       return RunsPlaced{runs, node, number32()};
     case 9: {
@@ -301,7 +361,8 @@ core::Fact random_fact(std::size_t kind, Random& random) {
     case 10:
       return RunsRequeued{runs, node, random_columns(random, indices.size())};
     case 11:
-      return TasksSetAside{stage, indices, static_cast<TaskState>(random.below(kTaskStateCount))};
+      return TasksSetAside{stage, indices, static_cast<TaskState>(random.below(kTaskStateCount)),
+                           static_cast<SkipReason>(random.below(3)), JobId{number()}};
     case 12:
       return OutputsLost{stage, indices};
     case 13:
@@ -310,6 +371,15 @@ core::Fact random_fact(std::size_t kind, Random& random) {
       return JobEnded{JobId{number()}, static_cast<JobState>(random.below(kJobStateCount))};
     case 15:
       return JobForgotten{JobId{number()}};
+    case 24:
+      return TasksDue{stage, indices};
+    case 25:
+      return JobHeld{JobId{number()}, actor};
+    case 26:
+      return JobReleased{JobId{number()}, actor};
+    case 27:
+      return JobSet{JobId{number()}, actor, static_cast<std::int32_t>(number32()),
+                    random_text(random)};
     default:
       return random_pool_fact(kind, random);
   }
@@ -321,7 +391,8 @@ bool same(const core::Fact& a, const core::Fact& b) {
   if (x == nullptr || y == nullptr) return a == b;
   return x->job == y->job && x->key == y->key && x->owner == y->owner &&
          x->spec->name == y->spec->name && x->spec->stages == y->spec->stages &&
-         x->spec->result_stage == y->spec->result_stage && *x->spec->encoded == *y->spec->encoded;
+         x->spec->result_stage == y->spec->result_stage && x->after == y->after &&
+         *x->spec->encoded == *y->spec->encoded;
 }
 
 }  // namespace leat::store

@@ -13,7 +13,7 @@
 
 namespace leat::store {
 
-// One fact of each kind by the name of its fixture. The values never change: files in
+// At least one fact of each kind by the name of its fixture. The values never change: files in
 // tests/fixtures were written from them and must be read as them for ever.
 std::map<std::string, core::Fact> sample_facts();
 
@@ -23,11 +23,18 @@ core::Pool sample_pool();
 core::Pool sample_elastic_pool();  // with all that the first version did not have
 core::Node sample_node();
 core::Job sample_job();
+// What later versions added: one that is held, and waits.
+core::Job sample_waiting_job();
 // Ten tasks in six states.
 core::Stage sample_stage(const core::StageSpec& spec);
+// The same, with tasks that wait for their next try.
+core::Stage sample_delayed_stage(const core::StageSpec& spec);
 
 // A schema JobSpec in which every field, also those of later versions, has a value of its own.
 void fill_job_spec(capnp::MessageBuilder& message);
+
+// The same, and what later versions added.
+void fill_waits(capnp::MessageBuilder& message);
 
 // Any fact of the kind with this number in the variant.
 core::Fact random_fact(std::size_t kind, Random& random);

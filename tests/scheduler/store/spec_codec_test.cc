@@ -151,6 +151,24 @@ const Bad kBad[] = {
     {"relative directory for outputs",
      [](SpecMessage& m) { m.stage().getProgram().setOutputDirectory("out"); }, Reason::kInvalid,
      "the directory for outputs must be an absolute path"},
+    {"after itself", [](SpecMessage& m) { m.stage().initAfter(1); }, Reason::kInvalid,
+     "a job cannot wait for itself"},
+    {"a warning that is no signal",
+     [](SpecMessage& m) {
+       m.stage().setTimeLimitUs(10);
+       m.stage().initWarning().setSignal(65);
+       m.stage().getWarning().setBeforeUs(5);
+     },
+     Reason::kInvalid, "the warning is no signal"},
+    {"a warning before the start",
+     [](SpecMessage& m) {
+       m.stage().setTimeLimitUs(10);
+       m.stage().initWarning().setSignal(10);
+       m.stage().getWarning().setBeforeUs(10);
+     },
+     Reason::kInvalid, "the warning must come before the time limit, and within it"},
+    {"a retry of other tasks", [](SpecMessage& m) { m.stage().initOrigin(1); }, Reason::kInvalid,
+     "its tasks are not among those it retries"},
     {"too large",
      [](SpecMessage& m) {
        m.stage().getProgram().getArgv().set(1, kj::str(kj::repeat('x', 5 << 20)));
@@ -173,7 +191,7 @@ TEST(SpecCodec, RefusesWithTheReason) {
 TEST(SpecCodec, NamesTheStageWhenThereAreSeveral) {
   SpecMessage message(100, 10);
   message.job().getStages()[1].initAfter(1);
-  EXPECT_EQ(message.read().refusal().message, "stage 1: dependencies (after): not in this version");
+  EXPECT_EQ(message.read().refusal().message, "stage 1: a job cannot wait for itself");
 }
 
 TEST(SpecCodec, TakesBackWhatWasAcceptedOnce) {
