@@ -9,8 +9,13 @@ namespace leat::cli {
 namespace {
 
 Value resources_row(schema::Resources::Reader resources) {
+  Value::Object counters;
+  for (const schema::Resources::Counter::Reader counter : resources.getCounters())
+    counters.emplace_back(read_text(counter.getName()), counter.getAmount());
   return Value::Object{{"millicores", resources.getMillicores()},
-                       {"memory_bytes", resources.getMemoryBytes()}};
+                       {"memory_bytes", resources.getMemoryBytes()},
+                       {"gpus", resources.getGpus()},
+                       {"counters", std::move(counters)}};
 }
 
 Value texts(capnp::List<capnp::Text>::Reader list) {
@@ -37,6 +42,7 @@ Value::Object node_row(schema::NodeSummary::Reader node) {
       {"data_address", read_text(node.getDataAddress())},
       {"joined_us", node.getJoinedUs()},
       {"reason", read_text(node.getReason())},
+      {"labels", texts(node.getLabels())},
   };
 }
 
@@ -62,6 +68,10 @@ Value::Object pool_row(schema::PoolSummary::Reader pool) {
       {"nodes_leaving", pool.getNodesLeaving()},
       {"reason", read_text(pool.getReason())},
       {"probe_us", pool.getProbeUs()},
+      {"tasks_per_node", spec.getTasksPerNode()},
+      {"placement", spec.getPlacement() == schema::Placement::SPREAD ? "spread" : "pack"},
+      {"memory_limits",
+       spec.getMemoryLimits() == schema::PoolSpec::MemoryLimits::OFF ? "off" : "auto"},
   };
 }
 
@@ -102,6 +112,7 @@ std::string node_table(const Value::List& rows) {
                        {"capacity.millicores", "CORES", Form::kCores},
                        {"free.millicores", "FREE", Form::kCores},
                        {"capacity.memory_bytes", "MEMORY", Form::kBytes},
+                       {"capacity.gpus", "GPUS", Form::kNumber},
                        {"running", "RUNNING", Form::kNumber},
                        {"queued", "QUEUED", Form::kNumber},
                        {"agent_pid", "AGENT", Form::kNumber},

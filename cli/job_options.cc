@@ -7,6 +7,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/labels.h"
 #include "cli/job_environment.h"
 #include "cli/job_inputs.h"
 #include "cli/job_waits.h"
@@ -78,8 +79,8 @@ void read_shape(const JobDefinition& job, JobRequest& request) {
 }
 
 void read_limits(const JobDefinition& job, JobRequest& request) {
-  read_word(job, "cpus", definitions::parse_millicores, request.millicores);
-  read_word(job, "memory", definitions::parse_size, request.memory_bytes);
+  read_word(job, "cpus", definitions::parse_millicores, request.resources.millicores);
+  read_word(job, "memory", definitions::parse_size, request.resources.memory_bytes);
   read_word(job, "retries", number_parser(0, kRetriesMax), request.retries);
   read_word(job, "time", definitions::parse_duration, request.time_limit);
   const Word* time = job.find("time");
@@ -91,6 +92,60 @@ void read_limits(const JobDefinition& job, JobRequest& request) {
         value_or_fail(definitions::parse_size(limit->text), limit->where + ' ');
   request.bind_cores = job.find("bind") != nullptr;
   request.task_directory = job.find("task-dir") != nullptr;
+}
+
+// "licence=2".
+Counter read_counter(const Word& word) {
+  const std::size_t equals = word.text.find('=');
+  const std::string name = word.text.substr(0, equals);
+  if (equals == std::string::npos || !is_counter_name(name))
+    fail(ExitCode::kUsage, word.where + ' ' + word.text + ": write NAME=N, like licence=2");
+  return {name, value_or_fail(
+                    definitions::parse_number(word.text.substr(equals + 1), 1, kCounterAmountMax),
+                    word.where + ' ' + name + '=')};
+}
+
+void read_devices(const JobDefinition& job, JobRequest& request) {
+  if (const Word* gpus = job.find("gpus")) {
+    // Half a gpu would have to say which half: see the manual.
+    const std::string hint = gpus->text.find('.') == std::string::npos
+                                 ? ""
+                                 : " (sharing one gpu between tasks: not in this version)";
+    const auto count = definitions::parse_number(gpus->text, 0, kGpusMax);
+    if (!count.ok()) fail(ExitCode::kUsage, gpus->where + ' ' + count.refusal().message + hint);
+    request.resources.gpus = static_cast<std::uint32_t>(count.value());
+  }
+  std::vector<Counter> counters;
+  for (const Word& word : job.all("resource")) counters.push_back(read_counter(word));
+  if (counters.empty()) return;
+  request.resources.counters =
+      value_or_fail(sorted_counters(std::move(counters)), job.all("resource").front().where + ": ");
+}
+
+// Which nodes, and which of them first.
+void read_choice(const JobDefinition& job, JobRequest& request) {
+  for (const Word& word : job.all("requires")) {
+    for (std::size_t from = 0; from <= word.text.size();) {
+      const std::size_t end = std::min(word.text.find(',', from), word.text.size());
+      const std::string label = word.text.substr(from, end - from);
+      value_or_fail(parse_requirement(label), word.where + ' ');
+      request.labels.push_back(label);
+      from = end + 1;
+    }
+  }
+  if (const Word* enforce = job.find("memory-enforce")) {
+    if (request.resources.memory_bytes == 0)
+      fail(ExitCode::kUsage, enforce->where + ": give " + called(*enforce, "memory") +
+                                 " SIZE too, it is what is kept");
+    request.labels.emplace_back(kMemoryLimitLabel);
+  }
+  request.exclusive = job.find("exclusive") != nullptr;
+  const Word* pack = job.find("pack");
+  const Word* spread = job.find("spread");
+  if (pack != nullptr && spread != nullptr)
+    fail(ExitCode::kUsage, pack->where + " and " + spread->where + ": give one of them");
+  if (pack != nullptr) request.placement = schema::Placement::PACK;
+  if (spread != nullptr) request.placement = schema::Placement::SPREAD;
 }
 
 void read_reduce(const JobDefinition& job, JobRequest& request) {
@@ -168,6 +223,8 @@ JobRequest read_job_request(const JobDefinition& job, const Surroundings& surrou
   read_shape(job, request);
   read_limits(job, request);
   read_waits(job, request);
+  read_devices(job, request);
+  read_choice(job, request);
   read_reduce(job, request);
   return request;
 }

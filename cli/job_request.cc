@@ -91,8 +91,15 @@ void fill_work_stage(const JobRequest& request, schema::StageSpec::Builder stage
     fill_blob(*request.standard_input, stage.getInputs().initStandardInput());
   stage.getProgram().setOutputDirectory(request.output_directory.c_str());
   auto resources = stage.initMembers(1)[0].initResources();
-  resources.setMillicores(request.millicores);
-  resources.setMemoryBytes(request.memory_bytes);
+  resources.setMillicores(request.resources.millicores);
+  resources.setMemoryBytes(request.resources.memory_bytes);
+  resources.setGpus(request.resources.gpus);
+  const std::vector<Counter>& counters = request.resources.counters;
+  auto list = resources.initCounters(static_cast<unsigned>(counters.size()));
+  for (unsigned i = 0; i < list.size(); ++i) {
+    list[i].setName(counters[i].name.c_str());
+    list[i].setAmount(counters[i].amount);
+  }
   stage.setRetries(request.retries);
   stage.setTimeLimitUs(request.time_limit.count());
   fill_waits(request, stage);
@@ -128,6 +135,10 @@ void fill_job_spec(const JobRequest& request, schema::JobSpec::Builder spec) {
   spec.setPriority(request.priority);
   auto pools = spec.initPools(static_cast<unsigned>(request.pools.size()));
   for (unsigned i = 0; i < pools.size(); ++i) pools.set(i, request.pools[i].c_str());
+  auto labels = spec.initRequires(static_cast<unsigned>(request.labels.size()));
+  for (unsigned i = 0; i < labels.size(); ++i) labels.set(i, request.labels[i].c_str());
+  spec.setExclusive(request.exclusive);
+  spec.setPlacement(request.placement);
 
   const std::vector<std::uint64_t> sizes = stage_sizes(request);
   auto stages = spec.initStages(static_cast<unsigned>(sizes.size()));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/index_list.h"
+#include "base/resources.h"
 #include "base/time.h"
 #include "schema/types.capnp.h"
 #include "transport/blob_client.h"
@@ -79,8 +80,10 @@ struct JobRequest {
   std::vector<std::string> pools;
   std::vector<std::string> environment;  // "NAME=VALUE"
   std::string directory;                 // absolute
-  std::uint32_t millicores = 1000;
-  std::uint64_t memory_bytes = 0;
+  Resources resources;
+  std::vector<std::string> labels;  // that a node must have, or with '!' must not
+  bool exclusive = false;
+  schema::Placement placement = schema::Placement::AS_POOL;
   std::uint32_t retries = 0;
   Duration time_limit{0};
   std::int32_t priority = 0;

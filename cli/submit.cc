@@ -18,7 +18,7 @@ namespace {
 constexpr Duration kSubmitPatience = std::chrono::seconds(30);
 constexpr std::size_t kKeyBytesMax = 128;
 constexpr std::string_view kJobFileEnding = ".toml";
-constexpr const char* kLaterOptions[] = {"--nodes", "--ranks-per-node", "--mpi", "--gpus"};
+constexpr const char* kLaterOptions[] = {"--nodes", "--ranks-per-node", "--mpi"};
 
 class Submit final : public Command {
  public:

@@ -10,10 +10,10 @@ namespace leat::definitions {
 namespace {
 
 constexpr std::array<std::string_view, 3> kLaterProviders{"ssh", "slurm", "script"};
-constexpr std::array<std::string_view, 13> kKeys{
-    "name",         "provider",       "nodes",   "min",    "max",
-    "idle_timeout", "join_deadline",  "cores",   "memory", "gpus",
-    "labels",       "tasks_per_node", "counters"};
+constexpr std::array<std::string_view, 15> kKeys{
+    "name",         "provider",       "nodes",     "min",           "max",
+    "idle_timeout", "join_deadline",  "cores",     "memory",        "gpus",
+    "labels",       "tasks_per_node", "placement", "memory_limits", "counters"};
 constexpr const char* kNameRule = "is letters, digits, '-', '_' and '.', at most 64 of them";
 constexpr const char* kLabelRule =
     "wants a list of at most 64 labels, like [\"fast\", \"site=north\"]";
@@ -57,6 +57,15 @@ void read_labels(TableReader& reader, PoolDefinition& pool) {
                            "'-', '_' and '.', or two of them like site=north");
 }
 
+// 0 for `usual`, which is also meant if nothing is said; 1 for `other`.
+int read_choice(TableReader& reader, std::string_view key, const std::string& usual,
+                const std::string& other) {
+  const std::optional<std::string> text = reader.text(key);
+  if (!text || *text == usual) return 0;
+  if (*text != other) reader.refuse(key, "is \"" + usual + "\" or \"" + other + '"');
+  return 1;
+}
+
 PoolDefinition read_pool(TableReader& reader, const std::string& file) {
   reader.expect_keys(kKeys, "a pool has");
   PoolDefinition pool;
@@ -72,6 +81,8 @@ PoolDefinition read_pool(TableReader& reader, const std::string& file) {
   pool.gpus = static_cast<std::uint32_t>(reader.number("gpus", 0, kGpusMax).value_or(0));
   read_labels(reader, pool);
   pool.tasks_per_node = narrow(reader.number("tasks_per_node", 1, kTasksPerNodeMax));
+  pool.spread = read_choice(reader, "placement", "pack", "spread") == 1;
+  pool.keeps_memory_limits = read_choice(reader, "memory_limits", "auto", "off") == 0;
   read_counters(reader, file, pool);
   return pool;
 }
@@ -131,13 +142,6 @@ std::optional<PoolFault> find_fault(const PoolDefinition& pool) {
     return PoolFault{"gpus", "needs cores too: what a node has is declared whole"};
   if (!shaped && !pool.counters.empty())
     return PoolFault{"counters", "needs cores too: what a node has is declared whole"};
-  // Read already, so that files stay good; but nothing here acts on them yet.
-  const char* const later = pool.gpus > 0            ? "gpus"
-                            : !pool.counters.empty() ? "counters"
-                            : pool.tasks_per_node    ? "tasks_per_node"
-                                                     : nullptr;
-  if (later != nullptr)
-    return PoolFault{later, "is not in this version", Reason::kNotInThisVersion};
   return std::nullopt;
 }
 
@@ -180,6 +184,10 @@ void fill_pool_spec(const PoolDefinition& pool, schema::PoolSpec::Builder spec) 
   }
   auto labels = spec.initLabels(static_cast<unsigned>(pool.labels.size()));
   for (unsigned i = 0; i < labels.size(); ++i) labels.set(i, pool.labels[i].c_str());
+  spec.setTasksPerNode(pool.tasks_per_node.value_or(0));
+  spec.setPlacement(pool.spread ? schema::Placement::SPREAD : schema::Placement::AS_POOL);
+  spec.setMemoryLimits(pool.keeps_memory_limits ? schema::PoolSpec::MemoryLimits::AUTO
+                                                : schema::PoolSpec::MemoryLimits::OFF);
 }
 
 }  // namespace leat::definitions

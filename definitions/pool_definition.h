@@ -19,7 +19,7 @@ inline constexpr std::uint32_t kNodesMax = 4096;
 inline constexpr std::size_t kPoolNameMax = 64;
 inline constexpr std::size_t kLabelsMax = 64;
 inline constexpr std::size_t kCountersMax = 16;
-inline constexpr std::uint32_t kGpusMax = 1024;
+inline constexpr std::uint32_t kGpusMax = 64;
 inline constexpr std::uint64_t kCounterMax = std::uint64_t{1} << 48;
 inline constexpr std::uint32_t kTasksPerNodeMax = 1'000'000;
 inline constexpr Duration kIdleTimeoutMin = std::chrono::milliseconds(100);
@@ -41,6 +41,8 @@ inline constexpr Duration kJoinDeadlineMax = std::chrono::hours(24);
 //   gpus = 1
 //   labels = ["fast", "site=north"]
 //   tasks_per_node = 4       # at most so many tasks at once
+//   placement = "spread"     # over all nodes; or "pack", one after the other
+//   memory_limits = "off"    # no cgroups; or "auto", kept by the kernel where it can
 //   [counters]
 //   licence = 2
 struct PoolDefinition {
@@ -57,6 +59,8 @@ struct PoolDefinition {
   std::vector<std::pair<std::string, std::uint64_t>> counters;  // sorted by name
   std::vector<std::string> labels;
   std::optional<std::uint32_t> tasks_per_node;
+  bool spread = false;
+  bool keeps_memory_limits = true;
 
   // As few and as many nodes as it may have.
   std::uint32_t nodes_min() const { return nodes ? *nodes : min.value_or(0); }

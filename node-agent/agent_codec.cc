@@ -135,7 +135,9 @@ Result<StartSet> read_start_set(schema::StartSet::Reader in) {
   if (in.hasSpec()) {
     Result<StageSpec> spec = read_stage_spec(in.getSpec());
     if (!spec.ok()) return spec.refusal();
-    set.spec = std::make_shared<const StageSpec>(std::move(spec).value());
+    StageSpec whole = std::move(spec).value();
+    whole.exclusive = in.getExclusive();
+    set.spec = std::make_shared<const StageSpec>(std::move(whole));
   }
   set.task_count = in.getTaskCount();
   if (in.getInputs().size() != 0 && in.getInputs().size() != set.runs.indices.size())
@@ -165,7 +167,10 @@ Result<StartSet> read_start_set(schema::StartSet::Reader in) {
 void write_start_set(const StartSet& set, schema::StartSet::Builder out) {
   write_run_set(set.runs, out.initRuns());
   out.setClaims(set.claims);
-  if (set.spec != nullptr) write_stage_spec(*set.spec, out.initSpec());
+  if (set.spec != nullptr) {
+    write_stage_spec(*set.spec, out.initSpec());
+    out.setExclusive(set.spec->exclusive);
+  }
   out.setTaskCount(set.task_count);
   auto inputs = out.initInputs(size_of(set.inputs.size()));
   for (kj::uint i = 0; i < inputs.size(); ++i) {

@@ -21,7 +21,8 @@ RunResult only(Outcome outcome, std::int32_t code = 0) {
 
 }  // namespace
 
-AgentCore::AgentCore(std::uint32_t slot_count) : slots_(slot_count) {
+AgentCore::AgentCore(std::uint32_t slot_count, std::optional<Resources> capacity)
+    : slots_(slot_count), capacity_(std::move(capacity)), free_(capacity_) {
   LEAT_CHECK(slot_count <= kSlotsMax);
 }
 
@@ -280,6 +281,7 @@ std::optional<RunResult> AgentCore::on_exit(const RunId& run, const RunResult& r
     // Nobody alive remembers why it was ended: the task is to be run again, if it is still wanted.
     if (by_order) reported.outcome = found->second.ordered.value_or(Outcome::kWithdrawn);
     if (found->second.slot) slots_.give_back(*found->second.slot);
+    if (found->second.taken) free_->give(*found->second.taken);
     successor = found->second.successor;
     running_.erase(found);
   }
@@ -322,6 +324,7 @@ void AgentCore::on_adopted(std::span<const AdoptedRun> runs) {
         allotment->mark({*position, *position}, {RunState::kRunning, adopted.run.attempt});
     }
     Running running;
+    if (allotment != nullptr) take_room(*allotment->spec(), running);
     if (slots_.claim(adopted.slot)) running.slot = adopted.slot;
     running_.emplace(adopted.run, running);
   }

@@ -73,10 +73,12 @@ enum class Verdict : std::uint8_t {
 // Invariants:
 //   - a RunId is launched at most once, and reported until it is acknowledged;
 //   - of one task at most one attempt runs here, the newest that the head has sent wins;
-//   - a slot belongs to at most one run; running <= claims of each stage when it launches.
+//   - a slot belongs to at most one run; running <= claims of each stage when it launches;
+//   - what runs fits into the capacity, but for a single run that is larger than the whole node.
 class AgentCore {
  public:
-  explicit AgentCore(std::uint32_t slot_count = kSlotsMax);
+  // `capacity`: what the node has told the head that it has; nothing: no end of everything.
+  explicit AgentCore(std::uint32_t slot_count = kSlotsMax, std::optional<Resources> capacity = {});
 
   // --- from the head ---------------------------------------------------------------------------
 
@@ -154,6 +156,7 @@ class AgentCore {
     std::optional<Slot> slot;        // none: adopted with a slot that is not free
     std::optional<Outcome> ordered;  // an EndRun was given, for this reason
     Attempt successor = 0;           // waits for this run to be over; 0: none
+    std::optional<Resources> taken;  // of free_
   };
 
   void take_set(const StartSet& set, Time now);
@@ -167,6 +170,7 @@ class AgentCore {
                  Time now);
   void launch_from(const StageRef& stage, Allotment& allotment);
   void launch_starved();
+  bool take_room(const StageSpec& spec, Running& running);
   void settle(const StageRef& stage);
   void forget_if_done(JobId job);
   bool older(HeadEpoch head_epoch) const { return head_epoch < head_epoch_; }
@@ -180,10 +184,13 @@ class AgentCore {
   std::uint64_t queued_ = 0;
   std::map<StageRef, Allotment> stages_;
   std::map<RunId, Running> running_;
-  std::set<StageRef> starved_;   // could run but for a slot, or for unreported runs
+  std::set<StageRef> starved_;   // could run but for a slot, for room, or for unreported runs
   std::set<StageRef> unlisted_;  // not in stages_, but something of theirs runs or is unreported
   std::set<JobId> released_;     // to be forgotten when nothing is left
   SlotPool slots_;
+  // The head gives no more than there is; but what it has given up may not have ended here yet.
+  const std::optional<Resources> capacity_;
+  std::optional<Resources> free_;
   ReportQueue reports_;
   Actions actions_;
 };

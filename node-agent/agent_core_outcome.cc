@@ -9,18 +9,31 @@ namespace leat::agent {
 
 void AgentCore::launch_from(const StageRef& stage, Allotment& allotment) {
   while (allotment.can_launch() && !stopping_) {
-    std::optional<Slot> slot;
-    if (reports_.run_count() < kUnreportedMax) slot = slots_.take();
-    if (!slot) {
+    Running running;
+    const bool room = reports_.run_count() < kUnreportedMax &&
+                      (take_room(*allotment.spec(), running) || running_.empty());
+    if (room) running.slot = slots_.take();
+    if (!running.slot) {
+      if (running.taken) free_->give(*running.taken);
       starved_.insert(stage);
       return;
     }
     const auto [position, attempt] = allotment.pop();
     --queued_;
     const RunId run = run_id(stage, attempt, allotment.spec()->indices.at(position));
-    running_.emplace(run, Running{slot, std::nullopt, 0});
-    actions_.launches.push_back({run, *slot, position, allotment.spec()});
+    actions_.launches.push_back({run, *running.slot, position, allotment.spec()});
+    running_.emplace(run, std::move(running));
   }
+}
+
+// False if what the stage's runs need is not free now.
+bool AgentCore::take_room(const StageSpec& spec, Running& running) {
+  if (!free_) return true;
+  const Resources& need = spec.exclusive ? *capacity_ : spec.resources;
+  if (!free_->holds(need)) return false;
+  free_->take(need);
+  running.taken = need;
+  return true;
 }
 
 void AgentCore::launch_starved() {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "node-agent/agent_codec.h"
+#include "node-agent/stage_codec.h"
 #include "schema/agent.capnp.h"
 #include "transport/identity.h"
 #include "transport/listener.h"
@@ -244,8 +245,7 @@ bool HeadLink::take_welcome(schema::Welcome::Reader welcome) {
 void HeadLink::write_hello(schema::Hello::Builder hello) const {
   hello.setVersion(schema::PROTOCOL_VERSION);
   write_node(facts_.node, hello.initNode());
-  hello.initCapacity().setMillicores(facts_.millicores);
-  hello.getCapacity().setMemoryBytes(facts_.memory_bytes);
+  write_resources(facts_.capacity, hello.initCapacity());
   hello.setHostName(facts_.host_name);
   hello.setDataAddress(facts_.data_address);
   hello.setAgentPid(facts_.agent_pid);

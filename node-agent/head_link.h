@@ -39,8 +39,7 @@ struct AgentFacts {
   std::string cluster_id;
   std::string host_name;
   std::string data_address;
-  std::uint32_t millicores = 0;
-  std::uint64_t memory_bytes = 0;
+  Resources capacity;
   std::uint32_t agent_pid = 0;
   std::uint32_t warden_pid = 0;
   std::array<std::byte, 32> topology_hash{};

@@ -29,8 +29,10 @@
 #include <string_view>
 #include <utility>
 
+#include "base/labels.h"
 #include "node-agent/data_server.h"
 #include "node-agent/enrol_node.h"
+#include "node-agent/flags.h"
 #include "node-agent/head_link.h"
 #include "node-agent/mock_runner.h"
 #include "node-agent/node_file.h"
@@ -52,13 +54,6 @@ constexpr kj::Duration kGoodbyeDeadline = 3 * kj::SECONDS;
 // Who ends an agent does not wait for ever; a node that is retired has been evacuated before.
 constexpr kj::Duration kLastEvacuation = 6 * kj::SECONDS;
 
-struct Flags {
-  std::string directory;
-  std::string bind = "127.0.0.1:0";
-  bool mock = false;
-  int ready_fd = -1;
-};
-
 void say(std::string_view line) {
   const std::time_t now = std::time(nullptr);
   std::tm parts{};
@@ -66,28 +61,6 @@ void say(std::string_view line) {
   char stamp[32];
   std::strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &parts);
   std::fprintf(stderr, "%s leat-agent: %.*s\n", stamp, static_cast<int>(line.size()), line.data());
-}
-
-std::optional<Flags> parse(int argc, char** argv) {
-  Flags flags;
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view flag = argv[i];
-    const bool has_value = i + 1 < argc;
-    if (flag == "--dir" && has_value) {
-      flags.directory = argv[++i];
-    } else if (flag == "--bind" && has_value) {
-      flags.bind = argv[++i];
-    } else if (flag == "--ready-fd" && has_value) {
-      flags.ready_fd = std::atoi(argv[++i]);
-      if (flags.ready_fd < 3) return std::nullopt;
-    } else if (flag == "--mock") {
-      flags.mock = true;
-    } else {
-      return std::nullopt;
-    }
-  }
-  if (flags.directory.empty()) return std::nullopt;
-  return flags;
 }
 
 std::uint64_t random_number() {
@@ -106,6 +79,11 @@ std::string random_token() {
 
 transport::WallSeconds wall_seconds() {
   return std::time(nullptr);
+}
+
+std::optional<std::string> visible_gpus() {
+  const char* value = std::getenv("CUDA_VISIBLE_DEVICES");
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
 }
 
 std::string host_name() {
@@ -208,6 +186,9 @@ class Agent {
         Topology::discover({file_.millicores, file_.memory_bytes, file_.core_first});
     if (!topology.ok()) return topology.refusal();
     topology_ = std::make_unique<Topology>(std::move(topology).value());
+    gpus_ = gpu_names({file_.gpus, file_.gpu_first, file_.gpus ? 0 : count_gpus(), visible_gpus()});
+    capacity_ = {topology_->millicores(), topology_->memory_bytes(),
+                 static_cast<std::uint32_t>(gpus_.size()), file_.counters};
 
     const std::string spool = directory_ + "/spool";
     if (const Result<Done> made = transport::ensure_private_directory(spool); !made.ok())
@@ -228,9 +209,10 @@ class Agent {
     uploads_ = std::make_unique<ResultUpload>(*links_, timer_, spool);
     evacuation_ = std::make_unique<Evacuation>(*links_, timer_, *outputs_, spool);
     plain_ = std::make_unique<PlainOutputs>(spool);
-    node_ = std::make_unique<Node>(NodeParts{timer_, *outputs_, *log_, *inputs_, *uploads_,
-                                             *evacuation_, *plain_, say, file_.spool_quota_bytes},
-                                   std::move(recovered));
+    node_ = std::make_unique<Node>(
+        NodeParts{timer_, *outputs_, *log_, *inputs_, *uploads_, *evacuation_, *plain_, say,
+                  file_.spool_quota_bytes, capacity_},
+        std::move(recovered));
     return Done{};
   }
 
@@ -242,18 +224,21 @@ class Agent {
       return kj::NEVER_DONE;
     }
     warden_ = std::make_unique<WardenRunner>(
-        WardenRunnerOptions{directory_, file_.pool, file_.node}, *topology_, *outputs_, *node_);
+        WardenRunnerOptions{directory_, file_.pool, file_.node, gpus_}, *topology_, *outputs_,
+        *node_);
     node_->set_runner(*warden_);
     WardenRunner* runner = warden_.get();
     kj::Own<WardenLink> link =
-        WardenLink::attach(io_.unixEventPort, timer_,
-                           WardenOptions{directory_, file_.warden, random_token()},
-                           [runner](const warden::Event& event) { runner->on_event(event); })
+        WardenLink::attach(
+            io_.unixEventPort, timer_,
+            WardenOptions{directory_, file_.warden, random_token(), !file_.keeps_memory_limits},
+            [runner](const warden::Event& event) { runner->on_event(event); })
             .wait(io_.waitScope);
     warden_pid_ = link->warden_pid();
     warden_gone_ = link->on_lost().fork();
     runner->set_link(kj::mv(link));
     timer_.timeoutAfter(kWardenDeadline, runner->on_adoption()).wait(io_.waitScope);
+    enforcement_ = runner->enforcement();
     return warden_gone_.addBranch().then([]() {
       say("the warden has ended: its runs are dead, the node is lost");
       return Ending{kExitLost, false};
@@ -272,12 +257,13 @@ class Agent {
     facts.cluster_id = file_.cluster_id;
     facts.host_name = host_name();
     facts.data_address = host + ":" + std::to_string(data_->port());
-    facts.millicores = topology_->millicores();
-    facts.memory_bytes = topology_->memory_bytes();
+    facts.capacity = capacity_;
     facts.agent_pid = static_cast<std::uint32_t>(::getpid());
     facts.warden_pid = static_cast<std::uint32_t>(warden_pid_);
     facts.topology_hash = topology_->hash();
     facts.labels = file_.labels;
+    facts.labels.push_back(std::string("leat:cgroup=") + warden::enforcement_name(enforcement_));
+    if (enforcement_ != warden::Enforcement::kPlain) facts.labels.emplace_back(kMemoryLimitLabel);
 
     const auto head_address = [this]() -> Result<std::string> {
       const Result<NodeFile> now = read_node_file(directory_);
@@ -320,6 +306,9 @@ class Agent {
   kj::Own<kj::PromiseFulfiller<void>> stop_;
   kj::Own<kj::TlsContext> context_;
   std::unique_ptr<Topology> topology_;
+  std::vector<std::string> gpus_;
+  Resources capacity_;
+  warden::Enforcement enforcement_ = warden::Enforcement::kPlain;
   std::unique_ptr<RunLog> log_;
   std::unique_ptr<Outputs> outputs_;
   std::unique_ptr<PeerLinks> links_;
@@ -337,7 +326,7 @@ class Agent {
 };
 
 int run(int argc, char** argv) {
-  const std::optional<Flags> flags = parse(argc, argv);
+  const std::optional<Flags> flags = parse_flags(argc, argv);
   if (!flags) {
     std::fputs("usage: leat-agent --dir DIR [--bind HOST:PORT] [--mock] [--ready-fd N]\n", stderr);
     return kExitUsage;

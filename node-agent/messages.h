@@ -16,6 +16,7 @@
 
 #include "base/ids.h"
 #include "base/index_list.h"
+#include "base/resources.h"
 #include "base/run_columns.h"
 #include "base/time.h"
 
@@ -87,8 +88,8 @@ struct StageSpec {
   Program program;
   IndexList indices;  // of the whole stage; a task's position is its place in here
   Inputs inputs;
-  std::uint32_t millicores = 1000;
-  std::uint64_t memory_bytes = 0;
+  Resources resources;
+  bool exclusive = false;  // it runs alone on its node
   Duration time_limit{0};  // 0: none
   Duration grace{5'000'000};
   std::int32_t warning_signal = 0;  // sent `warning_before` the time limit; 0: none

@@ -29,7 +29,10 @@ StartSet without_runs(const StartSet& set) {
 }  // namespace
 
 Node::Node(NodeParts parts, RecoveredLog recovered)
-    : parts_(std::move(parts)), head_clock_us_(recovered.head_clock_us), tasks_(*this) {
+    : parts_(std::move(parts)),
+      core_(kSlotsMax, parts_.capacity),
+      head_clock_us_(recovered.head_clock_us),
+      tasks_(*this) {
   core_.on_recovered_head(recovered.head_epoch);
   for (StartSet& set : recovered.stages) {
     core_.on_recovered_stage(set.runs.stage, set.spec);

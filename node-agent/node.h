@@ -43,6 +43,7 @@ struct NodeParts {
   PlainOutputs& plain;
   LogLine say;
   std::uint64_t spool_quota_bytes = 0;
+  Resources capacity;
 };
 
 // What the head says when a node has joined.

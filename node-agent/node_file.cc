@@ -63,6 +63,25 @@ class Fields {
     return values;
   }
 
+  std::vector<Counter> counters(const char* key) {
+    std::vector<Counter> values;
+    const auto found = object_.find(key);
+    if (found == object_.end()) return values;
+    if (!found->is_object()) fail(key, "must be an object of whole numbers");
+    if (!found->is_object()) return values;
+    for (const auto& [name, amount] : found->items()) {
+      if (!amount.is_number_unsigned()) {
+        fail(key, "must be an object of whole numbers");
+        return values;
+      }
+      values.push_back({name, amount.get<std::uint64_t>()});
+    }
+    Result<std::vector<Counter>> sorted = sorted_counters(std::move(values));
+    if (sorted.ok()) return std::move(sorted).value();
+    fail(key, sorted.refusal().message);
+    return {};
+  }
+
   bool has(const char* key) const { return object_.contains(key); }
   void fail(const char* key, const std::string& what) {
     if (wrong_.empty()) wrong_ = std::string("agent.json: ") + key + ": " + what;
@@ -94,6 +113,15 @@ Result<NodeFile> parse_node_file(const std::string& text) {
   file.memory_bytes = fields.number("memory_bytes", 0, k64);
   if (fields.has("core_first"))
     file.core_first = static_cast<std::uint32_t>(fields.number("core_first", 0, k32));
+  if (fields.has("gpus"))
+    file.gpus = static_cast<std::uint32_t>(fields.number("gpus", 0, kGpusMax));
+  file.gpu_first = static_cast<std::uint32_t>(fields.number("gpu_first", 0, kGpusMax));
+  file.counters = fields.counters("counters");
+  if (fields.has("memory_limits")) {
+    const std::string limits = fields.text("memory_limits");
+    file.keeps_memory_limits = limits != "off";
+    if (limits != "off" && limits != "auto") fields.fail("memory_limits", "is auto or off");
+  }
   file.spool_quota_bytes = fields.number("spool_quota_bytes", kSpoolQuotaDefault, k64);
   file.labels = fields.texts("labels");
   file.mock = fields.flag("mock");

@@ -12,6 +12,10 @@
 //   all "memory_bytes": 8000000000,          optional: likewise "core_first": 0, optional: the
 //   share is cores core_first .. and nobody else's;
 //                                        without it a share is never bound to cores
+//   "gpus": 2,                           optional: devices that are this node's; absent: as found
+//   "gpu_first": 0,                      optional: the first of them
+//   "counters": {"licence": 4},          optional: resources that have only a name
+//   "memory_limits": "off",              optional: "auto" or "off", without cgroups
 //   "spool_quota_bytes": 8589934592,     optional
 //   "labels": ["ssd"],                   optional
 //   "mock": false                        optional: `leat-agent --mock` may be started here
@@ -25,6 +29,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/resources.h"
 #include "base/result.h"
 
 namespace leat::agent {
@@ -40,6 +45,10 @@ struct NodeFile {
   std::uint32_t millicores = 0;
   std::uint64_t memory_bytes = 0;
   std::optional<std::uint32_t> core_first;
+  std::optional<std::uint32_t> gpus;
+  std::uint32_t gpu_first = 0;
+  std::vector<Counter> counters;
+  bool keeps_memory_limits = true;
   std::uint64_t spool_quota_bytes = kSpoolQuotaDefault;
   std::vector<std::string> labels;
   bool mock = false;

@@ -43,11 +43,15 @@ void judge(const Exited& exited, bool by_order, RunResult& result) {
   const std::int32_t ended_by = was_signaled ? exited.code : SIGTERM;
   result.outcome = was_signaled ? Outcome::kSignal : Outcome::kExit;
   result.code = exited.code;
+  const bool succeeded = !was_signaled && exited.code == 0;
   if (by_order) {
     result.code = ended_by;
   } else if (exited.has(ExitFlag::kTimeLimitHit)) {
     result.outcome = Outcome::kTimeLimit;
     result.code = ended_by;
+  } else if (exited.has(ExitFlag::kOutOfMemory) && !succeeded) {
+    // A program that has lost a child to its limit and copes with it has not failed.
+    result.outcome = Outcome::kOutOfMemory;
   } else if (exited.has(ExitFlag::kSpoolFailed)) {
     result.outcome = Outcome::kSpoolFull;
     result.code = exited.spool_error;
@@ -66,7 +70,8 @@ RunEnd to_run_end(const Exited& exited, std::uint32_t floor_kib) {
   end.result.duration_us = static_cast<std::int64_t>(exited.duration_us);
   end.result.cpu_us = static_cast<std::int64_t>(exited.cpu_us);
   const std::int64_t peak = static_cast<std::int64_t>(exited.peak_kib);
-  end.result.peak_kib = exited.peak_kib <= floor_kib ? -peak : peak;
+  const bool at_floor = exited.peak_kib <= floor_kib && !exited.has(ExitFlag::kPeakOfGroup);
+  end.result.peak_kib = at_floor ? -peak : peak;
   end.result.output_bytes = static_cast<std::int64_t>(exited.out_bytes);
   const bool out_cut = exited.has(ExitFlag::kOutTruncated);
   const bool error_cut = exited.has(ExitFlag::kErrTruncated);

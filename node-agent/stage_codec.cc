@@ -92,6 +92,28 @@ void write_indices(const IndexList& indices, capnp::List<schema::Stride>::Builde
   }
 }
 
+Result<Resources> read_resources(schema::Resources::Reader in) {
+  Resources resources{in.getMillicores(), in.getMemoryBytes(), in.getGpus(), {}};
+  std::vector<Counter> counters;
+  for (const auto counter : in.getCounters())
+    counters.push_back({text_of(counter.getName()), counter.getAmount()});
+  Result<std::vector<Counter>> sorted = sorted_counters(std::move(counters));
+  if (!sorted.ok()) return sorted.refusal();
+  resources.counters = std::move(sorted).value();
+  return resources;
+}
+
+void write_resources(const Resources& resources, schema::Resources::Builder out) {
+  out.setMillicores(resources.millicores);
+  out.setMemoryBytes(resources.memory_bytes);
+  out.setGpus(resources.gpus);
+  auto counters = out.initCounters(static_cast<kj::uint>(resources.counters.size()));
+  for (kj::uint i = 0; i < counters.size(); ++i) {
+    counters[i].setName(resources.counters[i].name);
+    counters[i].setAmount(resources.counters[i].amount);
+  }
+}
+
 Result<StageSpec> read_stage_spec(schema::StageSpec::Reader in) {
   StageSpec spec;
   Result<Program> program = read_program(in.getProgram());
@@ -105,8 +127,9 @@ Result<StageSpec> read_stage_spec(schema::StageSpec::Reader in) {
   if (!inputs.ok()) return inputs.refusal();
   spec.inputs = inputs.value();
   if (in.getMembers().size() > 0) {
-    spec.millicores = in.getMembers()[0].getResources().getMillicores();
-    spec.memory_bytes = in.getMembers()[0].getResources().getMemoryBytes();
+    Result<Resources> resources = read_resources(in.getMembers()[0].getResources());
+    if (!resources.ok()) return resources.refusal();
+    spec.resources = std::move(resources).value();
   }
   spec.time_limit = Duration(std::max<std::int64_t>(0, in.getTimeLimitUs()));
   spec.grace = Duration(std::max<std::int64_t>(0, in.getGraceUs()));
@@ -147,9 +170,7 @@ void write_stage_spec(const StageSpec& spec, schema::StageSpec::Builder out) {
   }
   if (spec.inputs.standard_input)
     write_blob(*spec.inputs.standard_input, inputs.initStandardInput());
-  schema::Resources::Builder resources = out.initMembers(1)[0].initResources();
-  resources.setMillicores(spec.millicores);
-  resources.setMemoryBytes(spec.memory_bytes);
+  write_resources(spec.resources, out.initMembers(1)[0].initResources());
   out.setTimeLimitUs(spec.time_limit.count());
   out.setGraceUs(spec.grace.count());
   out.initWarning().setSignal(static_cast<std::uint8_t>(spec.warning_signal));

@@ -12,6 +12,10 @@ namespace leat::agent {
 Result<IndexList> read_indices(capnp::List<schema::Stride>::Reader in);
 void write_indices(const IndexList& indices, capnp::List<schema::Stride>::Builder out);
 
+// Refused: counters that make no sense.
+Result<Resources> read_resources(schema::Resources::Reader in);
+void write_resources(const Resources& resources, schema::Resources::Builder out);
+
 // Refused: no program, no tasks, a NUL in what becomes an argument, a variable or a path.
 Result<StageSpec> read_stage_spec(schema::StageSpec::Reader in);
 void write_stage_spec(const StageSpec& spec, schema::StageSpec::Builder out);

@@ -7,10 +7,10 @@ namespace leat::agent {
 namespace {
 
 // Set by Leat: a program's own value would be that of the job it was submitted from.
-constexpr std::array<std::string_view, 13> kOurs{
+constexpr std::array<std::string_view, 14> kOurs{
     "LEAT_JOB_ID",     "LEAT_STAGE",     "LEAT_TASK_COUNT", "LEAT_POOL",     "LEAT_NODE",
     "LEAT_TASK_INDEX", "LEAT_ATTEMPT",   "LEAT_CPUS",       "LEAT_TASK_DIR", "LEAT_ENTRY",
-    "LEAT_INPUT",      "LEAT_RUN_TOKEN", "LEAT_HOME"};
+    "LEAT_INPUT",      "LEAT_RUN_TOKEN", "LEAT_HOME",       "LEAT_GPUS"};
 
 }  // namespace
 
@@ -31,14 +31,17 @@ warden::StringBlock stage_environment(const StartSet& stage, const std::string& 
   return block;
 }
 
-warden::StringBlock task_environment(const RunId& run, std::uint32_t cpus,
-                                     const std::string& task_directory, Inputs::Use use,
+warden::StringBlock task_environment(const RunId& run, const TaskShare& share, Inputs::Use use,
                                      const std::optional<std::string>& text) {
   warden::StringBlock block;
   block.add("LEAT_TASK_INDEX", std::to_string(run.index));
   block.add("LEAT_ATTEMPT", std::to_string(run.attempt));
-  block.add("LEAT_CPUS", std::to_string(cpus));
-  block.add("LEAT_TASK_DIR", task_directory);
+  block.add("LEAT_CPUS", std::to_string(share.cpus));
+  block.add("LEAT_TASK_DIR", share.directory);
+  if (share.gpus) {
+    block.add("LEAT_GPUS", *share.gpus);
+    block.add("CUDA_VISIBLE_DEVICES", *share.gpus);
+  }
   const std::optional<std::string> entry = text ? entry_of(*text) : std::nullopt;
   if (entry) block.add(use == Inputs::Use::kStream ? "LEAT_ENTRY" : "LEAT_INPUT", *entry);
   return block;

@@ -22,10 +22,17 @@ inline constexpr std::size_t kEntryBytesMax = 128 * 1024;
 // LEAT_JOB_ID LEAT_STAGE LEAT_TASK_COUNT LEAT_POOL LEAT_NODE. What Leat sets wins.
 warden::StringBlock stage_environment(const StartSet& stage, const std::string& pool, NodeId node);
 
-// A task's own: LEAT_TASK_INDEX LEAT_ATTEMPT LEAT_CPUS, LEAT_TASK_DIR, and, if it has one line for
-// input, that line: as LEAT_ENTRY, or as LEAT_INPUT where it names a file or is an object.
-warden::StringBlock task_environment(const RunId& run, std::uint32_t cpus,
-                                     const std::string& task_directory, Inputs::Use use,
+// What a task has been given on this node.
+struct TaskShare {
+  std::uint32_t cpus = 1;
+  std::string directory;
+  std::optional<std::string> gpus;  // a list, perhaps empty; nothing: the node has none
+};
+
+// A task's own: LEAT_TASK_INDEX LEAT_ATTEMPT LEAT_CPUS LEAT_TASK_DIR, and, if it has one line for
+// input, that line: as LEAT_ENTRY, or as LEAT_INPUT where it names a file or is an object. On a
+// node with gpus LEAT_GPUS and CUDA_VISIBLE_DEVICES: a task that was given none sees none.
+warden::StringBlock task_environment(const RunId& run, const TaskShare& share, Inputs::Use use,
                                      const std::optional<std::string>& text);
 
 // The line as a variable, without its end; nothing if it is too long or holds a NUL.

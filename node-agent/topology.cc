@@ -2,13 +2,17 @@
 
 #include <hwloc.h>
 #include <openssl/sha.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "base/check.h"
+#include "base/resources.h"
 
 namespace leat::agent {
 namespace {
@@ -22,7 +26,38 @@ std::vector<std::uint32_t> processors_of(hwloc_obj_t object) {
   return numbers;
 }
 
+// One vendor's interface lists its devices under one prefix, "nvml0", "nvml1"; a card may appear
+// under several of them.
+constexpr std::array<std::string_view, 4> kGpuPrefixes{"nvml", "cuda", "rsmi", "ze"};
+
+// The driver makes these also where hwloc was built without the vendor's library.
+std::uint32_t count_nvidia_files() {
+  std::uint32_t count = 0;
+  while (count < kGpusMax && ::access(("/dev/nvidia" + std::to_string(count)).c_str(), F_OK) == 0)
+    ++count;
+  return count;
+}
+
 }  // namespace
+
+std::uint32_t count_gpus(const std::optional<std::string>& xml_path) {
+  hwloc_topology_t topology = nullptr;
+  if (hwloc_topology_init(&topology) != 0) return 0;
+  const auto unload = [](hwloc_topology_t loaded) { hwloc_topology_destroy(loaded); };
+  const std::unique_ptr<hwloc_topology, decltype(unload)> owner(topology, unload);
+  hwloc_topology_set_io_types_filter(topology, HWLOC_TYPE_FILTER_KEEP_IMPORTANT);
+  if (xml_path && hwloc_topology_set_xml(topology, xml_path->c_str()) != 0) return 0;
+  if (hwloc_topology_load(topology) != 0) return 0;
+  std::array<std::uint32_t, kGpuPrefixes.size()> counts{};
+  for (hwloc_obj_t device = hwloc_get_next_osdev(topology, nullptr); device != nullptr;
+       device = hwloc_get_next_osdev(topology, device)) {
+    const std::string_view name = device->name == nullptr ? "" : device->name;
+    for (std::size_t i = 0; i < kGpuPrefixes.size(); ++i)
+      if (name.starts_with(kGpuPrefixes[i])) ++counts[i];
+  }
+  const std::uint32_t found = *std::max_element(counts.begin(), counts.end());
+  return found == 0 && !xml_path ? count_nvidia_files() : std::min(found, kGpusMax);
+}
 
 struct Topology::Parts {
   hwloc_topology_t topology = nullptr;

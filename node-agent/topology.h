@@ -25,6 +25,9 @@ struct Share {
   std::optional<std::uint32_t> core_first;
 };
 
+// Devices that compute, as hwloc finds them: on this machine, or in an XML file (for tests).
+std::uint32_t count_gpus(const std::optional<std::string>& xml_path = std::nullopt);
+
 // Owns the hwloc topology. Thread: any one.
 class Topology {
  public:

@@ -83,6 +83,13 @@ class Link final : public WardenLink, private kj::TaskSet::ErrorHandler {
     return kj::mv(paf.promise);
   }
 
+  warden::Enforcement enforcement() const override {
+    const std::uint32_t told = const_cast<Mapping&>(mapping_).header().enforcement.load();
+    return told <= static_cast<std::uint32_t>(warden::Enforcement::kUnified)
+               ? static_cast<warden::Enforcement>(told)
+               : warden::Enforcement::kPlain;
+  }
+
   std::uint32_t floor_kib() const override {
     return const_cast<Mapping&>(mapping_).header().floor_kib.load();
   }
@@ -190,9 +197,7 @@ kj::Promise<kj::Own<WardenLink>> WardenLink::attach(kj::UnixEventPort& port, kj:
                                                     WardenOptions options, OnEvent on_event) {
   return kj::evalNow([&] {
     ensure_node_token(options.directory, options.node_token);
-    return timer
-        .timeoutAfter(kAttachSeconds * kj::SECONDS,
-                      attach_to_warden(port, timer, options.directory, options.program))
+    return timer.timeoutAfter(kAttachSeconds * kj::SECONDS, attach_to_warden(port, timer, options))
         .then([&port, on_event = std::move(on_event)](
                   WardenHandles handles) mutable -> kj::Own<WardenLink> {
           return kj::heap<Link>(port, kj::mv(handles), std::move(on_event));

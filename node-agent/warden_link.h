@@ -16,6 +16,7 @@ struct WardenOptions {
   std::string directory;   // the node directory: 0700, ours; spool/ is made in it
   std::string program;     // path of leat-warden
   std::string node_token;  // 32 hex digits, random; written to DIR/node.token if there is none yet
+  bool plain = false;      // a warden that is started makes no cgroups
 };
 
 // An agent attached to the warden of its node directory.
@@ -52,6 +53,9 @@ class WardenLink {
 
   // Peak memory below which a run's own cannot be told from the warden's, KiB. Grows slowly.
   virtual std::uint32_t floor_kib() const = 0;
+
+  // Who keeps memory limits there. Known when the dump begins.
+  virtual warden::Enforcement enforcement() const = 0;
 
   virtual int warden_pid() const = 0;
 

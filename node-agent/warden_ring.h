@@ -39,6 +39,8 @@ struct SharedHeader {
   // Peak memory of the warden itself, KiB. A task starts as a copy of the warden, so a peak at or
   // below this value only means "no more than that".
   std::atomic<std::uint32_t> floor_kib{0};
+  // Who keeps memory limits: warden::Enforcement. Set before the dump.
+  std::atomic<std::uint32_t> enforcement{0};
   RingControl commands;
   RingControl events;
 };

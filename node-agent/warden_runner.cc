@@ -18,7 +18,7 @@ namespace leat::agent {
 namespace {
 
 std::uint32_t cpus_of(const StageSpec& spec) {
-  return std::max<std::uint32_t>(1, (spec.millicores + 999) / 1000);
+  return std::max<std::uint32_t>(1, (spec.resources.millicores + 999) / 1000);
 }
 
 // What the kernel says a process is bound to.
@@ -41,6 +41,7 @@ WardenRunner::WardenRunner(WardenRunnerOptions options, Topology& topology, Outp
       outputs_(outputs),
       events_(events),
       scratch_(options_.directory),
+      gpus_(options_.gpus),
       tasks_(*this) {
   clean_scratch();
   auto paf = kj::newPromiseAndFulfiller<void>();
@@ -136,8 +137,14 @@ warden::Launch WardenRunner::to_launch(const RunOrder& order, const Template& en
       scratch_.prepare(launch.run, launch.slot, spec.program.task_directory);
   clean_scratch();
   if (spec.program.directory.empty()) launch.directory = scratch;
-  launch.more_environment =
-      task_environment(launch.run, cpus_of(spec), scratch, spec.inputs.use, order.text);
+  TaskShare share{cpus_of(spec), scratch, std::nullopt};
+  if (gpus_.size() > 0) {
+    const auto given = gpus_of_.find(launch.run);
+    launch.gpu_mask = given == gpus_of_.end() ? 0 : given->second;
+    share.gpus = gpus_.list(launch.gpu_mask);
+  }
+  launch.more_environment = task_environment(launch.run, share, spec.inputs.use, order.text);
+  launch.memory_limit_bytes = spec.resources.memory_bytes;
   if (spec.program.bind_cores) {
     const std::vector<std::uint32_t> processors = topology_.take_cores(cpus_of(spec));
     for (const std::uint32_t processor : processors)
@@ -161,6 +168,12 @@ void WardenRunner::start(const RunOrder& order) {
   const auto found = templates_.find(stage_of(order.launch.run));
   LEAT_CHECK(found != templates_.end());
   if (!send_template(found->second)) return fail(order.launch.run, Outcome::kCouldNotStart, E2BIG);
+  if (const std::uint32_t wanted = found->second.set.spec->resources.gpus; wanted > 0) {
+    // The core counts them; but runs adopted without their stage are not in its count.
+    const std::optional<std::uint64_t> given = gpus_.take(wanted);
+    if (!given) return fail(order.launch.run, Outcome::kWithdrawn, 0);
+    gpus_of_[order.launch.run] = *given;
+  }
   warden::Launch launch = to_launch(order, found->second);
   if (has_own_words(*order.launch.spec)) {
     const Result<std::vector<std::string>> words = words_of(*order.launch.spec, order.text);
@@ -179,10 +192,14 @@ void WardenRunner::fail(const RunId& run, Outcome outcome, std::int32_t code) {
     end.run = run;
     end.result.outcome = outcome;
     end.result.code = code;
-    if (const auto bound = bound_.extract(run); !bound.empty())
-      topology_.free_cores(bound.mapped());
+    free_devices(run);
     events_.on_run_end(end);
   }));
+}
+
+void WardenRunner::free_devices(const RunId& run) {
+  if (const auto bound = bound_.extract(run); !bound.empty()) topology_.free_cores(bound.mapped());
+  if (const auto given = gpus_of_.extract(run); !given.empty()) gpus_.give_back(given.mapped());
 }
 
 void WardenRunner::end(const RunId& run, Duration grace) {
@@ -227,6 +244,10 @@ void WardenRunner::on_running(const warden::Running& running) {
                                 {running.err_offset, 0, false}});
   if (!adopting_) return;
   dump_running_.push_back({running.run, running.slot});
+  if (running.gpu_mask != 0) {
+    gpus_.claim(running.gpu_mask);
+    gpus_of_[running.run] = running.gpu_mask;
+  }
   // Only a mask that we gave is smaller than our own.
   const std::vector<std::uint32_t> processors = processors_of(running.pid);
   if (topology_.may_bind() && !processors.empty() && processors != processors_of(::getpid())) {
@@ -238,8 +259,7 @@ void WardenRunner::on_running(const warden::Running& running) {
 void WardenRunner::on_exited(const warden::Exited& exited) {
   const std::uint32_t floor = link_.get() == nullptr ? 0 : link_->floor_kib();
   RunEnd end = to_run_end(exited, floor);
-  if (const auto bound = bound_.extract(exited.run); !bound.empty())
-    topology_.free_cores(bound.mapped());
+  free_devices(exited.run);
   if (adopting_) {
     dump_ended_.push_back(std::move(end));
     return;

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "node-agent/gpus.h"
 #include "node-agent/outputs.h"
 #include "node-agent/runner.h"
 #include "node-agent/scratch.h"
@@ -23,6 +24,7 @@ struct WardenRunnerOptions {
   std::string directory;  // of the node
   std::string pool;
   NodeRef node;
+  std::vector<std::string> gpus;  // gpu_names()
 };
 
 // Borrows topology, outputs and events. Thread: the loop's.
@@ -39,6 +41,8 @@ class WardenRunner final : public Runner, private kj::TaskSet::ErrorHandler {
   void set_link(kj::Own<WardenLink> link);
   // Ends all runs and the warden.
   void shut_down();
+  // Who keeps memory limits. Precondition: set_link(), and the adoption is over.
+  warden::Enforcement enforcement() const { return link_->enforcement(); }
   // Resolves when what the warden knew has been told to `events`.
   kj::Promise<void> on_adoption() { return adopted_.addBranch(); }
 
@@ -61,6 +65,7 @@ class WardenRunner final : public Runner, private kj::TaskSet::ErrorHandler {
   bool send_template(Template& entry);
   warden::Launch to_launch(const RunOrder& order, const Template& entry);
   void fail(const RunId& run, Outcome outcome, std::int32_t code);
+  void free_devices(const RunId& run);
   void clean_scratch();
   void on_running(const warden::Running& running);
   void on_exited(const warden::Exited& exited);
@@ -78,6 +83,8 @@ class WardenRunner final : public Runner, private kj::TaskSet::ErrorHandler {
   std::uint32_t next_template_ = 1;
   std::size_t templates_known_ = 0;
   std::map<RunId, std::vector<std::uint32_t>> bound_;  // run -> processors
+  GpuPool gpus_;
+  std::map<RunId, std::uint64_t> gpus_of_;  // run -> mask
   bool cleaning_ = false;
   bool adopting_ = true;
   std::vector<AdoptedRun> dump_running_;

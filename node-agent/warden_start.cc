@@ -52,8 +52,12 @@ struct Watched {
 // One attempt after the other, until attached.
 class Attempts {
  public:
-  Attempts(kj::UnixEventPort& port, kj::Timer& timer, std::string directory, std::string program)
-      : port_(port), timer_(timer), directory_(std::move(directory)), program_(std::move(program)) {
+  Attempts(kj::UnixEventPort& port, kj::Timer& timer, WardenOptions options)
+      : port_(port),
+        timer_(timer),
+        directory_(std::move(options.directory)),
+        program_(std::move(options.program)),
+        plain_(options.plain) {
     int fd = 0;
     KJ_SYSCALL(fd = open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), directory_);
     directory_fd_ = kj::AutoCloseFd(fd);
@@ -95,8 +99,8 @@ class Attempts {
 
   // Resolves when the warden's first process has ended: it serves, or another one does.
   kj::Promise<void> start_warden() {
-    std::array<char*, 4> arguments{program_.data(), const_cast<char*>("--dir"), directory_.data(),
-                                   nullptr};
+    std::array<char*, 5> arguments{program_.data(), const_cast<char*>("--dir"), directory_.data(),
+                                   plain_ ? const_cast<char*>("--plain") : nullptr, nullptr};
     std::vector<char*> environment = environment_for_warden();
     pid_t pid = 0;
     const int error =
@@ -152,6 +156,7 @@ class Attempts {
   kj::Timer& timer_;
   std::string directory_;
   std::string program_;
+  bool plain_;
   kj::AutoCloseFd directory_fd_;
   int busy_tries_ = 0;
 };
@@ -159,8 +164,8 @@ class Attempts {
 }  // namespace
 
 kj::Promise<WardenHandles> attach_to_warden(kj::UnixEventPort& port, kj::Timer& timer,
-                                            std::string directory, std::string program) {
-  auto attempts = kj::heap<Attempts>(port, timer, std::move(directory), std::move(program));
+                                            WardenOptions options) {
+  auto attempts = kj::heap<Attempts>(port, timer, std::move(options));
   auto attached = attempts->next();
   return attached.attach(kj::mv(attempts));
 }

@@ -6,9 +6,9 @@
 #include <kj/io.h>
 #include <kj/timer.h>
 
-#include <array>
 #include <string>
 
+#include "node-agent/warden_link.h"
 #include "node-agent/warden_ring.h"
 
 namespace leat::agent {
@@ -22,11 +22,11 @@ struct WardenHandles {
   warden::Welcome welcome;
 };
 
-// Attaches to the warden of `directory`, running `program` if none answers. Tries again while a
+// Attaches to the warden of the directory, running the program if none answers. Tries again while a
 // dead agent's place has not been cleared or a dying warden has not let go, until `timer` says
 // that it has been long enough. Throws a kj::Exception that says what is wrong.
 kj::Promise<WardenHandles> attach_to_warden(kj::UnixEventPort& port, kj::Timer& timer,
-                                            std::string directory, std::string program);
+                                            WardenOptions options);
 
 // Writes DIR/node.token unless there is one. Either it is whole or it is not there.
 void ensure_node_token(const std::string& directory, const std::string& token);

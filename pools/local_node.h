@@ -19,6 +19,7 @@ struct LocalPool::Node {
   std::string directory;
   InstanceState state = InstanceState::kAlive;
   std::optional<CoreShare> cores;
+  GpuShare gpus;
   bool mock = false;
   std::optional<int> watch;  // inotify's
 

@@ -106,6 +106,7 @@ Result<LocalPool::NodePointer> LocalPool::adopt(NodeRef ref) {
   if (!text.ok() && text.refusal().reason != Reason::kNotFound) return text.refusal();
   if (text.ok()) {
     node->cores = cores_in_node_file(text.value());
+    node->gpus = gpus_in_node_file(text.value());
     node->mock = mock_in_node_file(text.value());
   }
   const Result<std::optional<ProcessStamp>> agent = read_stamp(node->directory + "/agent.pid");
@@ -164,6 +165,23 @@ std::optional<CoreShare> LocalPool::free_cores(std::uint32_t millicores) const {
   return std::nullopt;
 }
 
+// The lowest that no other node has. How many the machine has, its agents find out.
+GpuShare LocalPool::free_gpus(std::uint32_t count) const {
+  GpuShare share{0, count};
+  bool moved = count > 0;
+  while (moved) {
+    moved = false;
+    for (const auto& [ref, node] : nodes_) {
+      const GpuShare& other = node->gpus;
+      if (node->state == InstanceState::kGone || other.count == 0) continue;
+      if (other.first >= share.first + count || share.first >= other.first + other.count) continue;
+      share.first = other.first + other.count;
+      moved = true;
+    }
+  }
+  return share;
+}
+
 kj::Promise<Result<Done>> LocalPool::create(NodeOrder order) {
   const Result<NodePointer> known = find(order.node);
   if (!known.ok()) return Result<Done>(known.refusal());
@@ -173,9 +191,9 @@ kj::Promise<Result<Done>> LocalPool::create(NodeOrder order) {
     const Result<Done> repeated = repeat_create(*node, order);
     if (!repeated.ok()) return repeated;
   } else {
-    const std::optional<CoreShare> cores = free_cores(order.millicores);
+    const MachineShare share{free_cores(order.millicores), free_gpus(order.gpus.value_or(0))};
     const Result<Done> made = make_node_directory(
-        options_.nodes_directory, order, node_file_text(order, cores, options_.warden_program));
+        options_.nodes_directory, order, node_file_text(order, share, options_.warden_program));
     if (!made.ok()) return made;
     const Result<NodePointer> adopted = adopt(order.node);
     if (!adopted.ok()) return Result<Done>(adopted.refusal());

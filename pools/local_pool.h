@@ -94,6 +94,7 @@ class LocalPool final : public Provider, private kj::TaskSet::ErrorHandler {
   // A node from memory or from disk; null if there is none.
   Result<NodePointer> find(NodeRef ref);
   std::optional<CoreShare> free_cores(std::uint32_t millicores) const;
+  GpuShare free_gpus(std::uint32_t count) const;
   Result<Done> repeat_create(Node& node, const NodeOrder& order);
 
   Result<Done> start_agent(const NodePointer& node);

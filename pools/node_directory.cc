@@ -16,6 +16,8 @@ constexpr std::size_t kNodeFileBytesMax = 64 * 1024;
 constexpr std::string_view kHeadKey = "\"head_address\": ";
 constexpr std::string_view kFirstKey = "\"core_first\": ";
 constexpr std::string_view kMockKey = "\"mock\": true";
+constexpr std::string_view kGpusKey = "\"gpus\": ";
+constexpr std::string_view kGpuFirstKey = "\"gpu_first\": ";
 constexpr std::string_view kCountKey = "\"core_count\": ";
 
 Refusal refusal_of(const std::string& path, int error) {
@@ -81,8 +83,9 @@ std::optional<NodeRef> parse_directory_name(std::string_view name) {
   return node;
 }
 
-std::string node_file_text(const NodeOrder& order, const std::optional<CoreShare>& cores,
+std::string node_file_text(const NodeOrder& order, const MachineShare& share,
                            const std::string& warden_program) {
+  const std::optional<CoreShare>& cores = share.cores;
   std::string text = "{\n  \"version\": 1,\n";
   const auto number = [&text](std::string_view key, std::uint64_t value) {
     text.append("  \"").append(key).append("\": ").append(std::to_string(value)).append(",\n");
@@ -103,6 +106,20 @@ std::string node_file_text(const NodeOrder& order, const std::optional<CoreShare
     number("core_first", cores->first);
     number("core_count", cores->count);
   }
+  if (order.gpus.has_value()) {
+    number("gpus", *order.gpus);
+    number("gpu_first", share.gpus.first);
+  }
+  if (!order.counters.empty()) {
+    text += "  \"counters\": {";
+    for (std::size_t i = 0; i < order.counters.size(); ++i)
+      text.append(i == 0 ? "" : ", ")
+          .append(quoted(order.counters[i].first))
+          .append(": ")
+          .append(std::to_string(order.counters[i].second));
+    text += "},\n";
+  }
+  string("memory_limits", order.keeps_memory_limits ? "auto" : "off");
   text += "  \"labels\": [";
   for (std::size_t i = 0; i < order.labels.size(); ++i)
     text.append(i == 0 ? "" : ", ").append(quoted(order.labels[i]));
@@ -115,6 +132,10 @@ std::optional<CoreShare> cores_in_node_file(std::string_view text) {
   const std::optional<std::uint32_t> count = number_at(text, kCountKey);
   if (!first.has_value() || !count.has_value()) return std::nullopt;
   return CoreShare{*first, *count};
+}
+
+GpuShare gpus_in_node_file(std::string_view text) {
+  return {number_at(text, kGpuFirstKey).value_or(0), number_at(text, kGpusKey).value_or(0)};
 }
 
 bool mock_in_node_file(std::string_view text) {

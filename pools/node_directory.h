@@ -25,6 +25,12 @@ struct CoreShare {
   std::uint32_t count = 0;
 };
 
+// Likewise of its gpus.
+struct GpuShare {
+  std::uint32_t first = 0;
+  std::uint32_t count = 0;
+};
+
 // Of a directory that is still being made.
 inline constexpr std::string_view kUnfinishedPrefix = ".new-";
 
@@ -32,12 +38,20 @@ std::string directory_name(NodeRef node);
 // Exactly what directory_name() makes.
 std::optional<NodeRef> parse_directory_name(std::string_view name);
 
-// The text of agent.json. `cores`: the share that is this node's alone, if any.
-std::string node_file_text(const NodeOrder& order, const std::optional<CoreShare>& cores,
+// What is this node's alone of a machine that it shares with others.
+struct MachineShare {
+  std::optional<CoreShare> cores;
+  GpuShare gpus;
+};
+
+// The text of agent.json.
+std::string node_file_text(const NodeOrder& order, const MachineShare& share,
                            const std::string& warden_program);
 
 // The share in such a text; nothing if it has none.
 std::optional<CoreShare> cores_in_node_file(std::string_view text);
+
+GpuShare gpus_in_node_file(std::string_view text);
 
 bool mock_in_node_file(std::string_view text);
 

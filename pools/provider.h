@@ -9,7 +9,9 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -21,8 +23,11 @@ namespace leat::pools {
 struct NodeOrder {
   NodeRef node;
   std::string pool;
-  std::uint32_t millicores = 0;    // its share of the machine; 0: all of it
-  std::uint64_t memory_bytes = 0;  // 0: all of it
+  std::uint32_t millicores = 0;       // its share of the machine; 0: all of it
+  std::uint64_t memory_bytes = 0;     // 0: all of it
+  std::optional<std::uint32_t> gpus;  // devices of its own; none: as its agent finds
+  std::vector<std::pair<std::string, std::uint64_t>> counters;  // resources that have only a name
+  bool keeps_memory_limits = true;                              // where the machine can
   std::string cluster_id;
   std::string agent_address;  // host:port, numeric: where agents join the head
   std::string enrol_address;

@@ -113,6 +113,7 @@ struct StartSet {
   isResult @6 :Bool;              # the output goes to leat-store before success is reported
   storeTicket @7 :Data;           # right to read this stage's input blobs, or write the result
   inputTicket @8 :Data;           # right to read them, where storeTicket is to write
+  exclusive @9 :Bool;             # each run has the node to itself
 }
 
 struct TaskInputs {

@@ -289,6 +289,7 @@ struct NodeSummary {
   dataAddress @10 :Text;
   joinedUs @11 :Int64;        # wall clock
   reason @12 :Text;           # why it takes no work, or is deleted; empty: none
+  labels @13 :List(Text);
 }
 
 struct PoolSummary {

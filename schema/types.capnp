@@ -88,7 +88,7 @@ struct Resources {
   millicores @0 :UInt32 = 1000;
   memoryBytes @1 :UInt64;      # 0: none asked for
   gpus @2 :UInt32;
-  counters @3 :List(Counter);  # any other named resource
+  counters @3 :List(Counter);  # any other named resource, sorted by name, each once
 
   struct Counter {
     name @0 :Text;
@@ -226,11 +226,19 @@ struct JobSpec {
   name @0 :Text;
   priority @1 :Int32;            # higher first, then order of submission
   pools @2 :List(Text);          # in order of preference; empty: any
-  requires @3 :List(Text);       # labels a node must have
-  exclusive @4 :Bool;
+  requires @3 :List(Text);       # L or K=V: a node must have it; !L: must not
+  exclusive @4 :Bool;            # each task has its node to itself
   stages @5 :List(StageSpec);
   resultStage @6 :Int32 = -1;    # whose only task's output is the job's result; -1: none
   retryOf @7 :UInt64;            # the job whose tasks these are, again; 0: none
+  placement @8 :Placement;
+}
+
+enum Placement {
+  # Which of the nodes with room for a task gets it.
+  asPool @0;     # as its pool says; in a pool: as `pack`
+  pack @1;       # the fullest
+  spread @2;     # the emptiest
 }
 
 struct PoolSpec {
@@ -247,6 +255,14 @@ struct PoolSpec {
   idleTimeoutUs @8 :Int64 = 300000000;   # before a node beyond `min` is closed and deleted
   joinDeadlineUs @9 :Int64 = 120000000;  # from the wish for a node to its joining
   forJob @10 :UInt64;                    # the only job that may use it, and it goes with it; 0: all
+  tasksPerNode @11 :UInt32;       # at once, at most; 0: as many as fit
+  placement @12 :Placement;
+  memoryLimits @13 :MemoryLimits;
+
+  enum MemoryLimits {
+    auto @0;     # kept by the kernel, on nodes that can
+    off @1;
+  }
 }
 
 # --- refusals ------------------------------------------------------------------------------

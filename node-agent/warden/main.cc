@@ -39,9 +39,10 @@ constexpr int kLeftOverRoundsMax = 190;
 constexpr unsigned kLeftOverPauseUs = 10'000;
 
 constexpr std::string_view kUsage =
-    "usage: leat-warden --dir DIR [--foreground]\n"
+    "usage: leat-warden --dir DIR [--foreground] [--plain]\n"
     "Holds the tasks of the node whose directory is DIR. Started by leat-agent; returns once it\n"
-    "serves in the background. Example: leat-warden --dir /var/tmp/leat/node-1\n";
+    "serves in the background. --plain: makes no cgroups, so it keeps no memory limits.\n"
+    "Example: leat-warden --dir /var/tmp/leat/node-1\n";
 
 std::int64_t read_clock(clockid_t clock) {
   timespec time{};
@@ -182,6 +183,7 @@ Fd open_spool() {
 struct Arguments {
   std::string directory;
   bool foreground = false;
+  bool plain = false;
 };
 
 Arguments parse(int count, char** values) {
@@ -192,6 +194,8 @@ Arguments parse(int count, char** values) {
       arguments.directory = values[++i];
     } else if (value == "--foreground") {
       arguments.foreground = true;
+    } else if (value == "--plain") {
+      arguments.plain = true;
     } else if (value == "--help") {
       std::fputs(kUsage.data(), stdout);
       std::exit(0);
@@ -230,6 +234,7 @@ void serve(const Arguments& arguments) {
   options.runs.spool_fd = spool.get();
   options.runs.null_fd = null.get();
   options.runs.node_token = token;
+  if (!arguments.plain) options.runs.cgroups = own_places();
   options.runs.clock.monotonic_us = [] { return read_clock(CLOCK_MONOTONIC); };
   options.runs.clock.wall_us = [] { return read_clock(CLOCK_REALTIME); };
   write_pid_file();

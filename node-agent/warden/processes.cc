@@ -13,6 +13,7 @@
 #include <cstdlib>
 
 #include "node-agent/warden/fd.h"
+#include "node-agent/warden/small_file.h"
 
 namespace leat::warden {
 
@@ -23,21 +24,6 @@ constexpr std::string_view kTokenName = "LEAT_RUN_TOKEN=";
 constexpr std::size_t kEnvironmentBytesMax = 4u << 20;
 constexpr std::size_t kChildrenBytesMax = 1u << 20;
 constexpr std::size_t kStatBytesMax = 4096;
-
-// Reads a file of /proc, cut at `bytes_max`. Empty if it cannot be read.
-std::string read_text(const std::string& path, std::size_t bytes_max) {
-  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-  std::string text;
-  if (!fd) return text;
-  while (text.size() < bytes_max) {
-    const std::size_t before = text.size();
-    text.resize(before + std::min<std::size_t>(bytes_max - before, 8192));
-    const ssize_t got = read(fd.get(), text.data() + before, text.size() - before);
-    text.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-    if (got <= 0) break;
-  }
-  return text;
-}
 
 // Takes one number and, if there is one, the `separator` after it.
 template <typename Number>
@@ -78,7 +64,8 @@ std::optional<Process> parse_stat(std::string_view text) {
 }
 
 std::optional<Process> read_process(int pid) {
-  return parse_stat(read_text("/proc/" + std::to_string(pid) + "/stat", kStatBytesMax));
+  return parse_stat(
+      read_small_file("/proc/" + std::to_string(pid) + "/stat", AT_FDCWD, kStatBytesMax));
 }
 
 std::vector<Process> read_processes() {
@@ -100,7 +87,7 @@ std::vector<int> read_own_children() {
   const std::string path = "/proc/" + self + "/task/" + self + "/children";
   std::vector<int> children;
   if (access(path.c_str(), R_OK) == 0) {
-    const std::string text = read_text(path, kChildrenBytesMax);
+    const std::string text = read_small_file(path, AT_FDCWD, kChildrenBytesMax);
     std::string_view rest = text;
     for (int pid = 0; take_number(rest, ' ', pid);) children.push_back(pid);
     return children;
@@ -156,8 +143,9 @@ Origin origin_in(std::string_view environment, std::string_view node_token) {
 }
 
 Origin origin_of(int pid, std::string_view node_token) {
-  return origin_in(read_text("/proc/" + std::to_string(pid) + "/environ", kEnvironmentBytesMax),
-                   node_token);
+  return origin_in(
+      read_small_file("/proc/" + std::to_string(pid) + "/environ", AT_FDCWD, kEnvironmentBytesMax),
+      node_token);
 }
 
 bool send_signal(const Process& process, int signal_number) {

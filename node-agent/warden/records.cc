@@ -147,8 +147,8 @@ template <typename Fields, typename T>
 requires std::is_same_v<std::remove_const_t<T>, Launch>
 void visit(Fields& f, T& r) {
   f(r.run), f(r.template_id), f(r.slot), f(r.segment), f(r.nice), f(r.cpus), f(r.time_limit_us);
-  f(r.grace_us), f(r.warning_us), f(r.warning_signal), f(r.output_limit_bytes), f(r.stdin_path);
-  f(r.directory);
+  f(r.grace_us), f(r.warning_us), f(r.warning_signal), f(r.output_limit_bytes);
+  f(r.memory_limit_bytes), f(r.gpu_mask), f(r.stdin_path), f(r.directory);
   f(r.more_arguments), f(r.more_environment);
 }
 template <typename Fields, typename T>
@@ -173,7 +173,7 @@ template <typename Fields, typename T>
 requires std::is_same_v<std::remove_const_t<T>, Running>
 void visit(Fields& f, T& r) {
   f(r.run), f(r.slot), f(r.segment), f(r.phase), f(r.in_dump), f(r.pid), f(r.start_wall_us);
-  f(r.start_monotonic_us), f(r.out_offset), f(r.err_offset);
+  f(r.start_monotonic_us), f(r.out_offset), f(r.err_offset), f(r.gpu_mask);
 }
 template <typename Fields, typename T>
 requires std::is_same_v<std::remove_const_t<T>, Exited>
@@ -219,6 +219,18 @@ bool CpuMask::empty() const {
   for (const std::uint64_t word : words)
     if (word != 0) return false;
   return true;
+}
+
+const char* enforcement_name(Enforcement enforcement) {
+  switch (enforcement) {
+    case Enforcement::kPlain:
+      return "plain";
+    case Enforcement::kHybrid:
+      return "hybrid";
+    case Enforcement::kUnified:
+      return "unified";
+  }
+  return "unknown";
 }
 
 const char* step_name(StartStep step) {

@@ -26,6 +26,16 @@ inline constexpr std::uint16_t kSlotsMax = 4096;
 inline constexpr std::size_t kSlotBacklogMax = 8;
 inline constexpr std::size_t kTemplatesMax = 1024;
 
+// Who keeps memory limits on a node. The numbers are in the ring.
+enum class Enforcement : std::uint8_t {
+  kPlain = 0,    // nobody
+  kHybrid = 1,   // version 1; killing by version 2 where it is mounted too, else by the freezer
+  kUnified = 2,  // version 2, delegated to us
+};
+
+// "plain", "hybrid", "unified".
+const char* enforcement_name(Enforcement enforcement);
+
 // Which processors a task may use. No bit set: those the warden itself may use.
 struct CpuMask {
   static constexpr std::uint32_t kCpusMax = 1024;
@@ -71,10 +81,14 @@ struct Launch {
   std::uint64_t warning_us = 0;          // so long before the limit, less than it,
   std::int32_t warning_signal = 0;       // this signal is sent; 0: none
   std::uint64_t output_limit_bytes = 0;  // per stream; what is over it is lost and flagged
-  std::string stdin_path;                // empty: /dev/null; relative: to the task's directory
-  std::string directory;                 // empty: the template's
-  StringBlock more_arguments;            // after the template's
-  StringBlock more_environment;          // wins over the template's
+  // Kept by a cgroup where SharedHeader::enforcement is not plain; else, and with 0: no limit.
+  std::uint64_t memory_limit_bytes = 0;
+  // Which gpus the agent has given it. Nothing to the warden, but told again in Running.
+  std::uint64_t gpu_mask = 0;
+  std::string stdin_path;        // empty: /dev/null; relative: to the task's directory
+  std::string directory;         // empty: the template's
+  StringBlock more_arguments;    // after the template's
+  StringBlock more_environment;  // wins over the template's
 
   friend bool operator==(const Launch&, const Launch&) = default;
 };
@@ -127,6 +141,7 @@ struct Running {
   std::int64_t start_monotonic_us = 0;  // CLOCK_MONOTONIC of this machine
   std::uint64_t out_offset = 0;
   std::uint64_t err_offset = 0;
+  std::uint64_t gpu_mask = 0;
 
   friend bool operator==(const Running&, const Running&) = default;
 };
@@ -162,6 +177,8 @@ enum ExitFlag : std::uint16_t {
   kTimeLimitHit = 4,
   kEndedByOrder = 8,  // by End, Shutdown or SIGTERM to the warden
   kSpoolFailed = 16,  // output is missing and it is our fault; spool_error says why (ENOSPC …)
+  kOutOfMemory = 32,  // the kernel has killed some of it for its memory limit
+  kPeakOfGroup = 64,  // peak_kib is its cgroup's, page cache and all: no floor applies
 };
 
 // How a run ended. Kept, and repeated after each attach, until confirmed.

@@ -44,6 +44,8 @@ struct Run {
   std::uint64_t grace_us = 0;    // after the time limit
   std::uint64_t warning_us = 0;  // before it; while running, and not yet given
   int warning_signal = 0;        // 0: none, or given
+  std::uint64_t gpu_mask = 0;    // as launched
+  bool grouped = false;          // it is in its slot's cgroup
   int kill_rounds = 0;
   bool seen_alive = false;  // by the last look, while it is being killed
   bool report_queued = false;

@@ -38,7 +38,8 @@ Runs::Runs(RunsOptions options, ReportSink& sink)
     : options_(std::move(options)),
       sink_(sink),
       spawner_(options_.files),
-      spool_(options_.spool_fd) {}
+      spool_(options_.spool_fd),
+      cgroups_(options_.cgroups, options_.node_token) {}
 
 void Runs::set_template(Template&& given) {
   forget(given.id);
@@ -205,11 +206,23 @@ void Runs::reap(Run& run, std::int64_t now_us) {
   if (run.err.truncated()) exited.flags |= kErrTruncated;
   exited.spool_error = run.out.error() != 0 ? run.out.error() : run.err.error();
   if (exited.spool_error != 0) exited.flags |= kSpoolFailed;
-  if (run.state == RunState::kRunning) return finish(run, now_us);
-  // The end was asked for: it is over when the last process it started is gone.
+  if (run.grouped) note_group(run);
+  const bool alone = !run.grouped || cgroups_.is_empty(exited.slot);
+  if (run.state == RunState::kRunning && alone) return finish(run, now_us);
+  // The end was asked for, or its group must be empty for the next run: it is over when the last
+  // process it started is gone.
   run.state = RunState::kKilling;
   set_deadline(run, 0);
   kill_round_due_ = true;
+}
+
+// What the group of its slot knows of a run whose first process has ended.
+void Runs::note_group(Run& run) {
+  const GroupUse use = cgroups_.use(run.exited.slot);
+  if (use.out_of_memory) run.exited.flags |= kOutOfMemory;
+  if (use.peak_bytes == 0) return;
+  run.exited.flags |= kPeakOfGroup;
+  run.exited.peak_kib = (use.peak_bytes + 1023) / 1024;
 }
 
 void Runs::finish(Run& run, std::int64_t now_us) {

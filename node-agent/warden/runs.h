@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "node-agent/warden/cgroups.h"
 #include "node-agent/warden/fd.h"
 #include "node-agent/warden/processes.h"
 #include "node-agent/warden/records.h"
@@ -44,6 +45,7 @@ struct RunsOptions {
   int spool_fd = -1;  // directory of the spool files
   int null_fd = -1;   // /dev/null, for reading and writing
   std::string node_token;
+  CgroupPlaces cgroups;
   rlimit files{};  // what tasks get
   Clock clock;
 };
@@ -59,11 +61,12 @@ constexpr std::uint64_t event_of(Watch watch, RunRef ref) {
 }
 static_assert(kRunsMax < (1u << 24));
 
-// Owns: run table, spool files, templates. Borrows: descriptors of the options, sink.
+// Owns: run table, spool files, cgroups, templates. Borrows: descriptors of the options, sink.
 // Thread: the one that spawns; tasks die with it.
 //
 // Invariants: at most one live run in a slot; a run is reported when it ends, and never before all
-// its output is in the spool and, if it was ended by order or limit, none of its processes is left.
+// its output is in the spool and, if it was ended by order or limit or is in a cgroup, none of its
+// processes is left.
 class Runs {
  public:
   Runs(RunsOptions options, ReportSink& sink);
@@ -87,6 +90,7 @@ class Runs {
   std::int64_t due_us() const;
 
   RunTable& table() { return table_; }
+  Enforcement enforcement() const { return cgroups_.enforcement(); }
   std::size_t live_count() const { return live_; }
 
  private:
@@ -123,7 +127,8 @@ class Runs {
 
   // runs_start.cc
   void start(Run& run, const Launch& launch, std::int64_t now_us);
-  Spawned spawn(Run& run, const Launch& launch, StoredTemplate& stored, int out_fd, int err_fd);
+  Spawned spawn(Run& run, const Launch& launch, StoredTemplate& stored, SpawnPlan& plan);
+  int enter_group(Run& run, const Launch& launch, GroupDoors& doors, SpawnPlan& plan);
   bool watch(int fd, Watch watch, RunRef ref);
   void could_not_start(Run& run, StartStep step, int error);
   void start_next_in(std::uint16_t slot, std::int64_t now_us);
@@ -131,6 +136,7 @@ class Runs {
 
   // runs.cc
   void reap(Run& run, std::int64_t now_us);
+  void note_group(Run& run);
   void finish(Run& run, std::int64_t now_us);
   bool visit_pipe(Capture& capture);
   bool watch_pipes(Run& run);
@@ -152,6 +158,7 @@ class Runs {
   ReportSink& sink_;
   Spawner spawner_;
   SpoolFiles spool_;
+  Cgroups cgroups_;
   RunTable table_;
   std::unordered_map<std::uint32_t, StoredTemplate> templates_;
   std::size_t template_bytes_ = 0;

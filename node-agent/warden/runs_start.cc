@@ -56,6 +56,7 @@ void Runs::launch(const Launch& launch, std::int64_t now_us) {
   if (slot.busy && slot.waiting.size() >= kSlotBacklogMax)
     return refuse(launch, StartStep::kTable, EBUSY);
   Run& run = table_.add(launch.run);
+  run.gpu_mask = launch.gpu_mask;
   run.exited.slot = launch.slot;
   run.exited.segment = launch.segment;
   if (slot.busy) {
@@ -77,7 +78,13 @@ void Runs::start(Run& run, const Launch& launch, std::int64_t now_us) {
   if (!make_pipe(out) || !make_pipe(err)) return could_not_start(run, StartStep::kPipes, errno);
   run.exited.start_wall_us = options_.clock.wall_us();
   run.exited.start_monotonic_us = options_.clock.monotonic_us();
-  Spawned spawned = spawn(run, launch, stored->second, out.write.get(), err.write.get());
+  GroupDoors doors;
+  SpawnPlan plan;
+  plan.stdout_fd = out.write.get();
+  plan.stderr_fd = err.write.get();
+  if (const int error = enter_group(run, launch, doors, plan); error != 0)
+    return could_not_start(run, StartStep::kLimits, error);
+  Spawned spawned = spawn(run, launch, stored->second, plan);
   if (!spawned.ok()) return could_not_start(run, spawned.step, spawned.error);
   run.pid = spawned.pid;
   run.pidfd = std::move(spawned.pidfd);
@@ -104,21 +111,29 @@ void Runs::start(Run& run, const Launch& launch, std::int64_t now_us) {
   if (!watch(run.pidfd.get(), Watch::kExit, run.ref)) terminate(run, 0, now_us);
 }
 
-Spawned Runs::spawn(Run& run, const Launch& launch, StoredTemplate& stored, int out_fd,
-                    int err_fd) {
+// A run with a memory limit starts in the group of its slot, where anybody keeps limits.
+int Runs::enter_group(Run& run, const Launch& launch, GroupDoors& doors, SpawnPlan& plan) {
+  if (launch.memory_limit_bytes == 0 || enforcement() == Enforcement::kPlain) return 0;
+  if (const int error = cgroups_.prepare(launch.slot, launch.memory_limit_bytes, doors); error != 0)
+    return error;
+  run.grouped = true;
+  plan.cgroup_fd = doors.unified.get();
+  for (std::size_t i = 0; i < doors.procs.size(); ++i) plan.procs_fds[i] = doors.procs[i].get();
+  return 0;
+}
+
+// `plan` has the outputs and the groups.
+Spawned Runs::spawn(Run& run, const Launch& launch, StoredTemplate& stored, SpawnPlan& plan) {
   const std::string token = token_variable(options_.node_token, run.exited.run);
   const std::string& directory =
       launch.directory.empty() ? stored.given.directory : launch.directory;
   point_at_arguments(stored.given.arguments, launch.more_arguments, arguments_);
   point_at_environment(token, stored.given.environment, launch.more_environment, environment_);
-  SpawnPlan plan;
   plan.arguments = arguments_.data();
   plan.environment = environment_.data();
   plan.directory = or_null(directory);
   plan.stdin_path = or_null(launch.stdin_path);
   plan.stdin_fd = options_.null_fd;
-  plan.stdout_fd = out_fd;
-  plan.stderr_fd = err_fd;
   plan.cpus = launch.cpus;
   plan.nice = launch.nice;
   const std::string name = arguments_.front();

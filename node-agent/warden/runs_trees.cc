@@ -70,6 +70,13 @@ bool Runs::treat(const Process& process, const Owner& owner) {
 }
 
 void Runs::look_at_trees(std::int64_t now_us) {
+  // First what a group holds, at one blow; then whatever is found by its descent.
+  table_.for_each([this](Run& run) {
+    if (run.state != RunState::kKilling || !run.grouped) return;
+    if (cgroups_.is_empty(run.exited.slot)) return;
+    run.seen_alive = true;
+    cgroups_.kill_all(run.exited.slot);
+  });
   const std::vector<Process> processes = read_processes();
   const std::uint64_t oldest = oldest_start(processes);
   const int self = getpid();

@@ -4,6 +4,7 @@
 
 #include <sys/resource.h>
 
+#include <array>
 #include <cstddef>
 
 #include "node-agent/warden/fd.h"
@@ -23,6 +24,8 @@ struct SpawnPlan {
   int stderr_fd = -1;
   CpuMask cpus;  // empty: the caller's
   int nice = 0;
+  int cgroup_fd = -1;                    // a directory of cgroup version 2 to be born in
+  std::array<int, 2> procs_fds{-1, -1};  // cgroup.procs of version 1 to write itself into
 };
 
 // Either a process, or the step that failed and why. Of a process that failed nothing is left.

@@ -169,6 +169,7 @@ Event Warden::event_for(Run& run) const {
   running.start_monotonic_us = run.exited.start_monotonic_us;
   running.out_offset = run.exited.out_offset;
   running.err_offset = run.exited.err_offset;
+  running.gpu_mask = run.gpu_mask;
   return running;
 }
 
@@ -214,6 +215,8 @@ void Warden::on_change(Attachment::Change change) {
       return;
     }
     case Attachment::Change::kAttached: {
+      attachment_.rings().header().enforcement.store(
+          static_cast<std::uint32_t>(runs_.enforcement()));
       DumpEnd end;
       runs_.table().for_each([this, &end](Run& run) {
         report(run, false);

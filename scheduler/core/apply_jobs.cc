@@ -186,13 +186,8 @@ void State::on(const RunsPlaced& f, Time at) {
   LEAT_CHECK(f.claims >= allotment.claims && f.claims <= allotment.runs.size());
   const std::uint32_t more = f.claims - allotment.claims;
   allotment.claims = f.claims;
-  const Resources& need = stage.spec->resources;
-  Resources free = node.free;
-  LEAT_CHECK(free.millicores >= std::uint64_t{need.millicores} * more);
-  LEAT_CHECK(more == 0 || free.memory_bytes / more >= need.memory_bytes);
-  free.millicores -= need.millicores * more;
-  free.memory_bytes -= need.memory_bytes * more;
-  set_free(node, free);
+  LEAT_CHECK(more <= node.fit_count(*stage.spec));
+  change_claims(node, *stage.spec, 0, more);
   refresh_ready(job, f.runs.stage.stage);
   const auto hungry = hungry_.find(f.runs.stage);
   if (hungry != hungry_.end()) {
@@ -213,13 +208,7 @@ void State::leave_node(const RunSet& runs, NodeRef ref, const IntervalSet& left,
       static_cast<std::uint32_t>(std::min<std::uint64_t>(allotment.claims, allotment.runs.size()));
   const std::uint32_t fewer = allotment.claims - claims;
   allotment.claims = claims;
-  if (fewer > 0) {
-    const Resources& need = stage.spec->resources;
-    Resources free = node.free;
-    free.millicores += need.millicores * fewer;
-    free.memory_bytes += need.memory_bytes * fewer;
-    set_free(node, free);
-  }
+  change_claims(node, *stage.spec, fewer, 0);
   const std::uint64_t low = claims + claims * queue_depth(stage) / 2;
   if (allotment.runs.empty()) {
     node.allotments.erase(found);

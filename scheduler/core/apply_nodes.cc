@@ -26,9 +26,9 @@ Pool& State::pool_of(PoolId id) {
 
 template <typename Change>
 void State::reindex(Node& node, Change change) {
-  if (node.serves()) capacity_.erase(node.pool, node.ref.id, node.free);
+  if (node.serves()) capacity_.erase(node);
   change();
-  if (node.serves()) capacity_.insert(node.pool, node.ref.id, node.free, node.report.capacity);
+  if (node.serves()) capacity_.insert(node);
 }
 
 void State::step_node(Node& node, NodeStep step, Time at) {
@@ -38,10 +38,20 @@ void State::step_node(Node& node, NodeStep step, Time at) {
   node.since = at;
 }
 
-void State::set_free(Node& node, Resources free) {
-  LEAT_CHECK(node.report.capacity.holds(free));
-  if (node.serves()) capacity_.change(node.pool, node.ref.id, node.free, free);
-  node.free = free;
+void State::change_claims(Node& node, const StageSpec& stage, std::uint32_t fewer,
+                          std::uint32_t more) {
+  if (fewer == 0 && more == 0) return;
+  LEAT_CHECK(node.claimed >= fewer);
+  Resources free = node.free;
+  free.give(node.taken_by(stage), fewer);
+  free.take(node.taken_by(stage), more);
+  const std::uint32_t claimed = node.claimed - fewer + more;
+  if (node.serves()) {
+    capacity_.change(node, free, claimed);
+  } else {
+    node.free = std::move(free);
+    node.claimed = claimed;
+  }
 }
 
 void State::count_use(Node& node, Time at) {
@@ -78,6 +88,9 @@ void State::on(const PoolSet& f, Time) {
   pool.id = f.id;
   pool.spec = f.spec;
   pool.key = f.key;
+  for (auto& [id, node] : nodes_)
+    if (node.pool == f.id && node.tasks_max != f.spec.tasks_per_node)
+      reindex(node, [&node = node, &f] { node.tasks_max = f.spec.tasks_per_node; });
   if (f.id.value >= meta_.next_pool) meta_.next_pool = f.id.value + 1;
 }
 
@@ -92,7 +105,8 @@ void State::add_node(NodeRef ref, PoolId pool, const Hash& token, Time expires, 
   node.since = node.requested = node.counted = at;
   node.token_hash = token;
   node.token_expires = expires;
-  node.report.capacity = node.free = Resources{0, 0, 0};
+  node.report.capacity = node.free = Resources::none();
+  node.tasks_max = pool_of(pool).spec.tasks_per_node;
   tokens_[token] = ref.id;
   nodes_[ref.id] = std::move(node);
 }

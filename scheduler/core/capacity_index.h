@@ -1,80 +1,134 @@
 #pragma once
 
-// capacity_index.h - nodes by what they have free, so that the tightest fit is found without
+// capacity_index.h - nodes by kind and by what they have free, so that a place is found without
 // looking at all of them.
 
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "base/ids.h"
-#include "scheduler/core/spec.h"
+#include "base/labels.h"
+#include "base/resources.h"
 
 namespace leat::core {
 
+struct Node;
+
+// What a task wants of a node. Borrows.
+struct Want {
+  const Resources& need;
+  std::span<const Requirement> labels;
+  bool exclusive = false;  // the whole node
+  bool spread = false;     // the emptiest node rather than the tightest
+};
+
+// Nodes of a pool that are alike but for how much memory they have to the byte.
+using KindId = std::uint32_t;
+
 // Nodes that are kept free for something else. Adding many costs next to nothing: they are sorted
 // when first looked for.
-class ReservedNodes {
+class Reserved {
  public:
   // Precondition: `node` is not among them.
   void add(NodeId node) { fresh_.push_back(node); }
+  void add_kind(KindId kind) { kinds_.insert(kind); }
+  bool has_kind(KindId kind) const { return kinds_.contains(kind); }
   bool contains(NodeId node);
 
  private:
   std::vector<NodeId> sorted_;
   std::vector<NodeId> fresh_;
+  std::set<KindId> kinds_;
 };
 
-// Per pool, the nodes that are up, ordered by free millicores, then free memory, then id.
+// The nodes that take work, per pool and kind, ordered by free millicores, then memory, then id.
+//
+// Borrows the nodes: their addresses must hold from insert() to erase().
 class CapacityIndex {
  public:
-  // How many nodes with cores enough are tried for memory before the search gives up.
+  // Nodes of one kind with cores enough that are tried before the search gives up.
   static constexpr std::size_t kCandidatesMax = 64;
+  // Beyond this many kinds in a pool, the others are one kind of unlike nodes, of which more
+  // candidates are tried.
+  static constexpr std::size_t kKindsMax = 64;
+  static constexpr std::size_t kMixedCandidatesMax = 1024;
 
-  void insert(PoolId pool, NodeId node, const Resources& free, const Resources& capacity);
-  void erase(PoolId pool, NodeId node, const Resources& free);
-  // What the node has free is now `to`.
-  void change(PoolId pool, NodeId node, const Resources& from, const Resources& to);
+  // From its report, what it has free and its room for tasks. Sets node.kind.
+  void insert(Node& node);
+  void erase(const Node& node);
+  // What the node has free is now `free`, and so many tasks have claims there.
+  void change(Node& node, const Resources& free, std::uint32_t claimed);
 
-  // The node of `pool` that holds `need` with the least left over; nothing if none does, or if
-  // kCandidatesMax nodes were tried in vain. Nodes in `except` do not count.
-  std::optional<NodeId> tightest(PoolId pool, const Resources& need, ReservedNodes& except) const;
+  // A node of `pool` that can take a task now: the one with the least left over, or for `spread`
+  // the most; nothing if there is none, or if all candidates were tried in vain.
+  std::optional<NodeId> best(PoolId pool, const Want& want, Reserved& except) const;
 
-  // Calls visit(node, its capacity) for nodes of `pool`, those with the most free cores first,
-  // while it returns true.
-  template <typename Visit>
-  void visit_freest(PoolId pool, Visit visit) const {
-    const auto at = nodes_.find(pool);
-    if (at == nodes_.end()) return;
-    for (auto i = at->second.rbegin(); i != at->second.rend(); ++i)
-      if (!visit(i->node, i->capacity)) return;
-  }
+  // Whether some node of `pool`, of a kind that is not reserved, could take a task if nothing else
+  // ran.
+  bool could_ever(PoolId pool, const Want& want, const Reserved& except) const;
 
-  // How many nodes of `pool` are up.
+  // Reserves nodes that could take a task if nothing else ran, the emptiest first, for so many
+  // tasks; where more tasks are wanted than a kind has nodes, the kind. Returns for how many tasks
+  // no node was found.
+  std::uint64_t reserve(PoolId pool, const Want& want, std::uint64_t tasks,
+                        Reserved& reserved) const;
+
+  // How many nodes of `pool` take work.
   std::size_t size(PoolId pool) const;
 
  private:
   struct Entry {
     std::uint32_t millicores = 0;
     std::uint64_t memory_bytes = 0;
-    std::uint32_t gpus = 0;
-    NodeId node;
-    Resources capacity;  // goes along, does not order
+    NodeId id;
+    const Node* node = nullptr;  // goes along, does not order
 
     friend bool operator<(const Entry& a, const Entry& b) {
       if (a.millicores != b.millicores) return a.millicores < b.millicores;
       if (a.memory_bytes != b.memory_bytes) return a.memory_bytes < b.memory_bytes;
-      return a.gpus != b.gpus ? a.gpus < b.gpus : a.node < b.node;
+      return a.id < b.id;
     }
   };
+  // What nodes of one kind have in common.
+  struct Likeness {
+    std::vector<std::string> labels;  // sorted
+    Resources capacity;               // without memory
+    bool mixed = false;               // nothing: all that did not get a kind of their own
 
-  static Entry key(const Resources& free, NodeId node) {
-    return {free.millicores, free.memory_bytes, free.gpus, node, {}};
-  }
+    friend bool operator==(const Likeness&, const Likeness&) = default;
+  };
+  struct Kind {
+    KindId id = 0;
+    Likeness likeness;
+    std::set<Entry> open;                         // nodes with room for one task more
+    std::set<Entry> full;                         // the others: as many tasks as the pool allows
+    std::set<Entry> idle;                         // those of `open` on which nothing is placed
+    std::map<std::uint64_t, std::size_t> memory;  // of the nodes' capacities -> how many
 
-  std::map<PoolId, std::set<Entry>> nodes_;
+    std::size_t size() const { return open.size() + full.size(); }
+  };
+  using Kinds = std::vector<Kind>;
+
+  static Entry entry_of(const Node& node);
+  static Likeness likeness_of(const Node& node);
+  static bool suits(const Kind& kind, const Want& want);
+  static bool suits(const Node& node, const Want& want);
+  static std::optional<Entry> best_of(const Kind& kind, const Want& want, Reserved& except);
+  static void add_to(Kind& kind, const Node& node);
+  static void take_from(Kind& kind, const Node& node);
+  // Visits the nodes of a kind, the emptiest first, while `visit` returns true.
+  template <typename Visit>
+  static void visit_emptiest(const Kind& kind, Visit visit);
+  Kind& kind_of(const Node& node);
+  Kind& kind_for(const Node& node);
+
+  std::map<PoolId, Kinds> pools_;
+  KindId next_kind_ = 1;
 };
 
 }  // namespace leat::core

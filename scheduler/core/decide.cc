@@ -11,10 +11,26 @@ constexpr std::size_t kActiveJobsMax = 100'000;
 // Summaries that one submit may push out of memory.
 constexpr std::size_t kForgottenPerSubmit = 4;
 
-std::string cores_text(std::uint32_t millicores) {
-  std::string text = std::to_string(millicores / 1000);
-  if (millicores % 1000 != 0) text += "." + std::to_string(1000 + millicores % 1000).substr(1);
-  return text;
+// Refuses a requirement that the definitions of all pools rule out. What they do not say, an agent
+// may yet say of its node.
+std::optional<Refusal> check_requirements(const JobSpec& spec,
+                                          const std::vector<const Pool*>& pools) {
+  for (const Requirement& wanted : spec.labels) {
+    const bool is_limits = !wanted.negated && wanted.label == kMemoryLimitLabel;
+    const bool never = std::all_of(pools.begin(), pools.end(), [&](const Pool* pool) {
+      if (is_limits) return !pool->spec.keeps_memory_limits;
+      return wanted.negated && !wanted.met_by(pool->spec.labels);
+    });
+    if (!never) continue;
+    const std::string name = '"' + pools.front()->spec.name + '"';
+    if (is_limits)
+      return Refusal{Reason::kConflict, "pool " + name +
+                                            " keeps no memory limits (memory_limits = \"off\"): "
+                                            "leave --memory-enforce out, or use another pool"};
+    return Refusal{Reason::kConflict, "every node of pool " + name + " has the label " +
+                                          wanted.label + ", which the job must not meet"};
+  }
+  return std::nullopt;
 }
 
 // Refuses pools that are not there, or not for everybody, or not for long.
@@ -40,15 +56,12 @@ std::optional<Refusal> check_fit(const JobSpec& spec, const std::vector<const Po
       return !pool->spec.shape || pool->spec.shape->holds(stage.resources);
     });
     if (fits) continue;
-    const Resources& shape = *pools.front()->spec.shape;
-    return Refusal{Reason::kConflict,
-                   "a task needs " + cores_text(stage.resources.millicores) + " cpus and " +
-                       std::to_string(stage.resources.memory_bytes >> 20) +
-                       " MiB; the largest node of pool \"" + pools.front()->spec.name + "\" has " +
-                       cores_text(shape.millicores) + " cpus and " +
-                       std::to_string(shape.memory_bytes >> 20) + " MiB: ask for less"};
+    return Refusal{Reason::kConflict, "a task needs " + to_text(stage.resources) +
+                                          "; the largest node of pool \"" +
+                                          pools.front()->spec.name + "\" has " +
+                                          to_text(*pools.front()->spec.shape) + ": ask for less"};
   }
-  return std::nullopt;
+  return check_requirements(spec, pools);
 }
 
 // The pool that is made for the next job.

@@ -62,8 +62,7 @@ class Placer {
   std::size_t blocked_ = 0;
   std::size_t passed_ = 0;
   std::size_t hopeless_ = 0;
-  ReservedNodes reserved_;
-  std::set<PoolId> reserved_pools_;
+  Reserved reserved_;
 };
 
 // What a shell has to do for a fact that is on disk. `state` has the fact applied, and no later

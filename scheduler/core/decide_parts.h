@@ -57,6 +57,12 @@ void lose_runs(const State& state, const Node& node, StageRef ref, Facts& out);
 // has to read.
 void lose_outputs(const State& state, NodeRef node, Facts& out);
 
+// Whether nodes that the pool is given could meet these, as far as its definition tells.
+bool could_have(const PoolSpec& pool, const std::vector<Requirement>& labels);
+
+// What a task of `stage` wants of a node of `pool`. Borrows from both specs.
+Want want_of(const JobSpec& job, const StageSpec& stage, const Pool& pool);
+
 // Calls visit(pool) for the pools a job may use, in its order of preference, while it returns true.
 template <typename Visit>
 void visit_pools(const State& state, const JobSpec& spec, Visit visit) {

@@ -1,6 +1,7 @@
 #include "scheduler/core/demand.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "scheduler/core/decide_parts.h"
 #include "scheduler/core/pool_rules.h"
@@ -13,8 +14,9 @@ struct Filling {
   std::uint64_t limit = 0;  // nodes it may have on top of those that are there
   std::uint64_t nodes = 0;
   std::uint64_t tasks = 0;
-  Resources left{0, 0, 0};  // on the last one
-  bool full = false;        // more tasks would fit its nodes than nodes it may have
+  Resources left = Resources::none();  // on the last one
+  std::uint64_t room = 0;              // for tasks there, as its pool allows
+  bool full = false;                   // more tasks would fit its nodes than nodes it may have
 };
 
 bool may_use(const State& state, const Pool& pool, const Job& job) {
@@ -26,8 +28,9 @@ bool may_use(const State& state, const Pool& pool, const Job& job) {
 }
 
 // How many of `wanted` tasks go into new nodes of the pool.
-std::uint64_t fill(const Pool& pool, const Stage& stage, std::uint64_t wanted, Filling& filling) {
-  const auto per_node = tasks_per_node(pool, stage);
+std::uint64_t fill(const Pool& pool, const Job& job, const Stage& stage, std::uint64_t wanted,
+                   Filling& filling) {
+  const auto per_node = tasks_per_node(pool, job, stage);
   if (per_node && *per_node == 0) return 0;
   if (!per_node) {
     // The first node will tell what they are like.
@@ -39,17 +42,23 @@ std::uint64_t fill(const Pool& pool, const Stage& stage, std::uint64_t wanted, F
     filling.tasks += wanted;
     return wanted;
   }
+  const bool exclusive = stage.spec->exclusive;
   const Resources& need = stage.spec->resources;
-  const std::uint64_t first = std::min(wanted, fit_count(filling.left, need));
-  take(filling.left, need, first);
+  const std::uint64_t beside = std::min(filling.left.fit_count(need), filling.room);
+  const std::uint64_t first = exclusive ? 0 : std::min(wanted, beside);
+  filling.left.take(need, first);
+  filling.room -= first;
   std::uint64_t taken = first;
   const std::uint64_t room = filling.limit - std::min(filling.limit, filling.nodes);
   const std::uint64_t nodes = std::min(room, (wanted - first + *per_node - 1) / *per_node);
   if (nodes > 0) {
     const std::uint64_t more = std::min(wanted - first, nodes * *per_node);
     filling.nodes += nodes;
+    const std::uint64_t last = more - (nodes - 1) * *per_node;
     filling.left = pool.spec.shape ? *pool.spec.shape : *pool.seen;
-    take(filling.left, need, more - (nodes - 1) * *per_node);
+    filling.left.take(exclusive ? Resources(filling.left) : need, last);
+    const std::uint64_t cap = pool.spec.tasks_per_node;
+    filling.room = cap == 0 ? std::numeric_limits<std::uint64_t>::max() : cap - last;
     taken += more;
   }
   filling.tasks += taken;
@@ -82,15 +91,16 @@ void weigh(const State& state, const Pools& pools, std::map<PoolId, Filling>& fi
     const Job& job = *state.job(entry.job);
     const Stage& stage = *state.stage(entry.ref());
     const Pools usable = in_order(state, job, pools);
-    ReservedNodes none;
+    Reserved none;
     const bool fits_now = std::any_of(usable.begin(), usable.end(), [&](const Pool* pool) {
-      return state.capacity().tightest(pool->id, stage.spec->resources, none).has_value();
+      const Want want = want_of(*job.spec, *stage.spec, *pool);
+      return state.capacity().best(pool->id, want, none).has_value();
     });
     if (fits_now) continue;
     std::uint64_t waiting = stage.waiting.size();
     for (const Pool* pool : usable) {
       if (waiting == 0) break;
-      waiting -= fill(*pool, stage, waiting, fillings[pool->id]);
+      waiting -= fill(*pool, job, stage, waiting, fillings[pool->id]);
     }
   }
 }
@@ -179,10 +189,14 @@ std::map<PoolId, PoolPlan> plan_these(const State& state, const Pools& pools, Ti
 
 }  // namespace
 
-std::optional<std::uint64_t> tasks_per_node(const Pool& pool, const Stage& stage) {
-  if (pool.spec.shape) return fit_count(*pool.spec.shape, stage.spec->resources);
-  if (pool.seen) return fit_count(*pool.seen, stage.spec->resources);
-  return std::nullopt;
+std::optional<std::uint64_t> tasks_per_node(const Pool& pool, const Job& job, const Stage& stage) {
+  if (!could_have(pool.spec, job.spec->labels)) return 0;
+  const std::optional<Resources>& shape = pool.spec.shape ? pool.spec.shape : pool.seen;
+  if (!shape) return std::nullopt;
+  const std::uint64_t fit = shape->fit_count(stage.spec->resources);
+  if (stage.spec->exclusive) return std::min<std::uint64_t>(fit, 1);
+  return pool.spec.tasks_per_node == 0 ? fit
+                                       : std::min<std::uint64_t>(fit, pool.spec.tasks_per_node);
 }
 
 std::map<PoolId, PoolPlan> plan_pools(const State& state, Time now) {

@@ -53,7 +53,7 @@ PoolPlan plan_for(const State& state, const PoolSpec& spec, Time now);
 
 // How many tasks of `stage` one node of the pool holds at a time: 0, if it can never hold one;
 // nothing, if nobody knows yet what its nodes are like.
-std::optional<std::uint64_t> tasks_per_node(const Pool& pool, const Stage& stage);
+std::optional<std::uint64_t> tasks_per_node(const Pool& pool, const Job& job, const Stage& stage);
 
 // One line for people: what the pool does and why.
 std::string text_of(const PoolPlan& plan, const PoolSpec& spec);

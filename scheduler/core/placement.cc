@@ -57,23 +57,24 @@ bool refill(const State& state, const Node& node, StageRef ref, const Stage& sta
   return emit(stage, ref, node, wanted, has.claims, out);
 }
 
+// As evenly as it goes: what waits, over the nodes there are.
+std::uint64_t even_share(const State& state, const Node& node, const Stage& stage) {
+  const std::uint64_t nodes = std::max<std::uint64_t>(state.capacity().size(node.pool), 1);
+  return (stage.waiting.size() - 1) / nodes + 1;
+}
+
 // New claims, and a queue behind them.
-bool claim(const State& state, const Node& node, StageRef ref, const Stage& stage, Facts& out) {
+bool claim(const State& state, const Node& node, StageRef ref, const Stage& stage, bool spread,
+           Facts& out) {
   const Allotment& has = allotment_of(node, ref);
-  const std::uint64_t more =
-      std::min(fit_count(node.free, stage.spec->resources), stage.waiting.size());
+  std::uint64_t more = std::min(node.fit_count(*stage.spec), stage.waiting.size());
+  LEAT_CHECK(more > 0);
+  if (spread) more = std::min(more, even_share(state, node, stage));
   const std::uint64_t claims = has.claims + more;
   const std::uint64_t full = claims + claims * queue_depth(stage);
   const std::uint64_t room = full > has.runs.size() ? full - has.runs.size() : 0;
   const std::uint64_t queued = std::min(room, fair_share(state, node, stage));
   return emit(stage, ref, node, std::max(more, queued), claims, out);
-}
-
-bool could_ever_hold(const State& state, const Pool& pool, const Resources& need) {
-  return std::any_of(state.nodes().begin(), state.nodes().end(), [&](const auto& entry) {
-    const Node& node = entry.second;
-    return node.pool == pool.id && node.serves() && node.report.capacity.holds(need);
-  });
 }
 
 }  // namespace
@@ -106,8 +107,10 @@ bool Placer::next(const State& state, Facts& out) {
 
 bool Placer::is_hopeless(const State& state, StageRef ref) const {
   bool hopeless = true;
-  visit_pools(state, *state.job(ref.job), [&](const Pool& pool) {
-    hopeless = reserved_pools_.contains(pool.id) || state.capacity().size(pool.id) == 0;
+  const Job& job = *state.job(ref.job);
+  visit_pools(state, job, [&](const Pool& pool) {
+    const Want want = want_of(*job.spec, *state.stage(ref)->spec, pool);
+    hopeless = !state.capacity().could_ever(pool.id, want, reserved_);
     return hopeless;
   });
   return hopeless;
@@ -118,16 +121,18 @@ bool Placer::place_stage(const State& state, StageRef ref, Facts& out) {
   const Stage* stage = state.stage(ref);
   LEAT_CHECK(job != nullptr && stage != nullptr && !stage->waiting.empty());
   const auto is_reserved = [this](const Node& node) {
-    return reserved_.contains(node.ref.id) || reserved_pools_.contains(node.pool);
+    return reserved_.contains(node.ref.id) || reserved_.has_kind(node.kind);
   };
   // A node that idles comes before a queue that runs low.
-  std::optional<NodeId> idle;
+  std::optional<NodeId> found;
+  bool spread = false;
   visit_pools(state, *job, [&](const Pool& pool) {
-    if (!reserved_pools_.contains(pool.id))
-      idle = state.capacity().tightest(pool.id, stage->spec->resources, reserved_);
-    return !idle;
+    const Want want = want_of(*job->spec, *stage->spec, pool);
+    spread = want.spread;
+    found = state.capacity().best(pool.id, want, reserved_);
+    return !found;
   });
-  if (idle) return claim(state, *state.node(*idle), ref, *stage, out);
+  if (found) return claim(state, *state.node(*found), ref, *stage, spread, out);
   const auto hungry = state.hungry().find(ref);
   if (hungry != state.hungry().end()) {
     for (const NodeId id : hungry->second) {
@@ -141,30 +146,30 @@ bool Placer::place_stage(const State& state, StageRef ref, Facts& out) {
 }
 
 bool Placer::reserve(const State& state, const Job& job, const Stage& stage) {
-  const Resources& need = stage.spec->resources;
-  std::uint64_t wanted = stage.waiting.size();
-  ReservedNodes already = reserved_;
-  bool kept = false;
+  const std::uint64_t waiting = stage.waiting.size();
+  std::uint64_t wanted = waiting;
   visit_pools(state, job, [&](const Pool& pool) {
-    if (reserved_pools_.contains(pool.id)) return true;
-    const std::size_t size = state.capacity().size(pool.id);
-    if (wanted >= size) {
-      // More than one task for each node: the whole pool, unless nobody there could ever help.
-      if (!could_ever_hold(state, pool, need)) return true;
-      reserved_pools_.insert(pool.id);
-      kept = true;
-      wanted -= size;
-      return wanted > 0;
-    }
-    state.capacity().visit_freest(pool.id, [&](NodeId id, const Resources& capacity) {
-      if (!capacity.holds(need) || already.contains(id)) return true;
-      reserved_.add(id);
-      kept = true;
-      return --wanted > 0;
-    });
+    const Want want = want_of(*job.spec, *stage.spec, pool);
+    wanted = state.capacity().reserve(pool.id, want, wanted, reserved_);
     return wanted > 0;
   });
-  return kept;
+  return wanted < waiting;
+}
+
+bool could_have(const PoolSpec& pool, const std::vector<Requirement>& labels) {
+  return std::all_of(labels.begin(), labels.end(), [&pool](const Requirement& wanted) {
+    if (wanted.label == kMemoryLimitLabel && !wanted.negated) return pool.keeps_memory_limits;
+    // What agents find out, and what somebody says of nodes that are started by hand.
+    const bool others_say =
+        wanted.label.starts_with(kOwnLabelPrefix) || pool.provider == kStaticProvider;
+    if (others_say && !wanted.negated) return true;
+    return wanted.label.starts_with(kOwnLabelPrefix) || wanted.met_by(pool.labels);
+  });
+}
+
+Want want_of(const JobSpec& job, const StageSpec& stage, const Pool& pool) {
+  const Packing packing = job.packing.value_or(pool.spec.packing);
+  return {stage.resources, job.labels, stage.exclusive, packing == Packing::kSpread};
 }
 
 JobState end_of(const Job& job) {
@@ -201,9 +206,10 @@ std::vector<Withdrawal> rebalance(const State& state) {
     const std::uint64_t mean_us = stage->ended_us / std::max<std::uint64_t>(stage->ended_runs, 1);
     // Not worth a round trip.
     if (withdrawal.count * mean_us < static_cast<std::uint64_t>(kQueueAhead.count()) / 4) continue;
-    const PoolId pool = state.node(withdrawal.node)->pool;
-    ReservedNodes none;
-    if (!state.capacity().tightest(pool, stage->spec->resources, none)) continue;
+    const Pool* pool = state.pool(state.node(withdrawal.node)->pool);
+    const Want want = want_of(*state.job(ref.job)->spec, *stage->spec, *pool);
+    Reserved none;
+    if (!state.capacity().best(pool->id, want, none)) continue;
     withdrawal.count = (withdrawal.count + 1) / 2;
     result.push_back(withdrawal);
     if (result.size() == kWithdrawalsMax) break;

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "base/check.h"
-
 namespace leat::core {
 namespace {
 
@@ -40,10 +38,23 @@ std::optional<Refusal> check_waits(const StageSpec& stage, const std::string& wh
   return std::nullopt;
 }
 
+std::optional<Refusal> check_labels(const PoolSpec& spec) {
+  if (spec.labels.size() > kLabelsMax)
+    return invalid("more than " + std::to_string(kLabelsMax) + " labels");
+  for (const std::string& label : spec.labels) {
+    if (!is_label(label)) return invalid("a label is a word like fast or rack=7");
+    if (label.starts_with(kOwnLabelPrefix))
+      return invalid("label " + label + ": those that begin with leat: are found out by agents");
+  }
+  return std::nullopt;
+}
+
 std::optional<Refusal> check_stage(const JobSpec& job, std::size_t id) {
   const StageSpec& stage = job.stages[id];
   const std::string where = "stage " + std::to_string(id) + ": ";
   if (stage.indices.empty()) return invalid(where + "it has no tasks");
+  if (stage.resources.gpus > kGpusMax)
+    return invalid(where + "more than " + std::to_string(kGpusMax) + " gpus");
   if (stage.resources.millicores == 0) return invalid(where + "a task needs at least 0.001 cpus");
   if (stage.retries > kRetriesMax)
     return invalid(where + "more than " + std::to_string(kRetriesMax) + " retries");
@@ -90,20 +101,6 @@ std::optional<Refusal> check_job_name(const std::string& name) {
   return check_name("job name", name);
 }
 
-std::uint64_t fit_count(const Resources& free, const Resources& need) {
-  std::uint64_t count = free.millicores / need.millicores;
-  if (need.memory_bytes > 0) count = std::min(count, free.memory_bytes / need.memory_bytes);
-  if (need.gpus > 0) count = std::min<std::uint64_t>(count, free.gpus / need.gpus);
-  return count;
-}
-
-void take(Resources& free, const Resources& need, std::uint64_t count) {
-  LEAT_CHECK(count <= fit_count(free, need));
-  free.millicores -= static_cast<std::uint32_t>(need.millicores * count);
-  free.memory_bytes -= need.memory_bytes * count;
-  free.gpus -= static_cast<std::uint32_t>(need.gpus * count);
-}
-
 std::optional<Refusal> check_times(const PoolSpec& spec) {
   if (spec.idle_timeout.count() < 0) return invalid("an idle timeout below zero");
   if (spec.idle_timeout > kPoolTimeMax) return invalid("an idle timeout of more than a year");
@@ -115,6 +112,8 @@ std::optional<Refusal> check_times(const PoolSpec& spec) {
 
 std::optional<Refusal> check(const JobSpec& spec) {
   if (auto refusal = check_name("job name", spec.name)) return refusal;
+  if (spec.labels.size() > kLabelsMax)
+    return invalid("more than " + std::to_string(kLabelsMax) + " required labels");
   if (spec.stages.empty()) return invalid("the job has no stages");
   if (spec.stages.size() > kStagesPerJobMax)
     return invalid("more than " + std::to_string(kStagesPerJobMax) + " stages");
@@ -137,6 +136,7 @@ std::optional<Refusal> check(const PoolSpec& spec) {
   if (auto refusal = check_name("pool name", spec.name)) return refusal;
   if (spec.nodes.max > kNodesPerPoolMax)
     return invalid("more than " + std::to_string(kNodesPerPoolMax) + " nodes in a pool");
+  if (auto refusal = check_labels(spec)) return refusal;
   if (spec.nodes.max == 0) return invalid("a pool needs at least 1 node, or a maximum of 1");
   if (spec.nodes.min > spec.nodes.max)
     return invalid("a minimum of " + std::to_string(spec.nodes.min) +

@@ -11,6 +11,8 @@
 
 #include "base/ids.h"
 #include "base/index_list.h"
+#include "base/labels.h"
+#include "base/resources.h"
 #include "base/result.h"
 #include "base/run_columns.h"
 #include "base/time.h"
@@ -42,22 +44,14 @@ struct Principal {
   friend bool operator==(const Principal&, const Principal&) = default;
 };
 
-// Counts, never fractions: what a member needs or a node has.
-struct Resources {
-  std::uint32_t millicores = 1000;
-  std::uint64_t memory_bytes = 0;
-  std::uint32_t gpus = 0;
+using leat::Counter;
+using leat::Resources;
 
-  bool holds(const Resources& need) const {
-    return millicores >= need.millicores && memory_bytes >= need.memory_bytes && gpus >= need.gpus;
-  }
-  friend bool operator==(const Resources&, const Resources&) = default;
+// Which of the nodes with room for a task gets it.
+enum class Packing : std::uint8_t {
+  kPack,    // the fullest: others stay free for larger tasks, or to be given up
+  kSpread,  // the emptiest: tasks share memory bandwidth and network with fewer others
 };
-
-// How many members fit into `free`.
-std::uint64_t fit_count(const Resources& free, const Resources& need);
-// Takes what `count` members need. Precondition: so many fit.
-void take(Resources& free, const Resources& need, std::uint64_t count);
 
 enum class OnNodeLoss : std::uint8_t { kRequeue, kFail, kWait };
 
@@ -116,6 +110,7 @@ struct StageSpec {
   RetryDelay retry_delay;
   RetryOn retry_on;
   Duration start_within{0};  // of the first stage: the job ends if it has not started; 0: never
+  bool exclusive = false;    // a task has its node to itself; the same in all stages of a job
 
   friend bool operator==(const StageSpec&, const StageSpec&) = default;
 };
@@ -126,6 +121,8 @@ struct JobSpec {
   std::string name;
   std::int32_t priority = 0;
   std::vector<std::string> pools;
+  std::vector<Requirement> labels;  // that a node must, or must not, have
+  std::optional<Packing> packing;   // none: as the pool says
   std::vector<StageSpec> stages;
   std::int32_t result_stage = -1;
   JobId retry_of;  // the job whose tasks these are, again
@@ -163,6 +160,9 @@ struct PoolSpec {
   Duration join_deadline{120'000'000};
   // The only job that may use the pool, which is deleted when the job has ended; none: everybody's.
   JobId for_job = {};
+  std::uint32_t tasks_per_node = 0;  // at once, at most; 0: as many as fit
+  Packing packing = Packing::kPack;
+  bool keeps_memory_limits = true;  // where a node can
 
   friend bool operator==(const PoolSpec&, const PoolSpec&) = default;
 };

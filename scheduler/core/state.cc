@@ -25,6 +25,10 @@ class Digest {
     mix(std::uint64_t{r.millicores});
     mix(r.memory_bytes);
     mix(std::uint64_t{r.gpus});
+    for (const Counter& counter : r.counters) {
+      mix(counter.name);
+      mix(counter.amount);
+    }
   }
   std::uint64_t value() const { return hash_; }
 
@@ -105,6 +109,7 @@ void mix_node(Digest& digest, const Node& node) {
   digest.mix(node.free);
   digest.mix(node.report.capacity);
   digest.mix(node.report.data_address);
+  for (const std::string& label : node.report.labels) digest.mix(label);
   for (const auto& [stage, allotment] : node.allotments) {
     digest.mix(stage.job.value);
     digest.mix(std::uint64_t{stage.stage});
@@ -261,7 +266,10 @@ void State::restore(Pool pool) {
 void State::finish_restore() {
   for (auto& [id, node] : nodes_) {
     tokens_[node.token_hash] = id;
-    if (node.serves()) capacity_.insert(node.pool, id, node.free, node.report.capacity);
+    if (const Pool* its_pool = pool(node.pool)) node.tasks_max = its_pool->spec.tasks_per_node;
+    node.claimed = 0;
+    for (const auto& [stage, allotment] : node.allotments) node.claimed += allotment.claims;
+    if (node.serves()) capacity_.insert(node);
     node.held = 0;
   }
   for (const auto& [id, pool] : pools_)
@@ -323,14 +331,15 @@ void State::check_waits(StageRef ref, const Stage& stage) const {
 void State::check_invariants() const {
   std::map<NodeRef, std::uint64_t> held;
   for (const auto& [id, node] : nodes_) {
-    Resources used{0, 0, 0};
+    Resources free = node.report.capacity;
+    std::uint32_t claimed = 0;
     for (const auto& [ref, allotment] : node.allotments) {
       const Stage* its_stage = stage(ref);
       LEAT_CHECK(its_stage != nullptr);
       LEAT_CHECK(!allotment.runs.empty() && allotment.claims <= allotment.runs.size());
-      const Resources& need = its_stage->spec->resources;
-      used.millicores += need.millicores * allotment.claims;
-      used.memory_bytes += need.memory_bytes * allotment.claims;
+      free.take(node.taken_by(*its_stage->spec), allotment.claims);
+      claimed += allotment.claims;
+      LEAT_CHECK(!its_stage->spec->exclusive || node.allotments.size() == 1);
       const NodeRef here = node.ref;
       allotment.runs.for_each([its_stage, here](Interval runs) {
         its_stage->cells.for_each(runs, [here](Interval, const TaskCell& cell) {
@@ -339,8 +348,8 @@ void State::check_invariants() const {
         });
       });
     }
-    LEAT_CHECK(node.free.millicores + used.millicores == node.report.capacity.millicores);
-    LEAT_CHECK(node.free.memory_bytes + used.memory_bytes == node.report.capacity.memory_bytes);
+    LEAT_CHECK(node.free == free && node.claimed == claimed);
+    LEAT_CHECK(node.tasks_max == 0 || claimed <= node.tasks_max);
   }
   for (const auto& [id, job] : jobs_) {
     for (std::size_t n = 0; n < job.stages.size(); ++n) {

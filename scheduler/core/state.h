@@ -2,9 +2,11 @@
 
 // state.h - the scheduler's memory, and the one function that changes it.
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -124,7 +126,8 @@ struct Allotment {
   friend bool operator==(const Allotment&, const Allotment&) = default;
 };
 
-// Invariant: free + sum over allotments of claims * resources = report.capacity.
+// Invariant: free + sum over allotments of claims * what a task takes = report.capacity; a task
+// takes what its stage needs, or all of the node if the stage is exclusive.
 struct Node {
   NodeRef ref;
   PoolId pool;
@@ -138,6 +141,7 @@ struct Node {
   std::uint64_t session = 0;
   NodeReport report;
   Resources free;
+  std::uint32_t tasks_max = 0;  // at once, as its pool says; 0: as many as fit
   std::map<StageRef, Allotment> allotments;
 
   // For accounting, and for the idle timeout.
@@ -155,6 +159,24 @@ struct Node {
   bool serves() const { return state == NodeState::kUp && duty == NodeDuty::kServing; }
   // Requested or enrolled.
   bool coming() const { return state == NodeState::kRequested || state == NodeState::kEnrolled; }
+  // Derived.
+  std::uint32_t claimed = 0;  // claims of all allotments
+  KindId kind = 0;            // in the capacity index, while it is there
+
+  // How many more tasks the pool allows here at once.
+  std::uint32_t room() const {
+    if (tasks_max == 0) return std::numeric_limits<std::uint32_t>::max() - claimed;
+    return tasks_max > claimed ? tasks_max - claimed : 0;
+  }
+  // What a task of `stage` takes here.
+  const Resources& taken_by(const StageSpec& stage) const {
+    return stage.exclusive ? report.capacity : stage.resources;
+  }
+  // How many more tasks of `stage` could have claims here now.
+  std::uint64_t fit_count(const StageSpec& stage) const {
+    if (!report.capacity.holds(stage.resources)) return 0;
+    return std::min<std::uint64_t>(free.fit_count(taken_by(stage)), room());
+  }
 };
 
 struct Pool {
@@ -322,7 +344,8 @@ class State {
   // Takes runs off a node and gives back the claims that are over.
   void leave_node(const RunSet& runs, NodeRef ref, const IntervalSet& left, Time at);
   void note_runs(Stage& stage, const RunColumns& columns, std::size_t count);
-  void set_free(Node& node, Resources free);
+  // Gives `fewer` claims of a stage back and takes `more`.
+  void change_claims(Node& node, const StageSpec& stage, std::uint32_t fewer, std::uint32_t more);
 
   Meta meta_;
   std::map<JobId, Job> jobs_;

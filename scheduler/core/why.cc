@@ -53,15 +53,32 @@ std::optional<Cause> no_node_up(const Asked& asked) {
       "wait, or look at: leat node list", asked.waiting};
 }
 
+std::optional<Cause> labels_missing(const Asked& asked) {
+  const auto views = asked.lacking(Filter::kHasLabels);
+  if (asked.waiting == 0 || views.empty()) return std::nullopt;
+  std::string wanted;
+  for (const Requirement& requirement : asked.job.spec->labels)
+    wanted += (wanted.empty() ? "" : ", ") + requirement.to_string();
+  const std::uint64_t up = passing(views, Filter::kUp);
+  const bool limits =
+      std::any_of(asked.job.spec->labels.begin(), asked.job.spec->labels.end(),
+                  [](const Requirement& r) { return !r.negated && r.label == kMemoryLimitLabel; });
+  return Cause{"labels",
+               "none of the " + nodes_text(up) + " that " + (up == 1 ? "is" : "are") +
+                   " up has the labels it requires: " + wanted +
+                   (limits ? " (leat:memory-limit: the kernel keeps memory limits there)" : ""),
+               "add nodes with these labels, or submit without --requires" +
+                   std::string(limits ? " or --memory-enforce" : ""),
+               asked.waiting};
+}
+
 std::optional<Cause> too_large(const Asked& asked) {
   const auto views = asked.lacking(Filter::kLargeEnough);
   if (asked.waiting == 0 || views.empty()) return std::nullopt;
-  const Resources& need = asked.stage.spec->resources;
-  const std::uint64_t up = passing(views, Filter::kUp);
+  const std::uint64_t able = passing(views, Filter::kHasLabels);
   return Cause{"resources",
-               "none of the " + nodes_text(up) + " that are up has " + number(need.millicores) +
-                   " millicores and " + number(need.memory_bytes >> 20) + " MiB in all" +
-                   growth_text(asked, views),
+               "none of the " + nodes_text(able) + " that it may use has " +
+                   to_text(asked.stage.spec->resources) + " in all" + growth_text(asked, views),
                "ask for less, or add larger nodes", asked.waiting};
 }
 
@@ -69,6 +86,18 @@ std::optional<Cause> all_busy(const Asked& asked) {
   const auto views = asked.lacking(Filter::kHasRoom);
   if (asked.waiting == 0 || views.empty()) return std::nullopt;
   const std::uint64_t able = passing(views, Filter::kLargeEnough);
+  const std::uint64_t at_cap = sum(views, [](const PoolView& view) { return view.at_cap; });
+  if (at_cap == able)
+    return Cause{"cap",
+                 "all " + number(able) +
+                     " nodes that could run it have as many tasks as their pool allows "
+                     "(tasks_per_node)",
+                 "wait, or add nodes", asked.waiting};
+  if (asked.stage.spec->exclusive)
+    return Cause{"exclusive",
+                 "it wants a node to itself, and other tasks run on all " + number(able) +
+                     " nodes that could run it",
+                 "wait, add nodes, or submit without --exclusive", asked.waiting};
   return Cause{"busy",
                (able == 1 ? "the only node that could run it is busy"
                           : "all " + number(able) + " nodes that could run it are busy") +
@@ -120,8 +149,8 @@ std::optional<Cause> node_lost(const Asked& asked) {
 
 // Every cause there is, in the order in which they are told.
 constexpr std::optional<Cause> (*kCauses[])(const Asked&) = {
-    held,         no_pool,        no_node_up, too_large,   all_busy,
-    others_ahead, inputs_missing, node_lost,  delayed_try, start_within,
+    held,         no_pool,        no_node_up, labels_missing, too_large,    all_busy,
+    others_ahead, inputs_missing, node_lost,  delayed_try,    start_within,
 };
 
 }  // namespace

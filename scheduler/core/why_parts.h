@@ -30,10 +30,11 @@ inline constexpr std::uint64_t kLooksMax = 200'000;
 
 enum class Filter : std::uint8_t {
   kUp,
+  kHasLabels,
   kLargeEnough,
   kHasRoom,  // the last: all before it hold whatever runs
 };
-inline constexpr std::size_t kFilterCount = 3;
+inline constexpr std::size_t kFilterCount = 4;
 
 // Whether `node` passes the filter for a task of `stage`, given that it passes those before.
 using Passes = bool (*)(const Node& node, const Job& job, const StageSpec& stage);
@@ -50,6 +51,7 @@ struct PoolView {
   std::uint64_t coming = 0;
   std::uint64_t closed = 0;                           // up, and closed to new work
   std::array<std::uint64_t, kFilterCount> passing{};  // nodes that pass this filter and all before
+  std::uint64_t at_cap = 0;  // large enough, and with as many tasks as the pool allows
   bool contested = false;
 
   // The first filter that no node passes; kFilterCount if some node passes all.

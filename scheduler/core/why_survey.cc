@@ -11,12 +11,16 @@ bool is_up(const Node& node, const Job&, const StageSpec&) {
   return node.serves();
 }
 
+bool has_labels(const Node& node, const Job& job, const StageSpec&) {
+  return all_met(job.spec->labels, node.report.labels);
+}
+
 bool is_large_enough(const Node& node, const Job&, const StageSpec& stage) {
   return node.report.capacity.holds(stage.resources);
 }
 
 bool has_room(const Node& node, const Job&, const StageSpec& stage) {
-  return node.free.holds(stage.resources);
+  return node.fit_count(stage) > 0;
 }
 
 // What a pool stands in the way of: a bit per filter that it lacks, and one for the queue.
@@ -73,6 +77,8 @@ void survey_nodes(Asked& asked) {
       view.closed += node.state == NodeState::kUp && !node.serves() ? 1 : 0;
       const std::size_t passed = filters_passed(node, asked.job, *asked.stage.spec);
       for (std::size_t n = 0; n < passed; ++n) ++view.passing[n];
+      const bool able = passed >= static_cast<std::size_t>(Filter::kHasRoom);
+      view.at_cap += able && node.room() == 0 ? 1 : 0;
     }
   }
 }
@@ -91,7 +97,7 @@ void survey_queue(Asked& asked) {
 
 }  // namespace
 
-const std::array<Passes, kFilterCount> kFilters{is_up, is_large_enough, has_room};
+const std::array<Passes, kFilterCount> kFilters{is_up, has_labels, is_large_enough, has_room};
 
 std::size_t filters_passed(const Node& node, const Job& job, const StageSpec& stage) {
   std::size_t passed = 0;

@@ -210,11 +210,15 @@ void PoolDriver::order(const core::CreateNode& effect) {
   if (pool->spec.shape) {
     made.millicores = pool->spec.shape->millicores;
     made.memory_bytes = pool->spec.shape->memory_bytes;
+    made.gpus = pool->spec.shape->gpus;
+    for (const Counter& counter : pool->spec.shape->counters)
+      made.counters.emplace_back(counter.name, counter.amount);
   }
   made.cluster_id = site_.cluster_id;
   made.agent_address = site_.agent_address;
   made.enrol_address = site_.enrol_address;
   made.labels = pool->spec.labels;
+  made.keeps_memory_limits = pool->spec.keeps_memory_limits;
   made.token = transport::encode_token(token);
   made.mock = site_.mock;
   orders_[effect.node] = std::move(made);

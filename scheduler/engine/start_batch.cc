@@ -79,6 +79,7 @@ void write_set(const core::State& state, const OutgoingSet& set, const std::stri
   to.setJobName(store::text_of(job.name));
   const bool is_result = job.spec->result_stage == static_cast<std::int32_t>(ref.stage);
   to.setIsResult(is_result);
+  to.setExclusive(job.stages[ref.stage].spec->exclusive);
   store::with_encoded(*job.spec, [&](schema::JobSpec::Reader whole) {
     const auto spec = whole.getStages()[ref.stage];
     // A retry of some tasks counts all that were submitted.

@@ -248,9 +248,12 @@ std::string encode_turn(const core::Facts& facts, Time at, HeadEpoch epoch) {
 
 Result<DecodedTurn> decode_turn(std::span<const std::byte> bytes) {
   return from_bytes<DecodedTurn, schema::Turn>(
-      bytes, "turn", [](schema::Turn::Reader from) -> Result<DecodedTurn> {
+      bytes, "turn", [bytes](schema::Turn::Reader from) -> Result<DecodedTurn> {
         DecodedTurn turn{Time{Duration{from.getTimeUs()}}, HeadEpoch{from.getHeadEpoch()}, {}};
         const auto facts = from.getFacts();
+        // A list of empty structs says any number in no bytes; ours are never empty.
+        if (facts.size() > bytes.size() / sizeof(capnp::word))
+          return invalid("turn: more facts than it has room for");
         turn.facts.reserve(facts.size());
         for (const auto fact : facts) {
           Result<Fact> read = read_fact(fact);

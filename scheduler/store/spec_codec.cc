@@ -51,6 +51,13 @@ core::RetryOn read_retry_on(schema::RetryOn::Reader from) {
   return on;
 }
 
+// An enumerator of a newer version is as good as none.
+std::optional<core::Packing> read_packing(schema::Placement from) {
+  if (from == schema::Placement::PACK) return core::Packing::kPack;
+  if (from == schema::Placement::SPREAD) return core::Packing::kSpread;
+  return std::nullopt;
+}
+
 Result<core::StageSpec> read_stage(schema::StageSpec::Reader from) {
   core::StageSpec stage;
   Result<IndexList> indices = read_index_list(from.getIndices());
@@ -85,6 +92,12 @@ Result<core::JobSpec> read_fields(schema::JobSpec::Reader from) {
   spec.pools = read_texts(from.getPools());
   spec.result_stage = from.getResultStage();
   spec.retry_of = JobId{from.getRetryOf()};
+  for (const auto text : from.getRequires()) {
+    Result<Requirement> requirement = parse_requirement(read_text(text));
+    if (!requirement.ok()) return requirement.refusal();
+    spec.labels.push_back(std::move(requirement).value());
+  }
+  spec.packing = read_packing(from.getPlacement());
   const auto stages = from.getStages();
   if (stages.size() > core::kStagesPerJobMax)
     return invalid("more than " + std::to_string(core::kStagesPerJobMax) + " stages");
@@ -95,6 +108,7 @@ Result<core::JobSpec> read_fields(schema::JobSpec::Reader from) {
       return Refusal{stage.refusal().reason,
                      "stage " + std::to_string(id) + ": " + stage.refusal().message};
     spec.stages.push_back(std::move(stage).value());
+    spec.stages.back().exclusive = from.getExclusive();
   }
   return spec;
 }
@@ -172,6 +186,9 @@ core::PoolSpec restore_pool_spec(schema::PoolSpec::Reader from) {
   spec.idle_timeout = Duration{from.getIdleTimeoutUs()};
   spec.join_deadline = Duration{from.getJoinDeadlineUs()};
   spec.for_job = JobId{from.getForJob()};
+  spec.tasks_per_node = from.getTasksPerNode();
+  spec.packing = read_packing(from.getPlacement()).value_or(core::Packing::kPack);
+  spec.keeps_memory_limits = from.getMemoryLimits() != schema::PoolSpec::MemoryLimits::OFF;
   return spec;
 }
 
@@ -187,6 +204,11 @@ void write_pool_spec(const core::PoolSpec& spec, schema::PoolSpec::Builder to) {
   to.setDeclared(spec.shape.has_value());
   if (spec.shape) write_resources(*spec.shape, to.initShape());
   write_texts(spec.labels, to.initLabels(static_cast<capnp::uint>(spec.labels.size())));
+  to.setTasksPerNode(spec.tasks_per_node);
+  to.setPlacement(spec.packing == core::Packing::kSpread ? schema::Placement::SPREAD
+                                                         : schema::Placement::AS_POOL);
+  to.setMemoryLimits(spec.keeps_memory_limits ? schema::PoolSpec::MemoryLimits::AUTO
+                                              : schema::PoolSpec::MemoryLimits::OFF);
 }
 
 }  // namespace leat::store

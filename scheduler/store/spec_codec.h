@@ -15,7 +15,7 @@ namespace leat::store {
 
 // What a user asks for, from an untrusted message: the fields the core looks at, and in `encoded`
 // the whole of it as one flat message of one segment. Refused with kNotInThisVersion what later
-// versions will have (gangs, counters, `after`, gpus, labels, other policies for lost nodes, …),
+// versions will have (gangs, other policies for lost nodes, exclusive runs, …),
 // with kInvalid what no version can run (no program, a directory that is not absolute, …).
 // core::check() judges the rest. Never throws.
 Result<core::JobSpec> read_job_spec(schema::JobSpec::Reader from);
@@ -34,7 +34,7 @@ Result<core::JobSpec> restore_job_spec(std::string_view encoded);
 template <typename Visit>
 auto with_encoded(const core::JobSpec& spec, Visit visit);
 
-// Refused with kNotInThisVersion: gpus and counters in the shape. core::check() judges the rest.
+// Refused if its shape is no list of resources. core::check() judges the rest.
 Result<core::PoolSpec> read_pool_spec(schema::PoolSpec::Reader from);
 // From the store: whatever was accepted once.
 core::PoolSpec restore_pool_spec(schema::PoolSpec::Reader from);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/labels.h"
+#include "base/resources.h"
 #include "scheduler/store/value_codec.h"
 
 namespace leat::store {
@@ -139,14 +141,27 @@ std::optional<Refusal> check_stage(schema::StageSpec::Reader stage, const std::s
 
 std::optional<Refusal> check_resources_message(schema::Resources::Reader resources,
                                                const std::string& where) {
-  if (resources.getGpus() > 0) return not_yet(where + "gpus");
-  if (resources.getCounters().size() > 0) return not_yet(where + "resource counters");
+  if (resources.getGpus() > kGpusMax)
+    return invalid(where + "more than " + std::to_string(kGpusMax) + " gpus");
+  if (resources.getCounters().size() > kCountersMax)
+    return invalid(where + "more than " + std::to_string(kCountersMax) + " named resources");
+  std::vector<Counter> counters;
+  for (const auto counter : resources.getCounters())
+    counters.push_back({read_text(counter.getName()), counter.getAmount()});
+  const Result<std::vector<Counter>> sorted = sorted_counters(counters);
+  if (!sorted.ok()) return invalid(where + sorted.refusal().message);
+  if (sorted.value() != counters) return invalid(where + "resources are not sorted by name");
   return std::nullopt;
 }
 
 std::optional<Refusal> check_job_message(schema::JobSpec::Reader job) {
-  if (job.getRequires().size() > 0) return not_yet("labels that a node must have (requires)");
-  if (job.getExclusive()) return not_yet("whole nodes (exclusive)");
+  if (job.getRequires().size() > kLabelsMax)
+    return invalid("more than " + std::to_string(kLabelsMax) + " required labels");
+  for (const auto text : job.getRequires()) {
+    const Result<Requirement> requirement = parse_requirement(read_text(text));
+    if (!requirement.ok()) return requirement.refusal();
+  }
+  if (job.getPlacement() > schema::Placement::SPREAD) return not_yet("a placement of a newer kind");
   const auto stages = job.getStages();
   if (stages.size() > core::kStagesPerJobMax)
     return invalid("more than " + std::to_string(core::kStagesPerJobMax) + " stages");

@@ -143,13 +143,21 @@ void write_principal(const core::Principal& principal, schema::Principal::Builde
 }
 
 core::Resources read_resources(schema::Resources::Reader from) {
-  return {from.getMillicores(), from.getMemoryBytes(), from.getGpus()};
+  core::Resources resources{from.getMillicores(), from.getMemoryBytes(), from.getGpus(), {}};
+  for (const auto counter : from.getCounters())
+    resources.counters.push_back({read_text(counter.getName()), counter.getAmount()});
+  return resources;
 }
 
 void write_resources(const core::Resources& resources, schema::Resources::Builder to) {
   to.setMillicores(resources.millicores);
   to.setMemoryBytes(resources.memory_bytes);
   to.setGpus(resources.gpus);
+  auto counters = to.initCounters(static_cast<capnp::uint>(resources.counters.size()));
+  for (capnp::uint i = 0; i < counters.size(); ++i) {
+    counters[i].setName(text_of(resources.counters[i].name));
+    counters[i].setAmount(resources.counters[i].amount);
+  }
 }
 
 Result<std::optional<core::Blob>> read_blob(schema::BlobRef::Reader from) {

@@ -47,7 +47,7 @@ void write_columns(const RunColumns& columns, schema::RunColumns::Builder to);
 core::Principal read_principal(schema::Principal::Reader from);
 void write_principal(const core::Principal& principal, schema::Principal::Builder to);
 
-// Counters are left out: who must not have any, asks `from` first.
+// What was written by write_resources(), or has passed check_resources_message().
 core::Resources read_resources(schema::Resources::Reader from);
 void write_resources(const core::Resources& resources, schema::Resources::Builder to);
 

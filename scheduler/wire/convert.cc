@@ -5,9 +5,11 @@
 #include <ctime>
 #include <utility>
 
+#include "base/labels.h"
 #include "scheduler/core/lifecycles.h"
 #include "scheduler/core/pool_rules.h"
 #include "scheduler/store/spec_codec.h"
+#include "scheduler/store/spec_rules.h"
 #include "scheduler/store/value_codec.h"
 
 namespace leat::wire {
@@ -18,7 +20,7 @@ using store::text_of;
 
 constexpr std::size_t kHostNameBytesMax = 256;
 constexpr std::size_t kAddressBytesMax = 256;
-constexpr unsigned kLabelsMax = 256;
+constexpr unsigned kNodeLabelsMax = 256;
 
 std::uint64_t count_of(const core::StateCounts& counts, TaskState state) {
   return counts[static_cast<std::size_t>(state)];
@@ -169,6 +171,8 @@ void write_node(const core::State& state, const core::Node& node, schema::NodeSu
   to.setDataAddress(text_of(node.report.data_address));
   to.setJoinedUs(state.wall_us(node.joined));
   to.setReason(text_of(node.reason));
+  store::write_texts(node.report.labels,
+                     to.initLabels(static_cast<unsigned>(node.report.labels.size())));
 }
 
 void write_pool(const core::State& state, const core::Pool& pool, schema::PoolSummary::Builder to) {
@@ -228,15 +232,19 @@ Result<core::NodeReport> read_hello(schema::Hello::Reader from) {
                        ", the head " + std::to_string(schema::PROTOCOL_VERSION)};
   core::NodeReport report;
   report.node = store::read_node_ref(from.getNode());
+  if (auto refusal = store::check_resources_message(from.getCapacity(), "the agent's greeting: "))
+    return *refusal;
   report.capacity = store::read_resources(from.getCapacity());
   report.host_name = store::read_text(from.getHostName());
   report.data_address = store::read_text(from.getDataAddress());
   report.agent_pid = from.getAgentPid();
   report.warden_pid = from.getWardenPid();
   if (report.host_name.size() > kHostNameBytesMax ||
-      report.data_address.size() > kAddressBytesMax || from.getLabels().size() > kLabelsMax)
+      report.data_address.size() > kAddressBytesMax || from.getLabels().size() > kNodeLabelsMax)
     return invalid("the agent's greeting is out of bounds");
   report.labels = store::read_texts(from.getLabels());
+  for (const std::string& label : report.labels)
+    if (!is_label(label)) return invalid("the agent's greeting: a label that is none");
   if (from.getTopologyHash().size() > 0) {
     auto hash = store::read_hash(from.getTopologyHash(), "topology");
     if (!hash.ok()) return hash.refusal();

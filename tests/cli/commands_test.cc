@@ -183,7 +183,8 @@ TEST_F(CommandsTest, JobShowCarriesStateAndCounts) {
       "\"succeeded\":2,\"failed\":1,\"cancelled\":0,\"quarantined\":0,\"skipped\":0}],"
       "\"retried\":0,\"lost\":0,\"has_result\":false,\"result_bytes\":0,\"failures\":["
       "{\"task\":\"17.7\",\"stage\":0,\"index\":7,\"outcome\":\"signal\",\"code\":11,\"node\":2,"
-      "\"message\":\"ended by SIGSEGV\"}]}\n");
+      "\"message\":\"ended by SIGSEGV\"}],\"retry_of\":null,\"skipped_for\":null,\"reason\":\"\","
+      "\"held_us\":0,\"held_by_uid\":null}\n");
   cluster.console.written.clear();
   EXPECT_EQ(cluster.run(kJobShow, {"17"}), 0);
   EXPECT_EQ(cluster.console.written.find("a\nb"), std::string::npos);
@@ -209,9 +210,10 @@ TEST_F(CommandsTest, StatusNamesDaemonsWithTheirPids) {
 
 TEST_F(CommandsTest, ListsAreTablesOrDocuments) {
   EXPECT_EQ(cluster.run(kNodeList, {}), 0);
-  EXPECT_EQ(cluster.console.written,
-            "NODE  POOL   STATE  HOST  CORES  FREE  MEMORY  RUNNING  QUEUED  AGENT  WARDEN  WHY\n"
-            "   3  local  up     here      2   0.5       0        0       0    101     102  -\n");
+  EXPECT_EQ(
+      cluster.console.written,
+      "NODE  POOL   STATE  HOST  CORES  FREE  MEMORY  GPUS  RUNNING  QUEUED  AGENT  WARDEN  WHY\n"
+      "   3  local  up     here      2   0.5       0     0        0       0    101     102  -\n");
   cluster.console.written.clear();
   EXPECT_EQ(cluster.run(kJobList, {"--json"}), 0);
   EXPECT_EQ(cluster.console.written.rfind("{\"version\":1,\"jobs\":[{\"id\":17,", 0), 0u);

@@ -138,6 +138,13 @@ TEST_F(JobOptionsTest, NameLineAndColumnOfWhatAFileHasWrong) {
       {ok + "export = 'NOPE'\n", "j:2:10: export NOPE: this environment has no such variable"},
       {ok + "env.LEAT_X = '1'\n",
        "j:2:14: env LEAT_X=1: names that begin with LEAT_ are Leat's own"},
+      {ok + "gpus = 65\n", "j:2:8: gpus \"65\" is not a whole number from 0 to 64"},
+      {ok + "resource = ['licence']\n", "j:2:13: resource licence: write NAME=N, like licence=2"},
+      {ok + "resource = ['a=1', 'a=2']\n", "j:2:13: resource: resource a is named twice"},
+      {ok + "requires = ['a b']\n",
+       "j:2:13: requires \"a b\" is no label: write fast, rack=7, or !fast for nodes without it"},
+      {ok + "memory_enforce = true\n",
+       "j:2:18: memory_enforce: give memory SIZE too, it is what is kept"},
       {"name = 'x'\n",
        "nothing to run: put -- PROGRAM ARGS… at the end, or command = [\"PROGRAM\"] into the job "
        "file"},
@@ -208,6 +215,11 @@ std::vector<std::string> random_options(Random& random) {
     maybe("--signal", {"USR1@30s", "SIGTERM@10", "10@59m"});
   }
   maybe("--task-dir", {});
+  maybe("--gpus", {"0", "4"});
+  maybe("--resource", {"licence=2", "scratch=9007199254740992"});
+  maybe("--requires", {"fast", "rack=7,!slow"});
+  maybe("--exclusive", {});
+  maybe(random.chance(50) ? "--pack" : "--spread", {});
   if (random.chance(50)) {
     words.insert(words.end(), {"--reduce", "/bin/cat"});
     maybe("--reduce-arg", {"-n", "--", ""});
@@ -228,6 +240,19 @@ TEST_F(JobOptionsTest, MakeTheSameJobAsTheFileTheyPrint) {
     ASSERT_TRUE(text.ok()) << text.refusal().message;
     EXPECT_EQ(sent(from_file(text.value())), sent(job)) << "seed " << seed << '\n' << text.value();
   }
+}
+
+TEST_F(JobOptionsTest, SayWhatATaskNeedsAndWhereItMayRun) {
+  const JobRequest request = read_job_request(
+      from_options({"--gpus", "2", "--resource", "b=2", "--resource", "a=1", "--requires",
+                    "fast,!slow", "--requires", "rack=7", "--memory", "1G", "--memory-enforce",
+                    "--exclusive", "--spread", "--", "true"}),
+      surroundings);
+  EXPECT_EQ(request.resources, (Resources{1000, 1u << 30, 2, {{"a", 1}, {"b", 2}}}));
+  EXPECT_EQ(request.labels,
+            (std::vector<std::string>{"fast", "!slow", "rack=7", "leat:memory-limit"}));
+  EXPECT_TRUE(request.exclusive);
+  EXPECT_EQ(request.placement, schema::Placement::SPREAD);
 }
 
 TEST_F(JobOptionsTest, AreAllNamedInTheTableOnce) {

@@ -21,7 +21,7 @@ TEST(JobRequest, OfOneTaskHasOneStage) {
   capnp::MallocMessageBuilder message;
   JobRequest request = request_of(3);
   request.pools = {"big"};
-  request.millicores = 500;
+  request.resources.millicores = 500;
   request.time_limit = std::chrono::seconds(7);
   request.retries = 2;
   fill_job_spec(request, message.initRoot<schema::JobSpec>());

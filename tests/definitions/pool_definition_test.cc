@@ -59,18 +59,6 @@ labels = ["fast", "site=north"]
   EXPECT_EQ(pool.value().labels, (std::vector<std::string>{"fast", "site=north"}));
 }
 
-TEST(PoolDefinition, RefusesByNameWhatNothingActsOnYet) {
-  const std::string begin = "name = 'a'\nprovider = 'local'\nmax = 2\n";
-  for (const char* key : {"gpus = 2", "tasks_per_node = 3", "counters = { licence = 2 }"}) {
-    const Result<PoolDefinition> pool = parse_pool(begin + key + '\n', "p.toml");
-    ASSERT_FALSE(pool.ok()) << key;
-    EXPECT_EQ(pool.refusal().reason, Reason::kNotInThisVersion);
-    const std::string name(key, std::strchr(key, ' '));
-    EXPECT_NE(pool.refusal().message.find(name + " is not in this version"), std::string::npos)
-        << pool.refusal().message;
-  }
-}
-
 TEST(PoolDefinition, MayBeStatic) {
   const Result<PoolDefinition> pool =
       parse_pool("name = 'lab'\nprovider = 'static'\nnodes = 3\n", "p.toml");
@@ -158,8 +146,8 @@ TEST(PoolDefinition, NamesLineAndColumnOfAWrongShape) {
       {"memory = '4X'\n", "4:10: memory wants the memory of one node, like \"8G\""},
       {"memory = 0\n", "4:10: memory wants the memory of one node, like \"8G\""},
       {"memory = -5\n", "4:10: memory wants the memory of one node, like \"8G\""},
-      {"gpus = 0.5\n", "4:8: gpus wants a whole number from 0 to 1024"},
-      {"gpus = 1025\n", "4:8: gpus wants a whole number from 0 to 1024"},
+      {"gpus = 0.5\n", "4:8: gpus wants a whole number from 0 to 64"},
+      {"gpus = 65\n", "4:8: gpus wants a whole number from 0 to 64"},
       {"tasks_per_node = 0\n", "4:18: tasks_per_node wants a whole number from 1 to 1000000"},
       {"tasks_per_node = 'x'\n", "4:18: tasks_per_node wants a whole number from 1 to 1000000"},
       {"labels = 'x'\n",
@@ -182,10 +170,12 @@ TEST(PoolDefinition, NamesLineAndColumnOfAWrongShape) {
        "5:1: counters: \"a b\" is letters, digits, '-', '_' and '.', at most 64 of them"},
       {"colour = 'x'\n",
        "4:1: unknown key \"colour\": a pool has name, provider, nodes, min, max, idle_timeout, "
-       "join_deadline, cores, memory, gpus, labels, tasks_per_node, counters"},
+       "join_deadline, cores, memory, gpus, labels, tasks_per_node, placement, memory_limits, "
+       "counters"},
       {"when = 2026-11-22\n",
        "4:1: unknown key \"when\": a pool has name, provider, nodes, min, max, idle_timeout, "
-       "join_deadline, cores, memory, gpus, labels, tasks_per_node, counters"},
+       "join_deadline, cores, memory, gpus, labels, tasks_per_node, placement, memory_limits, "
+       "counters"},
   };
   for (const Wrong& wrong : cases)
     expect_refused("name = 'a'\nprovider = 'local'\nnodes = 1\n", wrong);

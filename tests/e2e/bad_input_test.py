@@ -61,7 +61,7 @@ class RefusalsTest(ClusterTest):
             self.assertEqual(len(done.stderr.decode().strip().splitlines()), 1)
 
     def test_doors_that_later_versions_open(self):
-        for flags in (["--nodes", "2"], ["--mpi"], ["--gpus", "1"]):
+        for flags in (["--nodes", "2"], ["--mpi"]):
             self.refused(4, "submit", *flags, "--", "/bin/true", saying="not in this version")
 
     def test_files_that_cannot_be_read_or_are_empty(self):

@@ -40,8 +40,7 @@ StartBatch start_batch() {
   spec.inputs.standard_input = blob(3);
   spec.inputs.chunk = 5;
   spec.inputs.lines = 170;
-  spec.millicores = 2500;
-  spec.memory_bytes = 1 << 30;
+  spec.resources = {2500, 1 << 30, 2, {{"licence", 3}, {"scratch", 1}}};
   spec.time_limit = Duration(123);
   spec.grace = Duration(456);
   spec.warning_signal = 10;

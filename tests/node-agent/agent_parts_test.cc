@@ -36,10 +36,26 @@ TEST(TaskEnvironment, IsTheProgramsOwnAndWhatLeatAdds) {
       (std::multiset<std::string>{
           "HOME=/root", "LEAT_MINE=kept", "PATH=/usr/local/bin:/usr/bin:/bin", "LEAT_JOB_ID=17",
           "LEAT_STAGE=2", "LEAT_TASK_COUNT=9", "LEAT_POOL=local", "LEAT_NODE=3"}));
-  EXPECT_EQ(strings(task_environment(run_id(set.runs.stage, 4, 5), 2, "/x", Inputs::Use::kStream,
-                                     "a line\n")),
-            (std::multiset<std::string>{"LEAT_TASK_INDEX=5", "LEAT_ATTEMPT=4", "LEAT_CPUS=2",
-                                        "LEAT_TASK_DIR=/x", "LEAT_ENTRY=a line"}));
+  const RunId run = run_id(set.runs.stage, 4, 5);
+  EXPECT_EQ(
+      strings(task_environment(run, {2, "/x", std::nullopt}, Inputs::Use::kStream, "a line\n")),
+      (std::multiset<std::string>{"LEAT_TASK_INDEX=5", "LEAT_ATTEMPT=4", "LEAT_CPUS=2",
+                                  "LEAT_TASK_DIR=/x", "LEAT_ENTRY=a line"}));
+}
+
+TEST(TaskEnvironment, NamesTheGpusOfATaskAndHidesThoseOfOthers) {
+  const RunId run = run_id({JobId{17}, 2}, 4, 5);
+  const auto with =
+      strings(task_environment(run, {1, "/x", "1,3"}, Inputs::Use::kStream, std::nullopt));
+  EXPECT_EQ(with.count("LEAT_GPUS=1,3"), 1u);
+  EXPECT_EQ(with.count("CUDA_VISIBLE_DEVICES=1,3"), 1u);
+  const auto without =
+      strings(task_environment(run, {1, "/x", ""}, Inputs::Use::kStream, std::nullopt));
+  EXPECT_EQ(without.count("CUDA_VISIBLE_DEVICES="), 1u);
+  EXPECT_EQ(
+      strings(task_environment(run, {1, "/x", std::nullopt}, Inputs::Use::kStream, std::nullopt))
+          .size(),
+      4u);
 }
 
 TEST(TaskEnvironment, KeepsThePathOfTheProgram) {
@@ -98,6 +114,15 @@ TEST(RunOutcome, TellsLimitsOrdersAndOurOwnFaultsApart) {
   EXPECT_EQ(to_run_end(polite, 0).result.code, SIGTERM);
   warden::Exited full = exited(ExitKind::kExited, 0);
   full.flags = warden::kSpoolFailed | warden::kOutTruncated;
+  warden::Exited greedy = exited(ExitKind::kSignaled, SIGKILL);
+  greedy.flags = warden::kOutOfMemory | warden::kPeakOfGroup;
+  EXPECT_EQ(to_run_end(greedy, 0).result.outcome, Outcome::kOutOfMemory);
+  EXPECT_EQ(to_run_end(greedy, 1000).result.peak_kib, 900);  // no floor: its group's own peak
+  greedy.kind = ExitKind::kExited;
+  greedy.code = 7;  // its child was killed, and it gave up
+  EXPECT_EQ(to_run_end(greedy, 0).result.outcome, Outcome::kOutOfMemory);
+  greedy.code = 0;  // its child was killed, and it coped
+  EXPECT_EQ(to_run_end(greedy, 0).result.outcome, Outcome::kExit);
   EXPECT_EQ(to_run_end(full, 0).result.outcome, Outcome::kSpoolFull);
   EXPECT_EQ(to_run_end(full, 0).result.flags, RunColumns::kOutputCut);
 }
@@ -143,6 +168,32 @@ TEST(NodeFile, NamesTheKeyThatIsWrong) {
   EXPECT_NE(refusal("[\"ssd\"]", "[1]").find("labels"), std::string::npos);
   EXPECT_FALSE(parse_node_file("[]").ok());
   EXPECT_FALSE(parse_node_file("{").ok());
+}
+
+TEST(NodeFile, SaysWhatANodeHasBesidesCoresAndMemory) {
+  const auto with = [](const std::string& more) {
+    return parse_node_file(
+        R"({"node": 3, "epoch": 12, "pool": "p", "cluster_id": "abc", "head_address": "h:1",
+            "warden": "/w")" +
+        more + "}");
+  };
+  const Result<NodeFile> none = with("");
+  ASSERT_TRUE(none.ok());
+  EXPECT_FALSE(none.value().gpus.has_value());
+  EXPECT_TRUE(none.value().counters.empty());
+  EXPECT_TRUE(none.value().keeps_memory_limits);
+  const Result<NodeFile> all = with(
+      R"(, "gpus": 2, "gpu_first": 4, "counters": {"zz": 1, "licence": 7},
+           "memory_limits": "off")");
+  ASSERT_TRUE(all.ok()) << all.refusal().message;
+  EXPECT_EQ(all.value().gpus, 2u);
+  EXPECT_EQ(all.value().gpu_first, 4u);
+  EXPECT_EQ(all.value().counters, (std::vector<Counter>{{"licence", 7}, {"zz", 1}}));
+  EXPECT_FALSE(all.value().keeps_memory_limits);
+  for (const char* wrong :
+       {R"("gpus": 65)", R"("gpus": "2")", R"("counters": 1)", R"("counters": {"a": -1})",
+        R"("counters": {"a b": 1})", R"("counters": {"a": 0})", R"("memory_limits": "no")"})
+    EXPECT_FALSE(with(std::string(", ") + wrong).ok()) << wrong;
 }
 
 TEST(NodeFile, IsNotTakenFromOthers) {

@@ -198,7 +198,7 @@ TEST(WardenAdopt, SilentPeersDoNotKeepAnAgentOut) {
 void spoil_ring(WardenWorld& world, const std::function<void(SharedHeader&, std::byte*)>& spoil) {
   agent::WardenHandles handles =
       agent::attach_to_warden(world.io().unixEventPort, world.io().provider->getTimer(),
-                              world.directory(), LEAT_WARDEN_PROGRAM)
+                              world.options())
           .wait(world.io().waitScope);
   EXPECT_NE(ftruncate(handles.memory, 0), 0) << "the warden would die of its own memory";
   void* base = mmap(nullptr, kSharedBytes, PROT_READ | PROT_WRITE, MAP_SHARED, handles.memory, 0);

@@ -75,6 +75,8 @@ Launch sample_launch() {
   launch.warning_us = 1ull << 40;
   launch.warning_signal = 10;
   launch.output_limit_bytes = ~0ull;
+  launch.memory_limit_bytes = 3ull << 40;
+  launch.gpu_mask = 1ull << 63 | 5;
   launch.stdin_path = "/in put";
   launch.directory = "/d";
   launch.more_arguments = block({"", "x"});

@@ -8,11 +8,12 @@ target_link_libraries(leat_test_warden_world PUBLIC leat::warden_link leat::ward
 add_dependencies(leat_test_warden_world leat-warden)
 
 leat_test(node_agent_warden_test
-  SOURCES warden_parts_test.cc warden_records_test.cc
+  SOURCES warden_cgroup_places_test.cc warden_parts_test.cc warden_records_test.cc
   DEPS leat_test_warden_world
   LABELS unit)
 
 leat_test(node_agent_warden_e2e_test
-  SOURCES warden_adopt_test.cc warden_end_test.cc warden_run_test.cc
+  SOURCES warden_adopt_test.cc warden_cgroups_test.cc warden_end_test.cc warden_memory_test.cc
+          warden_run_test.cc
   DEPS leat_test_warden_world
   LABELS e2e)

@@ -44,8 +44,8 @@ TemporaryDirectory::~TemporaryDirectory() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-WardenWorld::WardenWorld(std::string program)
-    : program_(std::move(program)), io_(kj::setupAsyncIo()) {
+WardenWorld::WardenWorld(std::string program, Groups groups)
+    : program_(std::move(program)), groups_(groups), io_(kj::setupAsyncIo()) {
   environment.add("PATH", "/usr/local/bin:/usr/bin:/bin");
   environment.add("DIR", directory_.path());
   attach();
@@ -57,7 +57,7 @@ WardenWorld::~WardenWorld() {
 }
 
 agent::WardenOptions WardenWorld::options() const {
-  return {directory_.path(), program_, node_token()};
+  return {directory_.path(), program_, node_token(), groups_ == Groups::kNone};
 }
 
 // One of its own for every test process: a warden ends what carries its token.

@@ -36,7 +36,9 @@ class WardenWorld {
   static constexpr std::uint64_t kMiB = 1u << 20;
   static constexpr std::uint64_t kSecond = 1'000'000;
 
-  explicit WardenWorld(std::string program = LEAT_WARDEN_PROGRAM);
+  enum class Groups : std::uint8_t { kIfPossible, kNone };
+  explicit WardenWorld(std::string program = LEAT_WARDEN_PROGRAM,
+                       Groups groups = Groups::kIfPossible);
   ~WardenWorld();
 
   // 32 hexadecimal digits, the same in all worlds of a process.
@@ -79,6 +81,7 @@ class WardenWorld {
 
   TemporaryDirectory directory_;
   std::string program_;
+  Groups groups_;
   kj::AsyncIoContext io_;
   kj::Own<agent::WardenLink> link_;
   int warden_pid_ = 0;

@@ -185,8 +185,7 @@ TEST_F(LocalPoolTest, DoesNotTakeALaterProcessWithTheSamePidForItsOwn) {
   pool_ = nullptr;
   const NodeOrder mine = order(1);
   ASSERT_TRUE(
-      make_node_directory(options_.nodes_directory, mine, node_file_text(mine, std::nullopt, "w"))
-          .ok());
+      make_node_directory(options_.nodes_directory, mine, node_file_text(mine, {}, "w")).ok());
   const std::string ticks = std::to_string(*start_ticks_of(innocent) + 1);
   for (const char* name : {"/agent.pid", "/warden.pid"})
     write_text(directory(mine.node) + name, std::to_string(innocent) + " " + ticks + "\n");
@@ -203,8 +202,7 @@ TEST_F(LocalPoolTest, KnowsThatNothingSurvivesARestartOfTheMachine) {
   pool_ = nullptr;
   const NodeOrder mine = order(1);
   ASSERT_TRUE(
-      make_node_directory(options_.nodes_directory, mine, node_file_text(mine, std::nullopt, "w"))
-          .ok());
+      make_node_directory(options_.nodes_directory, mine, node_file_text(mine, {}, "w")).ok());
   const std::string self =
       std::to_string(::getpid()) + " " + std::to_string(*start_ticks_of(::getpid()));
   write_text(directory(mine.node) + "/agent.pid", self + " another-boot\n");

@@ -31,7 +31,7 @@ TEST(NodeFileTest, KeepsWhatItIsTold) {
   order.agent_address = "127.0.0.1:1";
   order.labels = {"ssd", "b\"ig"};
   order.mock = true;
-  const std::string text = node_file_text(order, CoreShare{4, 2}, "/bin/warden");
+  const std::string text = node_file_text(order, {CoreShare{4, 2}, {3, 2}}, "/bin/warden");
   EXPECT_NE(text.find(R"("pool": "a\"b\\c\u000a")"), std::string::npos) << text;
   EXPECT_NE(text.find(R"("labels": ["ssd", "b\"ig"])"), std::string::npos) << text;
   EXPECT_EQ(cores_in_node_file(text)->first, 4u);

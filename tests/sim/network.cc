@@ -95,7 +95,8 @@ void Network::join(std::uint64_t id) {
   if (node == nullptr || !node->agent_alive() || node->connection() != id) return;
   core::NodeReport report;
   report.node = node->ref();
-  report.capacity = {node->cores() * 1000, 0, 0};
+  report.capacity = node->capacity();
+  report.labels = {"sim", "cores=" + std::to_string(node->cores())};
   std::vector<core::RunSet> live;
   for (const agent::RunSet& set : node->live())
     live.push_back({set.stage, set.attempt, set.indices});

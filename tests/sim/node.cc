@@ -26,7 +26,7 @@ void Node::die() {
 void Node::start_agent() {
   if (!alive_ || core_ != nullptr) return;
   ++agent_life_;
-  core_ = std::make_unique<agent::AgentCore>();
+  core_ = std::make_unique<agent::AgentCore>(agent::kSlotsMax, capacity());
   for (const auto& [stage, spec] : log_stages_) core_->on_recovered_stage(stage, spec);
   for (const auto& [run, ended] : log_ended_)
     core_->on_recovered_end(run, ended.result, ended.stored, world_.now());
@@ -177,8 +177,7 @@ void Node::act() {
 void Node::launch(const agent::Launch& launch) {
   world_.evidence().launched(ref_, launch.run, launched_.insert(launch.run).second);
   processes_[launch.run] = {launch, false, false};
-  // What an expired lease left behind is being ended while new work starts; no more than that.
-  if (processes_.size() > cores_ * 2u) world_.evidence().complain("a node is overcommitted");
+  check_room();
   if (inputs_.contains(launch.run)) {
     const Duration delay(500 + static_cast<std::int64_t>(world_.random().below(20'000)));
     world_.events().after(delay, [this, run = launch.run] {
@@ -195,6 +194,20 @@ void Node::launch(const agent::Launch& launch) {
     return;
   }
   run(launch.run, std::nullopt);
+}
+
+// Also what an expired lease left behind, and is being ended, has its share.
+void Node::check_room() const {
+  Resources free = capacity();
+  bool exclusive = false;
+  for (const auto& [run, process] : processes_) {
+    const agent::StageSpec& spec = *process.launch.spec;
+    exclusive = exclusive || spec.exclusive;
+    if (!free.holds(spec.resources)) return world_.evidence().complain("a node is overcommitted");
+    free.take(spec.resources);
+  }
+  if (exclusive && processes_.size() > 1)
+    world_.evidence().complain("an exclusive run is not alone");
 }
 
 std::optional<Coverage> Node::fetch(const RunId& run) {

@@ -26,6 +26,7 @@ class Node {
 
   NodeRef ref() const { return ref_; }
   std::uint32_t cores() const { return cores_; }
+  Resources capacity() const { return {cores_ * 1000, 0, 1, {{"licence", 2}}}; }
   bool alive() const { return alive_; }
   bool booted() const { return booted_; }  // before that it is a machine without an agent
   bool agent_alive() const { return core_ != nullptr; }
@@ -71,6 +72,7 @@ class Node {
   void connect_later();
   void act();
   void launch(const agent::Launch& launch);
+  void check_room() const;
   void run(const RunId& run, std::optional<Coverage> input);
   std::optional<Coverage> fetch(const RunId& run);
   void exit(const RunId& run, agent::RunResult result, std::optional<Coverage> output);

@@ -94,6 +94,27 @@ World::~World() {
   std::filesystem::remove_all(directory_, ignored);
 }
 
+namespace {
+
+// Jobs of every kind meet: of those that want something of their nodes, all nodes have it.
+void add_wishes(schema::JobSpec::Builder job, std::size_t n) {
+  auto resources = job.getStages()[0].getMembers()[0].getResources();
+  if (n % 5 == 1) resources.setGpus(1);
+  if (n % 5 == 2) {
+    auto counter = resources.initCounters(1)[0];
+    counter.setName("licence");
+    counter.setAmount(1);
+  }
+  if (n % 7 == 3) job.setExclusive(true);
+  if (n % 3 == 1) {
+    job.initRequires(2).set(0, "sim");
+    job.getRequires().set(1, "!cores=9");
+  }
+  if (n % 4 == 2) job.setPlacement(schema::Placement::SPREAD);
+}
+
+}  // namespace
+
 core::JobSpec World::make_job(std::size_t n) {
   capnp::MallocMessageBuilder message;
   auto job = message.initRoot<schema::JobSpec>();
@@ -112,6 +133,7 @@ core::JobSpec World::make_job(std::size_t n) {
     outputs.setStage(static_cast<StageId>(s - 1));
     outputs.setWidth(width);
   }
+  add_wishes(job, n);
   if (reduces) job.setResultStage(static_cast<std::int32_t>(sizes.size()) - 1);
   auto spec = store::read_job_spec(job.asReader());
   if (!spec.ok()) std::fprintf(stderr, "sim: %s\n", spec.refusal().message.c_str());
@@ -155,7 +177,7 @@ core::PoolSpec World::make_pool() const {
   pool.nodes = {walk_->first_min(), walk_->first_max()};
   pool.idle_timeout = Duration(4'000'000);
   // Where it is not declared, the first node tells.
-  if (plan_.seed % 3 != 0) pool.shape = core::Resources{2000, 0, 0};
+  if (plan_.seed % 3 != 0) pool.shape = core::Resources{2000, 0, 1, {{"licence", 2}}};
   return pool;
 }
 
@@ -307,8 +329,11 @@ void World::check_job(const User& user) {
   if (job->state != core::JobState::kSucceeded) {
     const bool skipped = job->state == core::JobState::kSkipped &&
                          may_be_skipped(user.waits, *head_->state().job(user.waits.after.job));
-    if (!user.cancels && !skipped &&
-        count(core::TaskState::kFailed) + count(core::TaskState::kQuarantined) == 0)
+    std::uint64_t lost = 0;  // here or in a step of the reduce
+    for (const auto& stage : job->final_counts)
+      lost += stage[static_cast<std::size_t>(core::TaskState::kFailed)] +
+              stage[static_cast<std::size_t>(core::TaskState::kQuarantined)];
+    if (!user.cancels && !skipped && lost == 0)
       evidence_.complain(user.key + ": ended " + core::name_of(job->state) + " for no reason");
     return;
   }

@@ -175,7 +175,7 @@ TEST(BlobServiceTest, TellsWhyAnUploadIsTurnedDown) {
     return s.loop.within(put_blob(user->store(), write, declared, memory_source(bytes))).refusal();
   };
   EXPECT_EQ(refusal(bytes.size()).reason, Reason::kOverloaded);
-  EXPECT_NE(refusal(kLengthUnknown).message.find("--quota"), std::string::npos);
+  EXPECT_NE(refusal(kLengthUnknown).message.find("--store-quota"), std::string::npos);
   EXPECT_EQ(refusal(50'000).reason, Reason::kInvalid);
   EXPECT_EQ(refusal(kBlobBytesMax + 1).reason, Reason::kInvalid);
   const Result<Blob> failed = s.loop.within(
@@ -346,7 +346,7 @@ TEST(BlobServiceTest, TakesASpoolOnlyFromItsNode) {
 TEST(BlobServiceTest, HearsOnlyFromTheHeadWhatIsNeeded) {
   ServedStore s;
   const auto user = s.connect(kUser);
-  const std::string write = s.home.job_ticket(JobId{}, Ticket::Right::kWrite, kUser);
+  const std::string write = s.home.ticket(Ticket::Right::kWrite, kUser, {}, {}, 24 * 3600, JobId{});
   const Blob blob = put_whole(s.loop, *user, write, "an input").value();
   s.clock.seconds += 7200;
   const auto needs = [&](StoreClient& client, std::optional<Hash> hash, bool last) {

@@ -58,10 +58,11 @@ struct StoreHome {
   }
 
   std::string ticket(Ticket::Right right, const Peer& reader, Hash blob = {},
-                     std::vector<Stride> indices = {}, WallSeconds seconds = 600) const {
+                     std::vector<Stride> indices = {}, WallSeconds seconds = 600,
+                     JobId job = JobId{17}) const {
     Ticket ticket;
     ticket.right = right;
-    ticket.job = JobId{17};
+    ticket.job = job;
     ticket.indices = std::move(indices);
     ticket.blob_hash = blob;
     ticket.reader = common_name(reader);
@@ -71,13 +72,7 @@ struct StoreHome {
 
   std::string job_ticket(JobId job, Ticket::Right right, const Peer& reader,
                          std::vector<Stride> indices = {}) const {
-    Ticket ticket;
-    ticket.right = right;
-    ticket.job = job;
-    ticket.indices = std::move(indices);
-    ticket.reader = common_name(reader);
-    ticket.expires_wall_s = wall_now() + 600;
-    return signer.sign(ticket).value();
+    return ticket(right, reader, {}, std::move(indices), 600, job);
   }
 
   std::string blob_path(const Hash& hash) const {

@@ -14,10 +14,11 @@ using Reasons = std::set<std::string>;
 // What the oracle can imagine away:
 //   pool       a pool is made in which the task finds room
 //   nodes      a pool where nothing is up gets a node with room
-//   resources  a pool whose nodes are all too small gets a larger one
+//   labels     a pool whose nodes all lack labels gets one that has them, and room
+//   resources  a pool whose labelled nodes are all too small gets a larger one
 //   busy       everything that runs is over
 //   priority   nobody is ahead in the queue
-constexpr const char* kRemovable[] = {"pool", "nodes", "resources", "busy", "priority"};
+constexpr const char* kRemovable[] = {"pool", "nodes", "labels", "resources", "busy", "priority"};
 
 bool may_use(const Job& job, const Pool& pool) {
   const std::vector<std::string>& named = job.spec->pools;
@@ -34,18 +35,43 @@ bool is_before(const Job& a, StageId a_stage, const Job& b, StageId b_stage) {
   return a_stage > b_stage;
 }
 
-bool has_room(const State& state, const Pool& pool, const Resources& need, const Reasons& away) {
+// A node that has what the labels ask for; written out once more, on purpose.
+bool is_labelled(const Node& node, const Job& job) {
+  for (const Requirement& wanted : job.spec->labels) {
+    bool has = false;
+    for (const std::string& label : node.report.labels)
+      has = has || label == wanted.label || label.rfind(wanted.label + '=', 0) == 0;
+    if (has == wanted.negated) return false;
+  }
+  return true;
+}
+
+bool is_able_now(const Node& node, const StageSpec& stage) {
+  const std::uint32_t cap = node.tasks_max;
+  std::uint32_t running = 0;
+  for (const auto& [ref, allotment] : node.allotments) running += allotment.claims;
+  if (cap > 0 && running >= cap) return false;
+  return stage.exclusive ? node.allotments.empty() : node.free.holds(stage.resources);
+}
+
+bool has_room(const State& state, const Pool& pool, const Job& job, const StageSpec& stage,
+              const Reasons& away) {
+  const Resources& need = stage.resources;
   bool any_up = false;
+  bool any_labelled = false;
   bool any_large = false;
   for (const auto& [id, node] : state.nodes()) {
     if (!is_up_in(node, pool)) continue;
     any_up = true;
+    if (!is_labelled(node, job)) continue;
+    any_labelled = true;
     if (!node.report.capacity.holds(need)) continue;
     any_large = true;
-    if (node.free.holds(need) || away.contains("busy")) return true;
+    if (is_able_now(node, stage) || away.contains("busy")) return true;
   }
   return (!any_up && away.contains("nodes")) ||
-         (any_up && !any_large && away.contains("resources"));
+         (any_up && !any_labelled && away.contains("labels")) ||
+         (any_labelled && !any_large && away.contains("resources"));
 }
 
 // Whether what becomes free in the pool is given to a task of `other`.
@@ -54,7 +80,9 @@ bool takes_first(const State& state, const Pool& pool, const Job& other, const S
   bool any_up = false;
   for (const auto& [id, node] : state.nodes()) {
     any_up = any_up || is_up_in(node, pool);
-    if (is_up_in(node, pool) && node.report.capacity.holds(stage.spec->resources)) return true;
+    if (is_up_in(node, pool) && is_labelled(node, other) &&
+        node.report.capacity.holds(stage.spec->resources))
+      return true;
   }
   return !any_up;
 }
@@ -73,7 +101,7 @@ bool could_be_placed(const State& state, const Job& job, StageId stage, const Re
   for (const auto& [id, pool] : state.pools()) {
     if (!may_use(job, pool)) continue;
     any_pool = true;
-    if (has_room(state, pool, job.stages[stage].spec->resources, away) &&
+    if (has_room(state, pool, job, *job.stages[stage].spec, away) &&
         (away.contains("priority") || is_first(state, pool, job, stage)))
       return true;
   }
@@ -119,7 +147,10 @@ Reasons oracle(const State& state, const Job& job, StageId id, std::optional<Ind
 Reasons reasons_of(const std::vector<Cause>& causes) {
   Reasons found;
   for (const Cause& cause : causes) {
-    EXPECT_TRUE(found.insert(cause.reason).second) << cause.reason << " is told twice";
+    // Three ways of being busy.
+    const std::string reason = cause.reason;
+    const bool busy = reason == "cap" || reason == "exclusive";
+    EXPECT_TRUE(found.insert(busy ? "busy" : reason).second) << reason << " is told twice";
     EXPECT_FALSE(cause.message.empty());
     EXPECT_FALSE(cause.remedy.empty()) << cause.reason;
     EXPECT_GT(cause.tasks, 0u) << cause.reason;
@@ -132,7 +163,11 @@ class Muddle {
  public:
   explicit Muddle(std::uint64_t seed) : random_(seed) {
     const std::uint64_t pools = random_.below(3);
-    for (std::uint64_t n = 0; n < pools; ++n) w.pool(n == 0 ? "a" : "b");
+    for (std::uint64_t n = 0; n < pools; ++n) {
+      PoolSpec spec{n == 0 ? "a" : "b", "local", 1, std::nullopt, {}};
+      if (random_.chance(20)) spec.tasks_per_node = 1;
+      w.must(SetPool{"k-" + spec.name, {}, spec});
+    }
     for (std::uint64_t n = random_.below(5); n > 0 && pools > 0; --n) add_node();
     for (std::uint64_t n = 1 + random_.below(4); n > 0; --n) add_job();
     if (random_.chance(80)) w.place();
@@ -154,12 +189,24 @@ class Muddle {
     if (random_.chance(15)) return;
     w.must(EnrolNode{token});
     if (random_.chance(10)) return;
-    w.join(ref, 1 + static_cast<std::uint32_t>(random_.below(4)), random_.below(3) << 20);
+    NodeReport report;
+    report.node = ref;
+    report.capacity = {static_cast<std::uint32_t>(1000 * (1 + random_.below(4))),
+                       random_.below(3) << 20,
+                       static_cast<std::uint32_t>(random_.below(2)),
+                       {}};
+    if (random_.chance(30)) report.labels.emplace_back("fast");
+    if (random_.chance(30)) report.labels.push_back("rack=" + std::to_string(random_.below(2)));
+    w.must(JoinNode{report});
   }
 
   void add_job() {
     JobSpec spec = sweep(1 + random_.below(5), 1 + static_cast<std::uint32_t>(random_.below(5)));
     spec.stages[0].resources.memory_bytes = random_.below(3) << 20;
+    if (random_.chance(20)) spec.stages[0].resources.gpus = 1;
+    if (random_.chance(20)) spec.stages[0].exclusive = true;
+    for (const char* label : {"fast", "!rack", "rack=1"})
+      if (random_.chance(10)) spec.labels.push_back(parse_requirement(label).value());
     spec.priority = static_cast<std::int32_t>(random_.below(3));
     if (random_.chance(30)) spec = with_reduce(std::move(spec), 2);
     for (const auto& [id, pool] : w.state.pools())
@@ -219,8 +266,8 @@ TEST(Why, NamesJustTheCausesThatBruteForceFinds) {
   // All causes came up, and several at once.
   Reasons all;
   for (const Reasons& reasons : seen) all.insert(reasons.begin(), reasons.end());
-  EXPECT_EQ(all,
-            (Reasons{"busy", "dependency", "node-lost", "nodes", "pool", "priority", "resources"}));
+  EXPECT_EQ(all, (Reasons{"busy", "dependency", "labels", "node-lost", "nodes", "pool", "priority",
+                          "resources"}));
   EXPECT_GT(seen.size(), 15u);
 }
 

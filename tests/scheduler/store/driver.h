@@ -114,7 +114,7 @@ class Driver {
     } else if (what < 30) {
       say(core::LoseNode{any_of(state_->nodes())->second.ref});
     } else if (what < 32 && state_->nodes().size() > 3) {
-      say(core::ProveGone{any_of(state_->nodes())->second.ref, "it was time"});
+      prove_gone();
     } else if (what < 34) {
       rejoin(any_of(state_->nodes())->second);
     } else if (what < 38) {
@@ -126,6 +126,15 @@ class Driver {
     } else {
       report(any_of(state_->nodes())->second);
     }
+  }
+
+  // Mostly of one that is being deleted, so that pools come to their end.
+  void prove_gone() {
+    auto at = std::find_if(state_->nodes().begin(), state_->nodes().end(), [](const auto& entry) {
+      return entry.second.state == core::NodeState::kDeleting;
+    });
+    if (at == state_->nodes().end() || random_.chance(30)) at = any_of(state_->nodes());
+    say(core::ProveGone{at->second.ref, "it was time"});
   }
 
   // What people and drivers say of pools and nodes. Refusals do no harm.

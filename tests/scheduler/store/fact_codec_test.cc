@@ -112,12 +112,14 @@ TEST(FactCodec, RefusesWhatANewerVersionWrote) {
       << refused(later);
 
   const std::string state = to_bytes<schema::Turn>([](schema::Turn::Builder turn) {
-    turn.initFacts(1)[0].initTasksSetAside().setState(static_cast<schema::TaskState>(10));
+    turn.initFacts(1)[0].initTasksSetAside().setState(
+        static_cast<schema::TaskState>(core::kTaskStateCount));
   });
   EXPECT_NE(refused(state).find("a task state this version does not know"), std::string::npos);
 
-  const std::string job = to_bytes<schema::Turn>(
-      [](schema::Turn::Builder turn) { turn.initFacts(1)[0].initJobEnded().setState(6); });
+  const std::string job = to_bytes<schema::Turn>([](schema::Turn::Builder turn) {
+    turn.initFacts(1)[0].initJobEnded().setState(core::kJobStateCount);
+  });
   EXPECT_NE(refused(job).find("a job state this version does not know"), std::string::npos);
 }
 

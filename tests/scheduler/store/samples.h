@@ -36,6 +36,10 @@ void fill_job_spec(capnp::MessageBuilder& message);
 // The same, and what later versions added.
 void fill_waits(capnp::MessageBuilder& message);
 
+core::Resources random_resources(Random& random);
+// What a pool says of tasks and limits.
+void adorn(core::PoolSpec& spec, Random& random);
+
 // Any fact of the kind with this number in the variant.
 core::Fact random_fact(std::size_t kind, Random& random);
 

@@ -114,4 +114,20 @@ core::Fact random_pool_fact(std::size_t kind, Random& random) {
   }
 }
 
+core::Resources random_resources(Random& random) {
+  core::Resources resources;
+  resources.millicores = static_cast<std::uint32_t>(random.next());
+  resources.memory_bytes = random.next();
+  resources.gpus = static_cast<std::uint32_t>(random.below(kGpusMax + 1));
+  for (const char* name : {"licence", "scratch"})
+    if (random.chance(30)) resources.counters.push_back({name, 1 + random.below(99)});
+  return resources;
+}
+
+void adorn(core::PoolSpec& spec, Random& random) {
+  spec.tasks_per_node = static_cast<std::uint32_t>(random.next());
+  if (random.chance(50)) spec.packing = core::Packing::kSpread;
+  spec.keeps_memory_limits = random.chance(50);
+}
+
 }  // namespace leat::store

@@ -18,7 +18,15 @@ TEST(SpecCodec, ReadsWhatTheCoreLooksAt) {
   message.stage().setTimeLimitUs(5);
   message.stage().setGraceUs(6);
   message.stage().setLeaseUs(7);
-  message.stage().getMembers()[0].getResources().setMemoryBytes(8);
+  auto needs = message.stage().getMembers()[0].getResources();
+  needs.setMemoryBytes(8);
+  needs.setGpus(2);
+  needs.initCounters(1)[0].setName("licence");
+  needs.getCounters()[0].setAmount(3);
+  message.job().initRequires(2).set(0, "rack=7");
+  message.job().getRequires().set(1, "!slow");
+  message.job().setExclusive(true);
+  message.job().setPlacement(schema::Placement::SPREAD);
   const Result<core::JobSpec> read = message.read();
   ASSERT_TRUE(read.ok()) << read.refusal().message;
   const core::JobSpec& spec = read.value();
@@ -28,7 +36,10 @@ TEST(SpecCodec, ReadsWhatTheCoreLooksAt) {
   EXPECT_EQ(spec.result_stage, 2);
   ASSERT_EQ(spec.stages.size(), 3u);
   EXPECT_EQ(spec.stages[0].indices, IndexList::parse("0-297:3").value());
-  EXPECT_EQ(spec.stages[0].resources, (core::Resources{1000, 8, 0}));
+  EXPECT_EQ(spec.stages[0].resources, (core::Resources{1000, 8, 2, {{"licence", 3}}}));
+  EXPECT_EQ(spec.labels, (std::vector<Requirement>{{false, "rack=7"}, {true, "slow"}}));
+  EXPECT_TRUE(spec.stages[0].exclusive && spec.stages[2].exclusive);
+  EXPECT_EQ(spec.packing, core::Packing::kSpread);
   EXPECT_EQ(spec.stages[0].retries, 2u);
   EXPECT_EQ(spec.stages[0].time_limit, Duration{5});
   EXPECT_EQ(spec.stages[0].grace, Duration{6});
@@ -65,23 +76,34 @@ const Bad kBad[] = {
      "tasks on several nodes: not in this version"},
     {"no member", [](SpecMessage& m) { m.stage().initMembers(0); }, Reason::kInvalid,
      "no member says what a task needs"},
-    {"gpus", [](SpecMessage& m) { m.stage().getMembers()[0].getResources().setGpus(1); },
-     Reason::kNotInThisVersion, "gpus: not in this version"},
+    {"gpus", [](SpecMessage& m) { m.stage().getMembers()[0].getResources().setGpus(65); },
+     Reason::kInvalid, "more than 64 gpus"},
     {"counters", [](SpecMessage& m) { m.stage().getMembers()[0].getResources().initCounters(1); },
-     Reason::kNotInThisVersion, "resource counters: not in this version"},
-    {"after", [](SpecMessage& m) { m.stage().initAfter(1); }, Reason::kNotInThisVersion,
-     "dependencies (after): not in this version"},
-    {"requires", [](SpecMessage& m) { m.job().initRequires(1).set(0, "x"); },
-     Reason::kNotInThisVersion, "labels that a node must have (requires): not in this version"},
-    {"exclusive", [](SpecMessage& m) { m.job().setExclusive(true); }, Reason::kNotInThisVersion,
-     "whole nodes (exclusive): not in this version"},
+     Reason::kInvalid,
+     "a resource's name is a letter and then letters, digits, '-', '_' or '.', 64 at most"},
+    {"many counters",
+     [](SpecMessage& m) { m.stage().getMembers()[0].getResources().initCounters(17); },
+     Reason::kInvalid, "more than 16 named resources"},
+    {"unsorted counters",
+     [](SpecMessage& m) {
+       auto counters = m.stage().getMembers()[0].getResources().initCounters(2);
+       counters[0].setName("b");
+       counters[0].setAmount(1);
+       counters[1].setName("a");
+       counters[1].setAmount(1);
+     },
+     Reason::kInvalid, "resources are not sorted by name"},
+    {"requires", [](SpecMessage& m) { m.job().initRequires(1).set(0, "a b"); }, Reason::kInvalid,
+     "\"a b\" is no label: write fast, rack=7, or !fast for nodes without it"},
+    {"many requires", [](SpecMessage& m) { m.job().initRequires(65); }, Reason::kInvalid,
+     "more than 64 required labels"},
+    {"placement", [](SpecMessage& m) { m.job().setPlacement(static_cast<schema::Placement>(9)); },
+     Reason::kNotInThisVersion, "a placement of a newer kind: not in this version"},
     {"node loss",
      [](SpecMessage& m) { m.stage().setOnNodeLoss(schema::StageSpec::OnNodeLoss::FAIL); },
      Reason::kNotInThisVersion, "on-node-loss other than requeue: not in this version"},
     {"exclusive run", [](SpecMessage& m) { m.stage().setExclusiveRun(true); },
      Reason::kNotInThisVersion, "exclusive runs: not in this version"},
-    {"start within", [](SpecMessage& m) { m.stage().setStartWithinUs(1); },
-     Reason::kNotInThisVersion, "start-within: not in this version"},
     {"no program", [](SpecMessage& m) { m.stage().getProgram().initArgv(0); }, Reason::kInvalid,
      "no program is named"},
     {"empty program", [](SpecMessage& m) { m.stage().getProgram().getArgv().set(0, ""); },
@@ -199,18 +221,6 @@ TEST(SpecCodec, TakesBackWhatWasAcceptedOnce) {
   SpecMessage message(100);
   message.job().setExclusive(true);
   EXPECT_TRUE(restore_job_spec(message.job().asReader()).ok());
-}
-
-TEST(SpecCodec, RefusesAPoolOfGpus) {
-  capnp::MallocMessageBuilder message;
-  auto pool = message.initRoot<schema::PoolSpec>();
-  pool.setName("p");
-  pool.setDeclared(true);
-  pool.initShape().setGpus(1);
-  const auto read = read_pool_spec(pool.asReader());
-  ASSERT_FALSE(read.ok());
-  EXPECT_EQ(read.refusal().reason, Reason::kNotInThisVersion);
-  EXPECT_EQ(read.refusal().message, "pool: gpus: not in this version");
 }
 
 }  // namespace

@@ -77,11 +77,11 @@ TEST(SchedulerServer, RefusesWithData) {
   ASSERT_TRUE(no_key.isRefusal());
   EXPECT_EQ(no_key.getRefusal().getReason(), Refused::INVALID);
 
-  store::SpecMessage gpus(1);
-  gpus.stage().getMembers()[0].getResources().setGpus(1);
+  store::SpecMessage gang(1);
+  gang.stage().getMembers()[0].setCount(2);
   auto request = user.submitRequest();
   request.setKey("k");
-  request.setSpec(gpus.job());
+  request.setSpec(gang.job());
   EXPECT_EQ(wire.call(kj::mv(request)).getRefusal().getReason(), Refused::NOT_IN_THIS_VERSION);
 
   auto cancel = user.cancelRequest();

@@ -1,0 +1,44 @@
+#pragma once
+
+// labels.h - words that nodes carry, and what jobs ask of them.
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace leat {
+
+// Labels of one node, and requirements of one job.
+inline constexpr std::size_t kLabelsMax = 64;
+inline constexpr std::size_t kLabelBytesMax = 128;
+// Labels that begin so are what an agent has found out about its node; nobody else may give them.
+inline constexpr std::string_view kOwnLabelPrefix = "leat:";
+// The kernel keeps memory limits on this node.
+inline constexpr std::string_view kMemoryLimitLabel = "leat:memory-limit";
+
+// "fast" or "rack=7": a word, perhaps '=' and a value; letters, digits, '-', '_', '.', '/' and ':',
+// beginning with a letter or digit.
+bool is_label(std::string_view text);
+
+// "L": a node with the label L, or with L=anything. "K=V": with just that. "!…": without it.
+struct Requirement {
+  bool negated = false;
+  std::string label;
+
+  bool met_by(std::span<const std::string> labels) const;
+  std::string to_string() const { return (negated ? "!" : "") + label; }
+
+  friend bool operator==(const Requirement&, const Requirement&) = default;
+};
+
+// Refused with what a requirement looks like.
+Result<Requirement> parse_requirement(std::string_view text);
+
+bool all_met(std::span<const Requirement> requirements, std::span<const std::string> labels);
+
+}  // namespace leat
