@@ -9,6 +9,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "base/resources.h"
 #include "cli/command.h"
 #include "cli/daemon.h"
 #include "cli/listen_address.h"
@@ -43,6 +44,10 @@ class AgentJoin final : public Command {
                      "where this node serves outputs (default: its address towards the head)");
     arguments.option("--cores", "N", cores_, "offer N cores (default: all of the machine)");
     arguments.option("--memory", "SIZE", memory_, "offer SIZE of memory (default: all)");
+    arguments.option("--gpus", "N", gpus_, "offer the first N gpus (default: those it finds)");
+    arguments.list("--counter", "NAME=N", counters_, "offer so many of NAME; may be given again");
+    arguments.flag("--no-memory-limits", no_memory_limits_,
+                   "have no cgroup keep tasks within their --memory");
     arguments.list("--label", "LABEL", labels_, "a label of this node; may be given again");
     arguments.flag("--daemon", daemon_, "go on in the background once it has joined");
   }
@@ -74,6 +79,12 @@ class AgentJoin final : public Command {
     if (bind_) value_or_fail(check_listen_address(*bind_), "--bind ");
     if (cores_) millicores_ = value_or_fail(definitions::parse_millicores(*cores_), "--cores ");
     if (memory_) memory_bytes_ = value_or_fail(definitions::parse_size(*memory_), "--memory ");
+    if (gpus_)
+      gpu_count_ = value_or_fail(definitions::parse_number(*gpus_, 0, kGpusMax), "--gpus ");
+    std::vector<Counter> counters;
+    for (const std::string& counter : counters_)
+      counters.push_back(value_or_fail(definitions::parse_counter(counter), "--counter "));
+    offered_ = value_or_fail(sorted_counters(std::move(counters)), "--counter: ");
     for (const std::string& label : labels_)
       if (!definitions::is_label(label))
         fail(ExitCode::kUsage, "--label " + label + ": a label is a word, or two like site=north");
@@ -111,6 +122,9 @@ class AgentJoin final : public Command {
     if (cores_) file["millicores"] = millicores_;
     if (memory_) file["memory_bytes"] = memory_bytes_;
     if (!labels_.empty()) file["labels"] = labels_;
+    if (gpus_) file["gpus"] = gpu_count_;
+    for (const Counter& counter : offered_) file["counters"][counter.name] = counter.amount;
+    if (no_memory_limits_) file["memory_limits"] = "off";
     value_or_fail(transport::replace_secret_file(path, file.dump(2) + '\n'));
     return file;
   }
@@ -155,10 +169,13 @@ class AgentJoin final : public Command {
       file["head_address"] = token.agent_address;
   }
 
-  Text head_, token_file_, directory_, bind_, cores_, memory_;
-  std::vector<std::string> labels_;
+  Text head_, token_file_, directory_, bind_, cores_, memory_, gpus_;
+  std::vector<std::string> labels_, counters_;
   std::uint32_t millicores_ = 0;
   std::uint64_t memory_bytes_ = 0;
+  std::uint64_t gpu_count_ = 0;
+  std::vector<Counter> offered_;
+  bool no_memory_limits_ = false;
   bool daemon_ = false;
 };
 

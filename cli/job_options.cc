@@ -94,17 +94,6 @@ void read_limits(const JobDefinition& job, JobRequest& request) {
   request.task_directory = job.find("task-dir") != nullptr;
 }
 
-// "licence=2".
-Counter read_counter(const Word& word) {
-  const std::size_t equals = word.text.find('=');
-  const std::string name = word.text.substr(0, equals);
-  if (equals == std::string::npos || !is_counter_name(name))
-    fail(ExitCode::kUsage, word.where + ' ' + word.text + ": write NAME=N, like licence=2");
-  return {name, value_or_fail(
-                    definitions::parse_number(word.text.substr(equals + 1), 1, kCounterAmountMax),
-                    word.where + ' ' + name + '=')};
-}
-
 void read_devices(const JobDefinition& job, JobRequest& request) {
   if (const Word* gpus = job.find("gpus")) {
     // Half a gpu would have to say which half: see the manual.
@@ -116,7 +105,8 @@ void read_devices(const JobDefinition& job, JobRequest& request) {
     request.resources.gpus = static_cast<std::uint32_t>(count.value());
   }
   std::vector<Counter> counters;
-  for (const Word& word : job.all("resource")) counters.push_back(read_counter(word));
+  for (const Word& word : job.all("resource"))
+    counters.push_back(value_or_fail(definitions::parse_counter(word.text), word.where + ' '));
   if (counters.empty()) return;
   request.resources.counters =
       value_or_fail(sorted_counters(std::move(counters)), job.all("resource").front().where + ": ");

@@ -136,12 +136,13 @@ std::optional<PoolFault> find_fault(const PoolDefinition& pool) {
   if (pool.provider == "static" && pool.join_deadline)
     return PoolFault{"join_deadline",
                      "is for pools whose nodes Leat makes: the tokens of a static pool expire"};
-  // Of a local pool an equal share of the machine is meant.
-  const bool shaped = pool.millicores.has_value() || pool.provider == "local";
-  if (!shaped && pool.gpus > 0)
-    return PoolFault{"gpus", "needs cores too: what a node has is declared whole"};
-  if (!shaped && !pool.counters.empty())
-    return PoolFault{"counters", "needs cores too: what a node has is declared whole"};
+  if (pool.provider == "static" && !pool.keeps_memory_limits)
+    return PoolFault{"memory_limits",
+                     "is for pools whose nodes Leat makes: leat agent join --no-memory-limits"};
+  if (pool.provider == "static" && (pool.gpus > 0 || !pool.counters.empty()))
+    return PoolFault{pool.gpus > 0 ? "gpus" : "counters",
+                     "is for pools whose nodes Leat makes: a static node says what it has, with "
+                     "leat agent join"};
   return std::nullopt;
 }
 

@@ -181,6 +181,16 @@ Result<std::uint64_t> parse_number(std::string_view text, std::uint64_t min, std
   return *value;
 }
 
+Result<Counter> parse_counter(std::string_view text) {
+  const std::size_t equals = text.find('=');
+  const std::string name(text.substr(0, equals));
+  if (equals == std::string_view::npos || !is_counter_name(name))
+    return invalid(std::string(text) + ": write NAME=N, like licence=2");
+  const Result<std::uint64_t> amount = parse_number(text.substr(equals + 1), 1, kCounterAmountMax);
+  if (!amount.ok()) return invalid(name + '=' + amount.refusal().message);
+  return Counter{name, amount.value()};
+}
+
 std::string show_size(std::uint64_t bytes) {
   constexpr std::string_view kLetters = "KMGTP";
   std::size_t power = 0;

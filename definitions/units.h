@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/resources.h"
 #include "base/result.h"
 #include "base/time.h"
 
@@ -30,6 +31,9 @@ Result<std::uint32_t> parse_millicores(std::string_view text);
 
 // A whole number without sign, blanks or anything after it. The refusal names `range`.
 Result<std::uint64_t> parse_number(std::string_view text, std::uint64_t min, std::uint64_t max);
+
+// "licence=2": so many of something that only has a name, at least one.
+Result<Counter> parse_counter(std::string_view text);
 
 // The shortest form that parse_size() reads back to about the same: "1.5G", "512M", "17".
 std::string show_size(std::uint64_t bytes);

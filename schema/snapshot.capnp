@@ -31,6 +31,7 @@ struct PoolRow {
   recallAtUs @9 :Int64 = 9223372036854775807;
   seen @10 :Types.Resources; # of the newest node that joined
   hasSeen @11 :Bool;
+  seenLabels @12 :List(Text); # of the same node
 }
 
 struct NodeRow {

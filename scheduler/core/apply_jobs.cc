@@ -81,7 +81,7 @@ void State::step_job(Job& job, JobStep step) {
 void State::step_tasks(Job& job, StageId id, Interval where, TaskStep step,
                        const std::function<void(TaskCell&)>& change) {
   Stage& stage = job.stages[id];
-  const bool followed = id == 0 && !dependants_.empty() && dependants_.contains(job.id);
+  const bool followed = id == 0 && !followers_.empty() && followers_.contains(job.id);
   std::vector<std::pair<Interval, TaskState>> ends;
   if (!stage.delayed.empty()) delay(job, id, where, false);
   stage.cells.change(where, [&](Interval part, TaskCell& cell) {

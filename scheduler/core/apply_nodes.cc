@@ -149,6 +149,7 @@ void State::on(const NodeJoined& f, Time at) {
   });
   step_node(node, NodeStep::kJoin, at);
   pool_of(node.pool).seen = capacity;
+  pool_of(node.pool).seen_labels = f.report.labels;
 }
 
 void State::on(const NodeLost& f, Time at) {

@@ -79,6 +79,11 @@ const std::set<StageRef>* State::dependants(JobId job) const {
   return at == dependants_.end() ? nullptr : &at->second;
 }
 
+const std::set<StageRef>* State::followers(JobId job) const {
+  const auto at = followers_.find(job);
+  return at == followers_.end() ? nullptr : &at->second;
+}
+
 // A new job: `states` are those of its dependencies, all stages in a row.
 void State::link(Job& job, const std::vector<AfterState>& states) {
   std::size_t next = 0;
@@ -100,8 +105,11 @@ void State::relink(Job& job) {
     const StageRef ref{job.id, static_cast<StageId>(n)};
     const Stage& stage = job.stages[n];
     for (std::size_t k = 0; k < stage.after.size(); ++k)
-      if (stage.after[k].state == AfterState::kOpen)
-        dependants_[stage.spec->after[k].job].insert(ref);
+      if (stage.after[k].state == AfterState::kOpen) {
+        const After& after = stage.spec->after[k];
+        dependants_[after.job].insert(ref);
+        if (after.element_wise) followers_[after.job].insert(ref);
+      }
     find_dead(job, ref.stage);
   }
 }
@@ -111,10 +119,12 @@ void State::unlink(const Job& job) {
   for (std::size_t n = 0; n < job.stages.size(); ++n) {
     const StageRef ref{job.id, static_cast<StageId>(n)};
     for (const After& after : job.stages[n].spec->after) {
-      const auto at = dependants_.find(after.job);
-      if (at == dependants_.end()) continue;
-      at->second.erase(ref);
-      if (at->second.empty()) dependants_.erase(at);
+      for (auto* index : {&dependants_, &followers_}) {
+        const auto at = index->find(after.job);
+        if (at == index->end()) continue;
+        at->second.erase(ref);
+        if (at->second.empty()) index->erase(at);
+      }
     }
     doomed_.erase(ref);
   }
@@ -163,8 +173,8 @@ void State::unblock_met(Job& job, StageId id, Interval where) {
 
 // Tasks of the first stage of `target` have come to an end, or hold their output.
 void State::tell_dependants(JobId target, Interval where, TaskState now) {
-  const auto found = dependants_.find(target);
-  if (found == dependants_.end()) return;
+  const auto found = followers_.find(target);
+  if (found == followers_.end()) return;
   for (const StageRef& ref : found->second) {
     Job& job = job_of(ref.job);
     Stage& stage = job.stages[ref.stage];
@@ -184,6 +194,7 @@ void State::tell_dependants(JobId target, Interval where, TaskState now) {
 // `target` is over. Tasks that died with one of its own were set aside before, so those that still
 // wait for it task by task have got what they waited for.
 void State::end_dependencies(JobId target, JobState end) {
+  followers_.erase(target);
   const auto found = dependants_.extract(target);
   if (found.empty()) return;
   for (const StageRef& ref : found.mapped()) {

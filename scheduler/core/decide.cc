@@ -16,6 +16,16 @@ constexpr std::size_t kForgottenPerSubmit = 4;
 std::optional<Refusal> check_requirements(const JobSpec& spec,
                                           const std::vector<const Pool*>& pools) {
   for (const Requirement& wanted : spec.labels) {
+    // Other pools may be made; of those that it asks for, what they cannot have is known.
+    const bool only_these = !spec.pools.empty() || pools.front()->spec.for_job;
+    const bool nowhere =
+        only_these && std::none_of(pools.begin(), pools.end(), [&wanted](const Pool* pool) {
+          return could_have(pool->spec, {wanted});
+        });
+    if (nowhere && !wanted.negated && wanted.label != kMemoryLimitLabel)
+      return Refusal{Reason::kConflict, "no node of pool \"" + pools.front()->spec.name +
+                                            "\" has the label " + wanted.label +
+                                            ": see its labels with leat pool show"};
     const bool is_limits = !wanted.negated && wanted.label == kMemoryLimitLabel;
     const bool never = std::all_of(pools.begin(), pools.end(), [&](const Pool* pool) {
       if (is_limits) return !pool->spec.keeps_memory_limits;
@@ -74,13 +84,10 @@ Pool own_pool(const State& state, const PoolSpec& spec) {
   return pool;
 }
 
-// Cells of `where` that wait for anything, as one fact.
-void set_aside(const Stage& stage, StageRef ref, const IntervalSet& where, Facts& out) {
+void cancel_waiting(const Stage& stage, StageRef ref, const IntervalSet& where, Facts& out) {
   IntervalSet waiting;
   where.for_each([&](Interval part) { waiting.insert_all(waiting_tasks(stage, part)); });
-  if (waiting.empty()) return;
-  out.emplace_back(TasksSetAside{
-      ref, stage.spec->indices.select(waiting), TaskState::kCancelled, SkipReason::kNone, {}});
+  set_aside(stage, {ref, {}, TaskState::kCancelled, SkipReason::kNone, {}}, waiting, out);
 }
 
 }  // namespace
@@ -116,6 +123,9 @@ Result<Answer> decide_on(const State& state, const Submit& c, Time now, Facts& o
     if (!c.spec.pools.empty())
       return invalid("a job with a pool of its own cannot ask for other pools");
     own = own_pool(state, *c.pool);
+    if (state.pool_named(own.spec.name) != nullptr)
+      return Refusal{Reason::kConflict, "a pool is named \"" + own.spec.name +
+                                            "\" already: give the job's pool another name"};
     pools = {&own};
   } else {
     if (auto refusal = check_pools(state, c.spec)) return *refusal;
@@ -154,8 +164,8 @@ Result<Answer> decide_on(const State& state, const Cancel& c, Time, Facts& out) 
     out.emplace_back(CancelRequested{{c.job, 0}, {}, c.actor});
     // Reduces first, or setting their inputs aside would already have skipped them.
     for (std::size_t n = job->stages.size(); n-- > 0;)
-      set_aside(job->stages[n], {c.job, static_cast<StageId>(n)},
-                IntervalSet(0, job->stages[n].cells.size() - 1), out);
+      cancel_waiting(job->stages[n], {c.job, static_cast<StageId>(n)},
+                     IntervalSet(0, job->stages[n].cells.size() - 1), out);
     return Answer{Done{}};
   }
   const StageRef ref{c.job, c.stage};
@@ -169,7 +179,7 @@ Result<Answer> decide_on(const State& state, const Cancel& c, Time, Facts& out) 
                                           " does not have all of the tasks " +
                                           c.indices.to_string().substr(0, 80)};
   out.emplace_back(CancelRequested{ref, c.indices, c.actor});
-  set_aside(*stage, ref, *where, out);
+  cancel_waiting(*stage, ref, *where, out);
   return Answer{Done{}};
 }
 

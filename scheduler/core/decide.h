@@ -23,12 +23,17 @@ inline constexpr std::size_t kDependantsMax = 10'000;
 // Tasks that one fact wakes or skips, in so many intervals.
 inline constexpr std::uint64_t kTasksPerWait = 65'536;
 inline constexpr std::size_t kIntervalsPerWait = 4'096;
+// Delays that are over and are looked at in one Tick; the others wait for the next.
+inline constexpr std::size_t kDelaysPerTick = 4'096;
 // Runs placed by one fact at most.
 inline constexpr std::uint64_t kRunsPerPlacement = 4096;
 
 // Turns one command into facts, appended to `out`, and an answer. Reads `state`, changes nothing:
 // the caller applies the facts. Same state, same command, same time: same facts, always.
 Result<Answer> decide(const State& state, const Command& command, Time now, Facts& out);
+
+// Stages that nodes are kept for in one turn; what is behind them waits for the next.
+inline constexpr std::size_t kBlockedMax = 16;
 
 // Ends jobs whose tasks are all over, and places waiting tasks, one fact at a time. One Placer
 // serves one turn; it remembers which nodes wait for a stage that is ahead in the queue.
@@ -42,8 +47,6 @@ class Placer {
   bool next(const State& state, Facts& out);
 
  private:
-  // Stages that had nodes kept for them in this turn; when more had, the rest waits for the next.
-  static constexpr std::size_t kBlockedMax = 16;
   // Stages that were passed over: no node could ever hold their tasks, or all that could are kept
   // for stages ahead of them. They stand in the way of nobody.
   static constexpr std::size_t kPassedMax = 256;

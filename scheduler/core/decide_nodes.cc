@@ -12,6 +12,12 @@ std::string text_of(NodeRef node) {
          ")";
 }
 
+// All nodes of a pool have its labels, whoever started them.
+void add_labels(const std::vector<std::string>& of_pool, std::vector<std::string>& labels) {
+  for (const std::string& label : of_pool)
+    if (std::find(labels.begin(), labels.end(), label) == labels.end()) labels.push_back(label);
+}
+
 }  // namespace
 
 Result<Answer> decide_on(const State& state, const StartHead& c, Time, Facts& out) {
@@ -41,8 +47,10 @@ Result<Answer> decide_on(const State& state, const JoinNode& c, Time, Facts& out
     return Refusal{Reason::kConflict, text_of(node->ref) + " was given up: " + node->reason};
   if (c.report.capacity.millicores == 0) return invalid(text_of(c.report.node) + " has no cpus");
   const std::uint64_t session = node->session + 1;
-  out.emplace_back(NodeJoined{c.report, session});
   const Pool* pool = state.pool(node->pool);
+  NodeReport report = c.report;
+  if (pool != nullptr) add_labels(pool->spec.labels, report.labels);
+  out.emplace_back(NodeJoined{std::move(report), session});
   // Paused by a person, it waits for one.
   if (pool != nullptr && pool->state == PoolState::kPaused && pool->probe_at != kNever)
     out.emplace_back(PoolReopened{pool->id, {}, {}});
@@ -70,7 +78,7 @@ void keep_leases(const State& state, Time now, Facts& out) {
     if (node.state != NodeState::kLost && node.state != NodeState::kDeleting) continue;
     bool expired = now - node.since >= StageSpec{}.lease;
     for (const auto& [ref, allotment] : node.allotments) {
-      if (out.size() >= kFactsPerTick) return;
+      if (out.size() - before >= kFactsPerTick) return;
       if (now - node.since < state.stage(ref)->spec->lease) continue;
       lose_runs(state, node, ref, out);
       expired = true;

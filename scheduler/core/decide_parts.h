@@ -43,6 +43,10 @@ Result<std::vector<AfterState>> judge_after(const State& state, const Submit& c,
 // The next fact that sets aside tasks which can never run. False if there are none.
 bool set_doomed_aside(const State& state, Facts& out);
 
+// Sets `positions` of how.stage aside: as many facts as it takes for each to be readable.
+void set_aside(const Stage& stage, const TasksSetAside& how, const IntervalSet& positions,
+               Facts& out);
+
 // Tasks of a stage that wait for anything, within `where`.
 IntervalSet waiting_tasks(const Stage& stage, Interval where);
 
@@ -59,6 +63,8 @@ void lose_outputs(const State& state, NodeRef node, Facts& out);
 
 // Whether nodes that the pool is given could meet these, as far as its definition tells.
 bool could_have(const PoolSpec& pool, const std::vector<Requirement>& labels);
+// The same, and as far as those that have joined tell.
+bool could_have(const Pool& pool, const std::vector<Requirement>& labels);
 
 // What a task of `stage` wants of a node of `pool`. Borrows from both specs.
 Want want_of(const JobSpec& job, const StageSpec& stage, const Pool& pool);

@@ -23,8 +23,11 @@ bool is_success(const RunRow& row) {
 }
 
 Verdict judge(const Stage& stage, const TaskCell& cell, const RunRow& row) {
-  if (cell.state == TaskState::kEnding)
-    return {is_success(row) ? TaskState::kSucceeded : TaskState::kCancelled, Cost::kNothing};
+  if (cell.state == TaskState::kEnding) {
+    // Of a stage that is reduced the output would have to be held, and nobody wants it any more.
+    const bool counts = is_success(row) && !stage.reduced_by;
+    return {counts ? TaskState::kSucceeded : TaskState::kCancelled, Cost::kNothing};
+  }
   if (is_success(row))
     return {stage.reduced_by ? TaskState::kHeld : TaskState::kSucceeded, Cost::kNothing};
   const Cost cost = cost_of(row.outcome);

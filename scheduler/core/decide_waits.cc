@@ -1,7 +1,8 @@
 // decide_waits.cc - what jobs wait for on purpose: each other, a delay, a person.
 
 #include <algorithm>
-#include <set>
+#include <map>
+#include <vector>
 
 #include "scheduler/core/decide_parts.h"
 
@@ -139,29 +140,49 @@ IntervalSet waiting_tasks(const Stage& stage, Interval where) {
   return waiting;
 }
 
+void set_aside(const Stage& stage, const TasksSetAside& how, const IntervalSet& positions,
+               Facts& out) {
+  const std::vector<Interval> parts = positions.intervals();
+  for (std::size_t at = 0; at < parts.size(); at += kIntervalsPerWait) {
+    IntervalSet piece;
+    const std::size_t end = std::min(parts.size(), at + kIntervalsPerWait);
+    for (std::size_t n = at; n < end; ++n) piece.insert(parts[n]);
+    TasksSetAside fact = how;
+    fact.indices = stage.spec->indices.select(piece);
+    out.emplace_back(std::move(fact));
+  }
+}
+
 // ---- time ---------------------------------------------------------------------------------
 
-void tick_jobs(const State& state, Time now, Facts& out) {
+namespace {
+
+// One fact for a stage, whatever the number of its delays that are over.
+void wake_delayed(const State& state, Time now, Facts& out) {
+  std::map<StageRef, IntervalSet> over;
+  std::size_t looked = 0;
   for (const auto& [due, ref] : state.due()) {
-    if (due > now || out.size() >= kFactsPerTick) break;
-    const Stage& stage = *state.stage(ref);
-    const IntervalSet some = some_of(stage.delayed.at(due));
-    out.emplace_back(TasksDue{ref, stage.spec->indices.select(some)});
+    if (due > now || ++looked > kDelaysPerTick) break;
+    over[ref].insert_all(some_of(state.stage(ref)->delayed.at(due)));
   }
+  for (const auto& [ref, positions] : over)
+    out.emplace_back(TasksDue{ref, state.stage(ref)->spec->indices.select(some_of(positions))});
+}
+
+}  // namespace
+
+void tick_jobs(const State& state, Time now, Facts& out) {
+  wake_delayed(state, now, out);
+  const std::size_t before = out.size();
   for (const auto& [by, id] : state.start_by()) {
-    if (by > now || out.size() >= kFactsPerTick) break;
+    if (by > now || out.size() - before >= kFactsPerTick) break;
     const Job& job = *state.job(id);
     // Reduces first, or setting their inputs aside would already have skipped them.
-    for (std::size_t n = job.stages.size(); n-- > 0;) {
-      const Stage& stage = job.stages[n];
-      const IntervalSet waiting = waiting_tasks(stage, {0, stage.cells.size() - 1});
-      if (waiting.empty()) continue;
-      out.emplace_back(TasksSetAside{{id, static_cast<StageId>(n)},
-                                     stage.spec->indices.select(waiting),
-                                     TaskState::kSkipped,
-                                     SkipReason::kStartWithin,
-                                     {}});
-    }
+    for (std::size_t n = job.stages.size(); n-- > 0;)
+      set_aside(
+          job.stages[n],
+          {{id, static_cast<StageId>(n)}, {}, TaskState::kSkipped, SkipReason::kStartWithin, {}},
+          waiting_tasks(job.stages[n], {0, job.stages[n].cells.size() - 1}), out);
   }
 }
 

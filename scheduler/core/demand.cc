@@ -84,19 +84,48 @@ Pools in_order(const State& state, const Job& job, const Pools& pools) {
   return usable;
 }
 
+// Nodes that are kept for stages ahead, as the Placer keeps them.
+class Keeping {
+ public:
+  explicit Keeping(const State& state) : state_(state) {}
+
+  // Whether a task would be placed now; if not, nodes are kept for the stage.
+  bool fits_now(const Pools& usable, const Job& job, const Stage& stage) {
+    for (const Pool* pool : usable) {
+      const Want want = want_of(*job.spec, *stage.spec, *pool);
+      if (state_.capacity().best(pool->id, want, reserved_)) return true;
+    }
+    if (kept_ == kBlockedMax) return false;
+    std::uint64_t waiting = stage.waiting.size();
+    for (const Pool* pool : usable) {
+      if (waiting == 0) break;
+      const Want want = want_of(*job.spec, *stage.spec, *pool);
+      waiting = state_.capacity().reserve(pool->id, want, waiting, reserved_);
+    }
+    kept_ += waiting < stage.waiting.size() ? 1 : 0;
+    return false;
+  }
+
+ private:
+  const State& state_;
+  Reserved reserved_;
+  std::size_t kept_ = 0;
+};
+
 void weigh(const State& state, const Pools& pools, std::map<PoolId, Filling>& fillings) {
+  std::size_t looked = 0;
   std::size_t weighed = 0;
+  Keeping keeping(state);
   for (const ReadyQueue::Entry& entry : state.ready().entries()) {
-    if (++weighed > kStagesWeighed) return;
+    if (++looked > kStagesLookedAt || weighed >= kStagesWeighed) return;
     const Job& job = *state.job(entry.job);
     const Stage& stage = *state.stage(entry.ref());
     const Pools usable = in_order(state, job, pools);
-    Reserved none;
-    const bool fits_now = std::any_of(usable.begin(), usable.end(), [&](const Pool* pool) {
-      const Want want = want_of(*job.spec, *stage.spec, *pool);
-      return state.capacity().best(pool->id, want, none).has_value();
-    });
-    if (fits_now) continue;
+    if (keeping.fits_now(usable, job, stage)) continue;
+    const bool full = std::all_of(usable.begin(), usable.end(),
+                                  [&](const Pool* pool) { return fillings[pool->id].full; });
+    if (full) continue;
+    ++weighed;
     std::uint64_t waiting = stage.waiting.size();
     for (const Pool* pool : usable) {
       if (waiting == 0) break;
@@ -126,6 +155,17 @@ void count(const Node& node, PoolPlan& plan) {
   }
 }
 
+// Held, or waiting for others: the nodes it was promised would idle.
+bool is_asleep(const State& state, const Pool& pool) {
+  const Job* job = pool.spec.for_job ? state.job(pool.spec.for_job) : nullptr;
+  if (job == nullptr || !job->active()) return false;
+  if (job->state == JobState::kHeld) return true;
+  return std::all_of(job->stages.begin(), job->stages.end(), [](const Stage& stage) {
+    const auto count = [&stage](TaskState s) { return stage.counts[static_cast<std::size_t>(s)]; };
+    return count(TaskState::kWaiting) + count(TaskState::kPlaced) + count(TaskState::kEnding) == 0;
+  });
+}
+
 // From the books of what is there, and of what is needed, to what is to be done.
 void conclude(const Pool& pool, const Filling& filling, Time now, PoolPlan& plan) {
   const PoolSize& size = pool.spec.nodes;
@@ -135,7 +175,8 @@ void conclude(const Pool& pool, const Filling& filling, Time now, PoolPlan& plan
   plan.needed = static_cast<std::uint32_t>(filling.nodes);
   const std::uint32_t useful = plan.serving + plan.coming;
   const std::uint32_t for_tasks = plan.needed > plan.coming ? plan.needed - plan.coming : 0;
-  const std::uint32_t for_min = size.min > useful ? size.min - useful : 0;
+  const std::uint32_t least = least_of(pool.spec, plan);
+  const std::uint32_t for_min = least > useful ? least - useful : 0;
   std::uint32_t wanted = std::max(for_tasks, for_min);
   if (pool.state == PoolState::kDeleting) {
     plan.why = Growth::kLeaving;
@@ -183,14 +224,17 @@ std::map<PoolId, PoolPlan> plan_these(const State& state, const Pools& pools, Ti
     fillings[pool->id].limit = (max > others ? max - others : 0) + plan.reopen;
   }
   weigh(state, pools, fillings);
-  for (const Pool* pool : pools) conclude(*pool, fillings[pool->id], now, plans[pool->id]);
+  for (const Pool* pool : pools) {
+    plans[pool->id].asleep = is_asleep(state, *pool);
+    conclude(*pool, fillings[pool->id], now, plans[pool->id]);
+  }
   return plans;
 }
 
 }  // namespace
 
 std::optional<std::uint64_t> tasks_per_node(const Pool& pool, const Job& job, const Stage& stage) {
-  if (!could_have(pool.spec, job.spec->labels)) return 0;
+  if (!could_have(pool, job.spec->labels)) return 0;
   const std::optional<Resources>& shape = pool.spec.shape ? pool.spec.shape : pool.seen;
   if (!shape) return std::nullopt;
   const std::uint64_t fit = shape->fit_count(stage.spec->resources);
@@ -213,6 +257,10 @@ PoolPlan plan_for(const State& state, const PoolSpec& spec, Time now) {
   for (const auto& [id, known] : state.pools()) pools.push_back(&known);
   pools.push_back(&pool);
   return plan_these(state, pools, now)[pool.id];
+}
+
+std::uint32_t least_of(const PoolSpec& spec, const PoolPlan& plan) {
+  return plan.asleep ? 0 : spec.nodes.min;
 }
 
 std::string text_of(const PoolPlan& plan, const PoolSpec& spec) {

@@ -13,6 +13,8 @@ namespace leat::core {
 
 // Stages looked at, in the order in which they would be placed; what is behind them waits its turn.
 inline constexpr std::size_t kStagesWeighed = 1024;
+// Those among them that no pool could grow for, or that fit now, cost less.
+inline constexpr std::size_t kStagesLookedAt = 4096;
 
 // Why a pool does not grow although work waits for it, or none.
 enum class Growth : std::uint8_t {
@@ -40,6 +42,7 @@ struct PoolPlan {
   std::uint32_t needed = 0;  // nodes for these tasks, coming ones included
   std::uint32_t reopen = 0;  // closing nodes to be opened again
   std::uint32_t grow = 0;    // nodes to be requested now
+  bool asleep = false;       // of one job alone, which has nothing that could run: no minimum
   Growth why = Growth::kEnough;
 };
 
@@ -54,6 +57,9 @@ PoolPlan plan_for(const State& state, const PoolSpec& spec, Time now);
 // How many tasks of `stage` one node of the pool holds at a time: 0, if it can never hold one;
 // nothing, if nobody knows yet what its nodes are like.
 std::optional<std::uint64_t> tasks_per_node(const Pool& pool, const Job& job, const Stage& stage);
+
+// How many nodes it is to have at least.
+std::uint32_t least_of(const PoolSpec& spec, const PoolPlan& plan);
 
 // One line for people: what the pool does and why.
 std::string text_of(const PoolPlan& plan, const PoolSpec& spec);

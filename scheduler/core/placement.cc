@@ -167,6 +167,15 @@ bool could_have(const PoolSpec& pool, const std::vector<Requirement>& labels) {
   });
 }
 
+bool could_have(const Pool& pool, const std::vector<Requirement>& labels) {
+  if (!could_have(pool.spec, labels)) return false;
+  if (!pool.seen || pool.spec.provider == kStaticProvider) return true;
+  // Nodes that one provider makes are alike in what agents find out.
+  return std::all_of(labels.begin(), labels.end(), [&pool](const Requirement& wanted) {
+    return !wanted.label.starts_with(kOwnLabelPrefix) || wanted.met_by(pool.seen_labels);
+  });
+}
+
 Want want_of(const JobSpec& job, const StageSpec& stage, const Pool& pool) {
   const Packing packing = job.packing.value_or(pool.spec.packing);
   return {stage.resources, job.labels, stage.exclusive, packing == Packing::kSpread};

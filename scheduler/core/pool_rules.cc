@@ -1,6 +1,7 @@
 #include "scheduler/core/pool_rules.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -85,7 +86,8 @@ class Keeper {
     std::map<std::string, NodesDeleting> empty;
     for (const Node* node : *nodes_) {
       const bool there = node->state == NodeState::kUp || node->state == NodeState::kLost;
-      if (!there || !is_leaving(*node) || !node_is_empty(*node)) continue;
+      if (!there || !is_leaving(*node) || !(node_is_empty(*node) || outputs_given_up(*node)))
+        continue;
       NodesDeleting& fact = empty[node->reason];
       if (fact.nodes.size() < kNodesPerFact && take(*node)) fact.nodes.push_back(node->ref);
     }
@@ -94,6 +96,13 @@ class Keeper {
       fact.reason = reason;
       out_.emplace_back(std::move(fact));
     }
+  }
+
+  // A reduce that may not go on, of a held job, would keep a node for ever that a person wants
+  // gone.
+  bool outputs_given_up(const Node& node) const {
+    return node.allotments.empty() && node.recall_at != kNever &&
+           now_ - node.recall_at >= kOutputsPatience;
   }
 
   void recall() {
@@ -147,7 +156,9 @@ class Keeper {
 
   void close_idle(const Pool& pool, const PoolPlan& plan) {
     const std::uint32_t useful = plan.serving + plan.coming;
-    if (pool.spec.nodes.fixed() || plan.needed > 0 || useful <= pool.spec.nodes.min) return;
+    const std::uint32_t least = least_of(pool.spec, plan);
+    const bool fixed = pool.spec.nodes.fixed() && !plan.asleep;
+    if (fixed || plan.needed > 0 || useful <= least) return;
     std::vector<const Node*> idle;
     for (const Node* node : *nodes_) {
       // An output that may yet be read is work.
@@ -156,7 +167,7 @@ class Keeper {
     }
     // The newest first: nodes_ is in the order of their making.
     std::reverse(idle.begin(), idle.end());
-    idle.resize(std::min<std::size_t>({idle.size(), useful - pool.spec.nodes.min, kNodesPerFact}));
+    idle.resize(std::min<std::size_t>({idle.size(), useful - least, kNodesPerFact}));
     std::erase_if(idle, [this](const Node* node) { return !take(*node); });
     part_with(
         idle,
@@ -233,12 +244,14 @@ void part_with(const std::vector<const Node*>& nodes, const Parting& parting, Fa
 
 void keep_pools(const State& state, Time now, Facts& out) {
   if (state.pools().empty()) return;
-  Keeper keeper(state, now, out);
+  Facts kept;
+  Keeper keeper(state, now, kept);
   const std::map<PoolId, PoolPlan> plans = plan_pools(state, now);
   for (const auto& [id, pool] : state.pools()) {
-    if (out.size() >= kNodesPerFact) return;
+    if (kept.size() >= kNodesPerFact) break;
     keeper.keep(pool, plans.at(id));
   }
+  std::move(kept.begin(), kept.end(), std::back_inserter(out));
 }
 
 }  // namespace leat::core

@@ -15,6 +15,8 @@ inline constexpr std::uint32_t kJoinFailuresMax = 3;
 // A node that joined and is gone sooner counts as one that did not stay; one that is up for so long
 // ends the row.
 inline constexpr Duration kShortLife = std::chrono::seconds(10);
+// Outputs that a reduce still needs keep a node so long after the deadline that a person gave it.
+inline constexpr Duration kOutputsPatience = std::chrono::minutes(10);
 // A paused pool tries one node after so long; then after twice that, up to the longest.
 inline constexpr Duration kProbeFirst = std::chrono::seconds(5);
 inline constexpr Duration kProbeLongest = std::chrono::minutes(5);

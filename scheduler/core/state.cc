@@ -89,6 +89,12 @@ void mix_pool(Digest& digest, const Pool& pool) {
   digest.mix(static_cast<std::uint64_t>(pool.probe_pause.count()));
   digest.mix(pool.recall_at);
   if (pool.seen) digest.mix(*pool.seen);
+  for (const std::string& label : pool.seen_labels) digest.mix(label);
+  if (pool.spec.shape) digest.mix(*pool.spec.shape);
+  for (const std::string& label : pool.spec.labels) digest.mix(label);
+  digest.mix(std::uint64_t{pool.spec.tasks_per_node});
+  digest.mix(static_cast<std::uint64_t>(pool.spec.packing));
+  digest.mix(std::uint64_t{pool.spec.keeps_memory_limits});
 }
 
 void mix_node(Digest& digest, const Node& node) {
@@ -316,7 +322,9 @@ void State::check_waits(StageRef ref, const Stage& stage) const {
   for (std::size_t n = 0; n < stage.after.size(); ++n) {
     const JobId target = stage.spec->after[n].job;
     const auto at = dependants_.find(target);
-    const bool linked = at != dependants_.end() && at->second.contains(ref);
+    const bool follows = followers_.contains(target) && followers_.at(target).contains(ref);
+    const bool linked = at != dependants_.end() && at->second.contains(ref) &&
+                        follows >= stage.spec->after[n].element_wise;
     LEAT_CHECK(stage.after[n].state != AfterState::kOpen || (linked && job(target)->active()));
     any_dead = any_dead || !stage.after[n].dead.empty();
     stage.after[n].dead.for_each([&stage](Interval where) {

@@ -190,8 +190,9 @@ struct Pool {
   std::string trouble;      // what was wrong with it; why the pool is paused or deleted
   Time probe_at = kNever;   // paused: when the next node is tried; kNever: when a person says so
   Duration probe_pause{0};
-  Time recall_at = kNever;        // deleting: when what still runs there is ended
-  std::optional<Resources> seen;  // what the newest node that joined has
+  Time recall_at = kNever;               // deleting: when what still runs there is ended
+  std::optional<Resources> seen;         // what the newest node that joined has
+  std::vector<std::string> seen_labels;  // of the same node
 };
 
 // The numbers that are in nobody's row.
@@ -248,6 +249,8 @@ class State {
   const std::map<StageRef, std::set<NodeId>>& hungry() const { return hungry_; }
   // Stages of active jobs that wait for this one; nullptr if there are none.
   const std::set<StageRef>* dependants(JobId job) const;
+  // Those among them that wait task by task, so that an end of a task costs nothing for the others.
+  const std::set<StageRef>* followers(JobId job) const;
   // Stages with tasks that can never run, because of what they come after.
   const std::set<StageRef>& doomed() const { return doomed_; }
   // When delayed tasks may run again, and when jobs must have started: the earliest first.
@@ -360,6 +363,7 @@ class State {
   std::set<JobId> finished_;
   std::map<StageRef, std::set<NodeId>> hungry_;
   std::map<JobId, std::set<StageRef>> dependants_;
+  std::map<JobId, std::set<StageRef>> followers_;
   std::set<StageRef> doomed_;
   std::set<std::pair<Time, StageRef>> due_;
   std::set<std::pair<Time, JobId>> start_by_;

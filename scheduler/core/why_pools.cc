@@ -34,7 +34,9 @@ std::string growth_text(const Asked& asked, const std::vector<const PoolView*>& 
   constexpr std::size_t kPoolsNamed = 4;
   std::size_t named = 0;
   for (const PoolView* view : views) {
-    const std::string does = text_of(*view->pool, plans.at(view->pool->id), asked.now);
+    std::string does = text_of(*view->pool, plans.at(view->pool->id), asked.now);
+    if (does.empty() && tasks_per_node(*view->pool, asked.job, asked.stage) == 0)
+      does = "makes no node that could take it: compare leat pool show with what it asks for";
     if (does.empty() || ++named > kPoolsNamed) continue;
     text += "; pool \"" + view->pool->spec.name + "\" " + does;
   }

@@ -95,7 +95,7 @@ std::optional<Cause> start_within(const Asked& asked) {
                "the job is skipped unless it has started by " +
                    clock_text(asked.state.wall_us(by)) + " (" + span_text(by - asked.now) +
                    " left)",
-               "", asked.tasks()};
+               "wait, or submit it again with a longer --start-within", asked.tasks()};
 }
 
 }  // namespace leat::core

@@ -197,6 +197,8 @@ std::string encode_pool(const core::Pool& pool) {
     to.setRecallAtUs(pool.recall_at.us());
     to.setHasSeen(pool.seen.has_value());
     if (pool.seen) write_resources(*pool.seen, to.initSeen());
+    write_texts(pool.seen_labels,
+                to.initSeenLabels(static_cast<capnp::uint>(pool.seen_labels.size())));
   });
 }
 
@@ -294,6 +296,7 @@ Result<core::Pool> decode_pool(std::span<const std::byte> bytes) {
         pool.probe_pause = Duration{from.getProbePauseUs()};
         pool.recall_at = time_of(from.getRecallAtUs());
         if (from.getHasSeen()) pool.seen = read_resources(from.getSeen());
+        pool.seen_labels = read_texts(from.getSeenLabels());
         return pool;
       });
 }

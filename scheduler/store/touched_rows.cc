@@ -3,8 +3,6 @@
 // Naming one too many costs a few bytes; naming one too few loses a change: the crash tests compare
 // digests.
 
-#include <algorithm>
-
 #include "base/check.h"
 #include "scheduler/store/snapshot.h"
 
@@ -149,19 +147,13 @@ class Toucher {
 
   // Stages that wait for these tasks one by one.
   void followers(StageRef stage, const IndexList& indices) {
-    const std::set<StageRef>* dependants = state_.dependants(stage.job);
-    if (dependants == nullptr || stage.stage != 0) return;
+    const std::set<StageRef>* followers = state_.followers(stage.job);
+    if (followers == nullptr || stage.stage != 0) return;
     const core::Job& job = *state_.job(stage.job);
     const auto positions = job.stages[0].spec->indices.positions_of(indices);
     LEAT_CHECK(positions.has_value());
-    for (const StageRef& ref : *dependants) {
-      const core::Job& follower = *state_.job(ref.job);
-      const auto& after = follower.stages[ref.stage].spec->after;
-      const bool task_by_task = std::any_of(after.begin(), after.end(), [&](const core::After& a) {
-        return a.job == stage.job && a.element_wise;
-      });
-      if (task_by_task) positions->for_each([&](Interval where) { cells(follower, ref, where); });
-    }
+    for (const StageRef& ref : *followers)
+      positions->for_each([&](Interval where) { cells(*state_.job(ref.job), ref, where); });
   }
 
   void climb(const core::Job& job, StageId id, Interval where) {

@@ -189,9 +189,15 @@ TEST(PoolDefinition, RefusesWhatAStaticPoolCannotHave) {
       {"nodes = 3\njoin_deadline = '1m'\n",
        "4:17: join_deadline is for pools whose nodes Leat makes: the tokens of a static pool "
        "expire"},
-      {"nodes = 3\ngpus = 1\n", "4:8: gpus needs cores too: what a node has is declared whole"},
+      {"nodes = 3\ngpus = 1\n",
+       "4:8: gpus is for pools whose nodes Leat makes: a static node says what it has, with leat "
+       "agent join"},
       {"nodes = 3\ncounters = { a = 1 }\n",
-       "4:12: counters needs cores too: what a node has is declared whole"},
+       "4:12: counters is for pools whose nodes Leat makes: a static node says what it has, with "
+       "leat agent join"},
+      {"nodes = 3\nmemory_limits = 'off'\n",
+       "4:17: memory_limits is for pools whose nodes Leat makes: leat agent join "
+       "--no-memory-limits"},
   };
   for (const Wrong& wrong : cases) expect_refused("name = 'a'\nprovider = 'static'\n", wrong);
 }

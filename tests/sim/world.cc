@@ -178,6 +178,7 @@ core::PoolSpec World::make_pool() const {
   pool.idle_timeout = Duration(4'000'000);
   // Where it is not declared, the first node tells.
   if (plan_.seed % 3 != 0) pool.shape = core::Resources{2000, 0, 1, {{"licence", 2}}};
+  pool.labels = {"sim"};
   return pool;
 }
 

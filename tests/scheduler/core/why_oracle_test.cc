@@ -164,7 +164,8 @@ class Muddle {
   explicit Muddle(std::uint64_t seed) : random_(seed) {
     const std::uint64_t pools = random_.below(3);
     for (std::uint64_t n = 0; n < pools; ++n) {
-      PoolSpec spec{n == 0 ? "a" : "b", "local", 1, std::nullopt, {}};
+      // Of static pools only the agents know the labels.
+      PoolSpec spec{n == 0 ? "a" : "b", "static", 1, std::nullopt, {}};
       if (random_.chance(20)) spec.tasks_per_node = 1;
       w.must(SetPool{"k-" + spec.name, {}, spec});
     }
