@@ -25,6 +25,10 @@ bool is_label(std::string_view text) {
   return is_word(text.substr(0, equals)) && is_word(text.substr(equals + 1));
 }
 
+bool is_given_label(std::string_view text) {
+  return is_label(text) && !text.starts_with(kOwnLabelPrefix);
+}
+
 bool Requirement::met_by(std::span<const std::string> labels) const {
   const bool has = std::any_of(labels.begin(), labels.end(), [this](std::string_view own) {
     return own.starts_with(label) && (own.size() == label.size() || own[label.size()] == '=');

@@ -25,6 +25,12 @@ inline constexpr std::string_view kMemoryLimitLabel = "leat:memory-limit";
 // beginning with a letter or digit.
 bool is_label(std::string_view text);
 
+// A label that people may give to nodes: none of an agent's own.
+bool is_given_label(std::string_view text);
+inline constexpr const char* kGivenLabelRule =
+    "a label is a word of letters, digits and -_./: or two of them like site=north, and does not "
+    "begin with leat:";
+
 // "L": a node with the label L, or with L=anything. "K=V": with just that. "!…": without it.
 struct Requirement {
   bool negated = false;

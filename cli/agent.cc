@@ -9,6 +9,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "base/labels.h"
 #include "base/resources.h"
 #include "cli/command.h"
 #include "cli/daemon.h"
@@ -86,8 +87,8 @@ class AgentJoin final : public Command {
       counters.push_back(value_or_fail(definitions::parse_counter(counter), "--counter "));
     offered_ = value_or_fail(sorted_counters(std::move(counters)), "--counter: ");
     for (const std::string& label : labels_)
-      if (!definitions::is_label(label))
-        fail(ExitCode::kUsage, "--label " + label + ": a label is a word, or two like site=north");
+      if (!is_given_label(label))
+        fail(ExitCode::kUsage, "--label " + label + ": " + kGivenLabelRule);
   }
 
   std::string choose_directory(const Surroundings& surroundings) const {

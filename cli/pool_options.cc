@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/labels.h"
 #include "cli/local_share.h"
 #include "definitions/units.h"
 
@@ -103,8 +104,7 @@ definitions::PoolDefinition PoolOptions::read() const {
       read_number("--tasks-per-node", tasks_per_node_, 1, definitions::kTasksPerNodeMax);
   pool.labels = labels_;
   for (const std::string& label : labels_)
-    if (!definitions::is_label(label))
-      fail(ExitCode::kUsage, "--label " + label + ": a label is a word, or two like site=north");
+    if (!is_given_label(label)) fail(ExitCode::kUsage, "--label " + label + ": " + kGivenLabelRule);
   for (const std::string& counter : counters_) pool.counters.push_back(read_counter(counter));
   std::sort(pool.counters.begin(), pool.counters.end());
   if (const auto fault = definitions::find_fault(pool))

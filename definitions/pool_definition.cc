@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/labels.h"
 #include "definitions/document.h"
 #include "definitions/table_reader.h"
 
@@ -50,11 +51,9 @@ void read_labels(TableReader& reader, PoolDefinition& pool) {
   pool.labels = reader.texts("labels", kLabelsMax, kLabelRule).value_or(std::vector<std::string>{});
   const Item* const list = reader.find("labels");
   for (std::size_t n = 0; n < pool.labels.size(); ++n)
-    if (!is_label(pool.labels[n]))
+    if (!is_given_label(pool.labels[n]))
       reader.refuse_at(std::get<Items>(list->value)[n].at,
-                       "labels: \"" + pool.labels[n] +
-                           "\": a label is a word of letters, digits, " +
-                           "'-', '_' and '.', or two of them like site=north");
+                       "labels: \"" + pool.labels[n] + "\": " + kGivenLabelRule);
 }
 
 // 0 for `usual`, which is also meant if nothing is said; 1 for `other`.
@@ -108,12 +107,6 @@ bool is_pool_name(std::string_view text) {
   return !text.empty() && text.size() <= kPoolNameMax && is_name_char(text.front()) &&
          text.front() != '-' && text.front() != '.' && text.front() != '_' &&
          std::all_of(text.begin(), text.end(), is_name_char);
-}
-
-bool is_label(std::string_view text) {
-  const std::size_t equals = text.find('=');
-  if (equals == std::string_view::npos) return is_pool_name(text);
-  return is_pool_name(text.substr(0, equals)) && is_pool_name(text.substr(equals + 1));
 }
 
 std::optional<PoolFault> find_fault(const PoolDefinition& pool) {

@@ -17,7 +17,6 @@ namespace leat::definitions {
 
 inline constexpr std::uint32_t kNodesMax = 4096;
 inline constexpr std::size_t kPoolNameMax = 64;
-inline constexpr std::size_t kLabelsMax = 64;
 inline constexpr std::size_t kCountersMax = 16;
 inline constexpr std::uint32_t kGpusMax = 64;
 inline constexpr std::uint64_t kCounterMax = std::uint64_t{1} << 48;
@@ -84,9 +83,6 @@ Result<PoolDefinition> load_pool(const std::string& path);
 
 // Letters, digits, '-', '_' and '.', beginning with a letter or digit, at most kPoolNameMax.
 bool is_pool_name(std::string_view text);
-
-// A word as is_pool_name() takes it, or two of them joined by '='.
-bool is_label(std::string_view text);
 
 // Fills in `spec`. The shape counts as declared if cores were given.
 void fill_pool_spec(const PoolDefinition& pool, schema::PoolSpec::Builder spec);

@@ -15,6 +15,13 @@ TEST(Labels, AreWordsPerhapsWithAValue) {
     EXPECT_FALSE(is_label(bad)) << bad;
 }
 
+TEST(Labels, OfAgentsAreNotForPeopleToGive) {
+  for (const char* good : {"fast", "site/north", "zone=eu:1", "leatherette"})
+    EXPECT_TRUE(is_given_label(good)) << good;
+  for (const char* bad : {"leat:cgroup=unified", "leat:", "a b"})
+    EXPECT_FALSE(is_given_label(bad)) << bad;
+}
+
 bool meets(const std::vector<std::string>& labels, std::string_view text) {
   const Result<Requirement> requirement = parse_requirement(text);
   EXPECT_TRUE(requirement.ok()) << text;

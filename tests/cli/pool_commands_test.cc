@@ -94,7 +94,8 @@ TEST_F(PoolCommandsTest, MistakesInOptionsAreNamedAndNothingIsAsked) {
       {{"--name", "p", "--max", "3", "--counter", "x=0"},
        "--counter x: \"0\" is not a whole number from 1 to 281474976710656"},
       {{"--name", "p", "--max", "3", "--label", "a b"},
-       "--label a b: a label is a word, or two like site=north"},
+       "--label a b: a label is a word of letters, digits and -_./: or two of them "
+       "like site=north, and does not begin with leat:"},
       {{"p.toml", "--max", "3"}, "give FILE or options, not both: p.toml says it all"},
   };
   for (const Case& wrong : cases) {

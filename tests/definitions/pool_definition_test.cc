@@ -47,7 +47,7 @@ max = 8
 idle_timeout = "2m"
 join_deadline = 30
 cores = 2
-labels = ["fast", "site=north"]
+labels = ["fast", "site=north/1"]
 )",
                                                  "p.toml");
   ASSERT_TRUE(pool.ok()) << pool.refusal().message;
@@ -56,7 +56,7 @@ labels = ["fast", "site=north"]
   EXPECT_EQ(pool.value().nodes_max(), 8u);
   EXPECT_EQ(pool.value().idle_timeout, std::chrono::minutes(2));
   EXPECT_EQ(pool.value().join_deadline, std::chrono::seconds(30));
-  EXPECT_EQ(pool.value().labels, (std::vector<std::string>{"fast", "site=north"}));
+  EXPECT_EQ(pool.value().labels, (std::vector<std::string>{"fast", "site=north/1"}));
 }
 
 TEST(PoolDefinition, MayBeStatic) {
@@ -155,11 +155,15 @@ TEST(PoolDefinition, NamesLineAndColumnOfAWrongShape) {
       {"labels = ['x',\n  7]\n",
        "5:3: labels wants a list of at most 64 labels, like [\"fast\", \"site=north\"]"},
       {"labels = ['x',\n  'a b']\n",
-       "5:3: labels: \"a b\": a label is a word of letters, digits, '-', '_' and '.', or two of "
-       "them like site=north"},
+       "5:3: labels: \"a b\": a label is a word of letters, digits and -_./: or two of them "
+       "like site=north, and does not begin with leat:"},
       {"labels = ['a=b=c']\n",
-       "4:11: labels: \"a=b=c\": a label is a word of letters, digits, '-', '_' and '.', or two "
-       "of them like site=north"},
+       "4:11: labels: \"a=b=c\": a label is a word of letters, digits and -_./: or two of them "
+       "like site=north, and does not begin with leat:"},
+      {"labels = ['leat:memory-limit']\n",
+       "4:11: labels: \"leat:memory-limit\": a label is a word of letters, digits and -_./: or two "
+       "of them "
+       "like site=north, and does not begin with leat:"},
       {"counters = 3\n",
        "4:12: counters wants a table of at most 16 numbers, like { licence = 2 }"},
       {"[counters]\nlicence = 'two'\n",
