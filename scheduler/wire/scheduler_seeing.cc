@@ -94,13 +94,17 @@ void write_cell(const core::Node& node, schema::Overview::Cell::Builder to) {
   to.setQueued(placed - running);
 }
 
-// The first `limit` active jobs: those of which something has been placed, then the others.
+bool runs(const core::Job& job) {
+  return job.state == core::JobState::kRunning || job.state == core::JobState::kCancelling;
+}
+
+// The first `limit` active jobs: those that run, then the others, held ones among them.
 std::vector<const core::Job*> jobs_to_show(const core::State& state, std::uint32_t limit) {
   std::vector<const core::Job*> shown;
-  for (const bool started : {true, false}) {
+  for (const bool running : {true, false}) {
     for (const auto& [id, job] : state.jobs()) {
       if (shown.size() == limit) return shown;
-      if (job.active() && (job.state != core::JobState::kWaiting) == started) shown.push_back(&job);
+      if (job.active() && runs(job) == running) shown.push_back(&job);
     }
   }
   return shown;

@@ -174,6 +174,21 @@ TEST(Overview, ShowsPoolsNodesAndJobsWithinTheBoundsAskedFor) {
   EXPECT_EQ(seen.getCursor(), wire.head.engine.sequence());
 }
 
+TEST(Overview, ShowsJobsThatRunBeforeHeldOnes) {
+  WireHead wire;
+  auto user = wire.user();
+  const JobId held = wire.head.submit(1, "a");
+  ASSERT_TRUE(wire.head.ask(core::HoldJob{"h", {}, held}).ok());
+  const JobId runs = wire.head.submit(1, "b");
+  wire.head.join(wire.head.request_node(wire.head.pool(1)), 1);
+  ASSERT_EQ(wire.head.engine.state().job(runs)->state, core::JobState::kRunning);
+  auto answer = wire.call(overview_request(user, 0));
+  const auto jobs = answer.getOverview().getJobs();
+  ASSERT_EQ(jobs.size(), 2u);
+  EXPECT_EQ(jobs[0].getId(), runs.value);
+  EXPECT_EQ(jobs[1].getId(), held.value);
+}
+
 TEST(Overview, IsPushedAFewTimesASecondHoweverMuchHappens) {
   WireHead wire;
   auto user = wire.user();
