@@ -7,16 +7,13 @@
 #include "node-agent/agent_codec.h"
 #include "schema/data.capnp.h"
 #include "transport/identity.h"
+#include "transport/wire_refusal.h"
 
 namespace leat::agent {
 namespace {
 
 // A connection may have died since it was last used: one more try, on a new one.
 constexpr int kTries = 2;
-
-Refusal refusal_of(schema::Refusal::Reader in) {
-  return {static_cast<Reason>(in.getReason()), in.getMessage().cStr()};
-}
 
 Outputs::SetPiece piece_of(schema::ReadSetResult::Bytes::Reader in) {
   const kj::ArrayPtr<const char> data = in.getData().asChars();
@@ -87,7 +84,7 @@ kj::Promise<Result<Outputs::SetPiece>> DataFetch::read_remote(const InputPart& p
         return request.send();
       })
       .then([](capnp::Response<schema::ReadSetResult>&& response) -> Result<Outputs::SetPiece> {
-        if (response.isRefusal()) return refusal_of(response.getRefusal());
+        if (response.isRefusal()) return transport::read_refusal(response.getRefusal());
         return piece_of(response.getBytes());
       });
 }

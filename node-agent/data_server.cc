@@ -11,21 +11,18 @@
 #include "schema/data.capnp.h"
 #include "transport/session.h"
 #include "transport/turnstile.h"
+#include "transport/wire_refusal.h"
 
 namespace leat::agent {
 namespace {
+
+using transport::write_refusal;
 
 // A reduce shows the same ticket again and again, and each check of a signature takes 0.1 ms.
 constexpr std::size_t kTicketsKept = 16;
 
 std::string_view chars_of(capnp::Data::Reader data) {
   return {reinterpret_cast<const char*>(data.begin()), data.size()};
-}
-
-void write_refusal(const Refusal& refusal, schema::Refusal::Builder out) {
-  // The enumerators of Reason are those of the schema, in its order.
-  out.setReason(static_cast<schema::Refusal::Reason>(refusal.reason));
-  out.setMessage(refusal.message);
 }
 
 kj::ArrayPtr<const kj::byte> bytes_of(const std::string& text) {

@@ -11,6 +11,7 @@
 
 #include "schema/data.capnp.h"
 #include "transport/blob_client.h"
+#include "transport/wire_refusal.h"
 
 namespace leat::agent {
 namespace {
@@ -21,10 +22,6 @@ constexpr const char* kIndexName = "index.log";
 
 capnp::Data::Reader data_of(const std::string& text) {
   return kj::arrayPtr(reinterpret_cast<const kj::byte*>(text.data()), text.size());
-}
-
-Refusal refusal_of(schema::Refusal::Reader in) {
-  return {static_cast<Reason>(in.getReason()), in.getMessage().cStr()};
 }
 
 }  // namespace
@@ -120,7 +117,7 @@ kj::Promise<Result<Done>> Evacuation::send_all(OrderPtr order, schema::BlobServe
   }
   return request.send().then([](auto&& response) -> Result<Done> {
     const schema::KeepResult::Reader result = response;
-    if (result.isRefusal()) return refusal_of(result.getRefusal());
+    if (result.isRefusal()) return transport::read_refusal(result.getRefusal());
     return Done{};
   });
 }

@@ -12,6 +12,7 @@
 #include "transport/identity.h"
 #include "transport/listener.h"
 #include "transport/session.h"
+#include "transport/wire_refusal.h"
 
 namespace leat::agent {
 namespace {
@@ -198,8 +199,7 @@ kj::Promise<kj::Maybe<Refusal>> HeadLink::join(kj::Own<kj::AsyncIoStream> stream
       .then([this, &connection, joined = kj::mv(joined.fulfiller), broken = kj::mv(broken.promise)](
                 capnp::Response<schema::JoinResult>&& answer) mutable -> kj::Promise<Final> {
         if (answer.isRefusal()) {
-          const Refusal refusal{static_cast<Reason>(answer.getRefusal().getReason()),
-                                answer.getRefusal().getMessage().cStr()};
+          const Refusal refusal = transport::read_refusal(answer.getRefusal());
           parts_.say("the head refuses this node: " + refusal.message);
           return is_final(refusal) ? Final(refusal) : Final(nullptr);
         }

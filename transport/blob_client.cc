@@ -12,31 +12,10 @@
 
 #include "base/check.h"
 #include "transport/openssl_handles.h"
+#include "transport/wire_refusal.h"
 
 namespace leat::transport {
 namespace {
-
-Reason reason_of(schema::Refusal::Reason reason) {
-  switch (reason) {
-    case schema::Refusal::Reason::NOT_FOUND:
-      return Reason::kNotFound;
-    case schema::Refusal::Reason::CONFLICT:
-      return Reason::kConflict;
-    case schema::Refusal::Reason::OVERLOADED:
-      return Reason::kOverloaded;
-    case schema::Refusal::Reason::DISCONNECTED:
-      return Reason::kDisconnected;
-    case schema::Refusal::Reason::NOT_IN_THIS_VERSION:
-      return Reason::kNotInThisVersion;
-    case schema::Refusal::Reason::INVALID:
-      break;
-  }
-  return Reason::kInvalid;
-}
-
-Refusal refusal_from(schema::Refusal::Reader refusal) {
-  return {reason_of(refusal.getReason()), refusal.getMessage().cStr()};
-}
 
 // Exceptions mean transport: whatever went wrong, the answer is not known.
 Refusal refusal_from(const kj::Exception& exception) {
@@ -103,7 +82,7 @@ kj::Promise<Result<Blob>> Upload::finish() {
   // The one call that is waited for: streaming calls die with the capability.
   return server.finishRequest().send().then([this](auto&& response) -> Result<Blob> {
     const schema::FinishResult::Reader result = response;
-    if (result.isRefusal()) return refusal_from(result.getRefusal());
+    if (result.isRefusal()) return read_refusal(result.getRefusal());
     const Blob ours{sha256.finish(), sent};
     Result<Hash> hash = hash_from_bytes(span_of(result.getBlob().getHash()));
     if (!hash.ok()) return hash.refusal();
@@ -123,7 +102,7 @@ kj::Promise<Result<Blob>> upload_through(Opened opened, BlobSource source) {
   return opened
       .then([&u](auto&& response) -> kj::Promise<Result<Blob>> {
         schema::PutResult::Reader result = response;
-        if (result.isRefusal()) return Result<Blob>(refusal_from(result.getRefusal()));
+        if (result.isRefusal()) return Result<Blob>(read_refusal(result.getRefusal()));
         u.server = result.getUpload();
         return u.send_all().then([&u] { return u.finish(); });
       })
@@ -173,7 +152,7 @@ kj::Promise<Result<Done>> Reading::take_all() {
   return call.answer.then([this, length = call.length](auto&& response) {
     const schema::ReadResult::Reader result = response;
     if (result.isRefusal())
-      return kj::Promise<Result<Done>>(Result<Done>(refusal_from(result.getRefusal())));
+      return kj::Promise<Result<Done>>(Result<Done>(read_refusal(result.getRefusal())));
     const capnp::Data::Reader data = result.getBytes().getData();
     if (data.size() != length)
       return kj::Promise<Result<Done>>(
