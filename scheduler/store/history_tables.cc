@@ -127,7 +127,7 @@ Result<std::vector<core::Job>> HistoryTables::find_jobs(JobId before, std::uint3
   std::vector<core::Job> jobs;
   Cursor rows = find_jobs_.start(before.value, limit);
   while (rows.next()) {
-    Result<core::Job> job = decode_job(bytes_of(rows.bytes(0)));
+    Result<core::Job> job = decode_job(bytes_of(rows.bytes(0)), Past::kSkip);
     if (!job.ok()) return job.refusal();
     jobs.push_back(std::move(job).value());
   }

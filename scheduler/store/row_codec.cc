@@ -116,7 +116,7 @@ Result<std::shared_ptr<const core::PastTasks>> read_past(schema::JobRow::Reader 
   return std::shared_ptr<const core::PastTasks>(std::move(past));
 }
 
-Result<core::Job> read_job(schema::JobRow::Reader from) {
+Result<core::Job> read_job(schema::JobRow::Reader from, Past which) {
   if (from.getState() >= core::kJobStateCount) return invalid("job: a state out of range");
   core::Job job;
   job.id = JobId{from.getId()};
@@ -161,7 +161,7 @@ Result<core::Job> read_job(schema::JobRow::Reader from) {
   job.skip_cause = JobId{from.getSkipCause()};
   job.held_by = read_principal(from.getHeldBy());
   job.held_since = time_of(from.getHeldUs());
-  if (from.hasSpec() || from.getTasksKnown()) {
+  if (which == Past::kRead && (from.hasSpec() || from.getTasksKnown())) {
     Result<std::shared_ptr<const core::PastTasks>> past = read_past(from);
     if (!past.ok()) return past.refusal();
     job.past = std::move(past).value();
@@ -338,8 +338,9 @@ Result<core::Node> decode_node(std::span<const std::byte> bytes) {
   });
 }
 
-Result<core::Job> decode_job(std::span<const std::byte> bytes) {
-  return from_bytes<core::Job, schema::JobRow>(bytes, "job", read_job);
+Result<core::Job> decode_job(std::span<const std::byte> bytes, Past past) {
+  return from_bytes<core::Job, schema::JobRow>(
+      bytes, "job", [past](schema::JobRow::Reader from) { return read_job(from, past); });
 }
 
 }  // namespace leat::store

@@ -3,6 +3,7 @@
 // row_codec.h - pieces of the state as snapshot rows (schema/snapshot.capnp), and back.
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 
@@ -24,8 +25,12 @@ std::string encode_cells(const core::Stage& stage, Interval where);
 Result<core::Meta> decode_meta(std::span<const std::byte> bytes);
 Result<core::Pool> decode_pool(std::span<const std::byte> bytes);
 Result<core::Node> decode_node(std::span<const std::byte> bytes);
+
+// Whether an ended job's tasks and specification, which may have megabytes, are read too.
+enum class Past : std::uint8_t { kRead, kSkip };
+
 // Of an active job, `stages` have their sums only; an ended one has none.
-Result<core::Job> decode_job(std::span<const std::byte> bytes);
+Result<core::Job> decode_job(std::span<const std::byte> bytes, Past past = Past::kRead);
 // Into a stage that make_stages() has made.
 Result<Done> decode_cells(std::span<const std::byte> bytes, core::Stage& stage);
 

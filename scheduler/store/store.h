@@ -92,7 +92,7 @@ class Store {
   // The summary of a job that has ended, also when the state has forgotten it.
   virtual kj::Promise<std::optional<core::Job>> find_job(JobId job) = 0;
 
-  // Summaries of ended jobs with ids below `before`, newest first.
+  // Summaries of ended jobs with ids below `before`, newest first, without Job::past.
   virtual kj::Promise<std::vector<core::Job>> find_jobs(JobId before, std::uint32_t limit) = 0;
 };
 

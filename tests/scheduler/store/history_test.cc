@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "scheduler/store/message_bytes.h"
 #include "scheduler/store/recovery.h"
 #include "scheduler/store/store_file.h"
 #include "tests/scheduler/store/driver.h"
@@ -161,6 +162,25 @@ TEST_F(HistoryInStore, KeepsAJobAfterItsStateHasGone) {
   ASSERT_EQ(jobs.size(), 5u);
   EXPECT_EQ(jobs.front().id, JobId{19});
   EXPECT_EQ(jobs.back().id, JobId{15});
+}
+
+TEST_F(HistoryInStore, ListsJobsWithoutLookingAtTheirSpecifications) {
+  const std::string unreadable = to_bytes<schema::JobSpec>(
+      [](schema::JobSpec::Builder spec) { spec.initRequires(1).set(0, "no label"); });
+  auto past = std::make_shared<core::PastTasks>();
+  past->known = true;
+  past->encoded = std::make_shared<const std::string>(unreadable);
+  core::Job job = sample_job();
+  job.past = past;
+  History history;
+  history.jobs.push_back(
+      {job.id, job.name, job.owner, 0, 1, 2, 3, job.state, {}, 0, 0, encode_job(job)});
+  append(std::move(history));
+  EXPECT_FALSE(file_->find_job(job.id).ok());
+  const auto jobs = file_->find_jobs(JobId{1000}, 5).value();
+  ASSERT_EQ(jobs.size(), 1u);
+  EXPECT_EQ(jobs[0].name, job.name);
+  EXPECT_EQ(jobs[0].past, nullptr);
 }
 
 TEST_F(HistoryInStore, SpendsFewBytesOnAFinishedTask) {
