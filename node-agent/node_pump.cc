@@ -1,5 +1,6 @@
 // node_pump.cc - what a node does once per turn: keeps results, carries out decisions, reports.
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -15,6 +16,18 @@ constexpr kj::Duration kHousekeeping = 5 * kj::SECONDS;
 
 kj::TimePoint to_kj(Time time) {
   return kj::origin<kj::TimePoint>() + time.us() * kj::MICROSECONDS;
+}
+
+// An input that could not be fetched may be had elsewhere, or later, which costs no retry. What
+// leat-store does not have will not come: tried without end it would keep the head busy for ever.
+RunEnd without_input(const Launch& launch, const Refusal& why) {
+  const bool never =
+      launch.spec->inputs.kind != Inputs::Kind::kOutputs && why.reason == Reason::kNotFound;
+  RunEnd end;
+  end.run = launch.run;
+  end.result.outcome = never ? Outcome::kCouldNotStart : Outcome::kInputLost;
+  end.result.code = never ? ENOENT : 0;
+  return end;
 }
 
 }  // namespace
@@ -104,10 +117,7 @@ void Node::begin(const Launch& launch) {
                    }
                    parts_.say("no input for job " + std::to_string(launch.run.job.value) + ": " +
                               input.refusal().message);
-                   RunEnd end;
-                   end.run = launch.run;
-                   end.result.outcome = Outcome::kInputLost;
-                   finish(end, std::nullopt);
+                   finish(without_input(launch, input.refusal()), std::nullopt);
                  }));
                })
                .eagerlyEvaluate(nullptr));

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <ctime>
 #include <filesystem>
 #include <map>
@@ -207,12 +208,22 @@ TEST_F(StoreTest, FetchesTheStandardInputOfAllTasksOnce) {
   EXPECT_TRUE(std::filesystem::is_empty(world.directory + "/inputs"));
 }
 
-TEST_F(StoreTest, SaysThatAnInputIsNotThere) {
+TEST_F(StoreTest, DoesNotStartWhatHasAnInputThatIsNowhere) {
   join();
   StartSet set = lines("cat", "one", {3}, Inputs::Use::kStream);
   StageSpec spec = *set.spec;
   spec.inputs.data.hash[0] ^= std::byte{1};
   set.spec = std::make_shared<const StageSpec>(spec);
+  world.start(set);
+  wait_for(1);
+  EXPECT_EQ(world.told(run(0))->result.outcome, Outcome::kCouldNotStart);
+  EXPECT_EQ(world.told(run(0))->result.code, ENOENT);
+}
+
+TEST_F(StoreTest, SaysThatAnInputCannotBeFetchedNow) {
+  join();
+  StartSet set = lines("cat", "one", {3}, Inputs::Use::kStream);
+  set.store_ticket = "no ticket";
   world.start(set);
   wait_for(1);
   EXPECT_EQ(world.told(run(0))->result.outcome, Outcome::kInputLost);
