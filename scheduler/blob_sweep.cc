@@ -1,14 +1,13 @@
 #include "scheduler/blob_sweep.h"
 
-#include <kj/compat/tls.h>
 #include <kj/debug.h>
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "scheduler/store/spec_codec.h"
 #include "schema/data.capnp.h"
-#include "transport/listener.h"
 
 namespace leat::scheduler {
 
@@ -62,10 +61,7 @@ kj::Promise<void> BlobSweep::sweep_for_ever() {
 kj::Promise<std::uint64_t> BlobSweep::sweep() {
   auto round = std::make_shared<Round>();
   return collect(round)
-      .then([this]() {
-        return transport::connect_tls(services_.network, services_.timer, services_.address(),
-                                      services_.context, services_.store_name);
-      })
+      .then([this]() { return services_.connect(); })
       .then([this, round](kj::Own<kj::AsyncIoStream> stream) {
         round->session = kj::heap<transport::Session>(
             kj::mv(stream), transport::Session::Side::kConnected, nullptr, transport::kDataLimits);

@@ -7,7 +7,6 @@
 
 #include <functional>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "scheduler/core/messages.h"
@@ -15,10 +14,6 @@
 #include "scheduler/engine/engine.h"
 #include "scheduler/engine/log.h"
 #include "transport/session.h"
-
-namespace kj {
-class TlsContext;
-}
 
 namespace leat::scheduler {
 
@@ -36,14 +31,11 @@ inline constexpr kj::Duration kSweepDeadline = 60 * kj::SECONDS;
 // The hashes of the blobs that the stages of `spec` read.
 std::vector<core::Hash> inputs_of(const core::JobSpec& spec);
 
-// Where to find leat-store, and how.
 struct SweepServices {
   engine::Engine& engine;
-  kj::Network& network;
   kj::Timer& timer;
-  kj::TlsContext& context;
-  std::string store_name;                // in its certificate
-  std::function<std::string()> address;  // now
+  // To leat-store, wherever it is now.
+  std::function<kj::Promise<kj::Own<kj::AsyncIoStream>>()> connect;
   engine::Log log;
 };
 

@@ -297,12 +297,13 @@ Result<Done> Head::Parts::finish_start() {
   nodes->start();
   sweep = std::make_unique<BlobSweep>(SweepServices{
       .engine = *engine,
-      .network = io.provider->getNetwork(),
       .timer = timer,
-      .context = *tls,
-      .store_name =
-          transport::server_name(transport::Peer::Kind::kStore, services->facts.cluster_id),
-      .address = [this] { return blobs->where().address; },
+      .connect =
+          [this] {
+            return transport::connect_tls(
+                io.provider->getNetwork(), timer, blobs->where().address, *tls,
+                transport::server_name(transport::Peer::Kind::kStore, services->facts.cluster_id));
+          },
       .log = instruments.log});
   const wire::HeadFacts& facts = services->facts;
   Result<Done> written =
