@@ -84,7 +84,12 @@ kj::Promise<void> BlobSweep::collect(std::shared_ptr<Round> round) {
   return kj::READY_NOW;
 }
 
+// What was accepted while others were looked at or sent must not miss its inputs.
 kj::Promise<std::uint64_t> BlobSweep::send(std::shared_ptr<Round> round) {
+  return collect(round).then([this, round]() { return send_some(round); });
+}
+
+kj::Promise<std::uint64_t> BlobSweep::send_some(std::shared_ptr<Round> round) {
   const std::size_t count = std::min(kHashesPerCall, round->needed.size() - round->sent);
   const bool last = round->sent + count == round->needed.size();
   auto request = round->session->peer().castAs<schema::BlobServer>().keepInputsRequest();

@@ -56,6 +56,7 @@ class BlobSweep final : private kj::TaskSet::ErrorHandler {
   kj::Promise<void> sweep_for_ever();
   kj::Promise<void> collect(std::shared_ptr<Round> round);
   kj::Promise<std::uint64_t> send(std::shared_ptr<Round> round);
+  kj::Promise<std::uint64_t> send_some(std::shared_ptr<Round> round);
   void taskFailed(kj::Exception&& exception) override;
 
   SweepServices services_;
