@@ -3,11 +3,13 @@
 #include <kj/debug.h>
 
 #include <algorithm>
+#include <span>
 #include <string>
 #include <utility>
 
 #include "scheduler/store/spec_codec.h"
 #include "schema/data.capnp.h"
+#include "transport/blob_client.h"
 
 namespace leat::scheduler {
 
@@ -15,6 +17,11 @@ struct BlobSweep::Round {
   JobId next{1};
   std::vector<core::Hash> needed;
   std::size_t sent = 0;
+  kj::Own<transport::Session> session;
+};
+
+struct BlobSweep::Question {
+  std::vector<core::Hash> hashes;
   kj::Own<transport::Session> session;
 };
 
@@ -105,6 +112,43 @@ kj::Promise<std::uint64_t> BlobSweep::send_some(std::shared_ptr<Round> round) {
     if (last) return answer.getDeleted();
     return send(round);
   });
+}
+
+kj::Promise<Result<bool>> BlobSweep::has_inputs(const core::JobSpec& spec) {
+  auto question = std::make_shared<Question>();
+  question->hashes = inputs_of(spec);
+  if (question->hashes.empty()) return Result<bool>(true);
+  auto answer =
+      kj::evalNow(services_.connect).then([this, question](kj::Own<kj::AsyncIoStream> stream) {
+        question->session = kj::heap<transport::Session>(
+            kj::mv(stream), transport::Session::Side::kConnected, nullptr, transport::kDataLimits);
+        return ask_next(question);
+      });
+  return services_.timer.timeoutAfter(kAskDeadline, kj::mv(answer))
+      .catch_([](kj::Exception&& e) -> Result<bool> {
+        return Refusal{Reason::kDisconnected, e.getDescription().cStr()};
+      })
+      .then([](Result<bool> there) -> Result<bool> {
+        if (there.ok()) return there;
+        return Refusal{Reason::kOverloaded,
+                       "leat-store does not answer, and the job's inputs are there: try again, "
+                       "or see leat status"};
+      })
+      .attach(kj::defer([question]() { question->session = nullptr; }));
+}
+
+// One after the other: a job has a few.
+kj::Promise<Result<bool>> BlobSweep::ask_next(std::shared_ptr<Question> question) {
+  if (question->hashes.empty()) return Result<bool>(true);
+  const Result<transport::Hash> hash =
+      transport::hash_from_bytes(std::as_bytes(std::span(question->hashes.back())));
+  question->hashes.pop_back();
+  return transport::has_blob(question->session->peer().castAs<schema::BlobServer>(),
+                             services_.ticket(), hash.value())
+      .then([this, question](Result<bool> there) -> kj::Promise<Result<bool>> {
+        if (!there.ok() || !there.value()) return there;
+        return ask_next(question);
+      });
 }
 
 void BlobSweep::taskFailed(kj::Exception&& exception) {

@@ -1,14 +1,17 @@
 #pragma once
 
-// blob_sweep.h - tells leat-store now and then which inputs jobs still need; the others go.
+// blob_sweep.h - tells leat-store now and then which inputs jobs still need; the others go. Asks
+// it whether those of a job are there.
 
 #include <kj/async-io.h>
 #include <kj/timer.h>
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "scheduler/core/messages.h"
 #include "scheduler/core/state.h"
 #include "scheduler/engine/engine.h"
@@ -27,6 +30,7 @@ inline constexpr std::size_t kJobsPerTurn = 256;
 // Hashes in one call.
 inline constexpr std::size_t kHashesPerCall = 8192;
 inline constexpr kj::Duration kSweepDeadline = 60 * kj::SECONDS;
+inline constexpr kj::Duration kAskDeadline = 10 * kj::SECONDS;
 
 // The hashes of the blobs that the stages of `spec` read.
 std::vector<core::Hash> inputs_of(const core::JobSpec& spec);
@@ -36,6 +40,7 @@ struct SweepServices {
   kj::Timer& timer;
   // To leat-store, wherever it is now.
   std::function<kj::Promise<kj::Own<kj::AsyncIoStream>>()> connect;
+  std::function<std::string()> ticket;  // by which the head may ask there
   engine::Log log;
 };
 
@@ -50,13 +55,19 @@ class BlobSweep final : private kj::TaskSet::ErrorHandler {
   // One round, now. Resolves with how many blobs went.
   kj::Promise<std::uint64_t> sweep();
 
+  // Whether all inputs of the job are there; what has been asked for stays for kInputsKeptS.
+  // Refused with kOverloaded if leat-store does not answer. Never rejects.
+  kj::Promise<Result<bool>> has_inputs(const core::JobSpec& spec);
+
  private:
   struct Round;
+  struct Question;
 
   kj::Promise<void> sweep_for_ever();
   kj::Promise<void> collect(std::shared_ptr<Round> round);
   kj::Promise<std::uint64_t> send(std::shared_ptr<Round> round);
   kj::Promise<std::uint64_t> send_some(std::shared_ptr<Round> round);
+  kj::Promise<Result<bool>> ask_next(std::shared_ptr<Question> question);
   void taskFailed(kj::Exception&& exception) override;
 
   SweepServices services_;

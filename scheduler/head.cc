@@ -195,6 +195,7 @@ void Head::Parts::build_doors() {
       .clock = clock(),
       .wall_us = instruments.wall_us,
       .blob_store = [this] { return blobs->where(); },
+      .has_inputs = [this](const core::JobSpec& spec) { return sweep->has_inputs(spec); },
       .pools_changed = [this] { nodes->adjust(); },
       .make_tokens =
           [this](engine::TokenRequest request) { return nodes->make_tokens(std::move(request)); },
@@ -303,6 +304,11 @@ Result<Done> Head::Parts::finish_start() {
             return transport::connect_tls(
                 io.provider->getNetwork(), timer, blobs->where().address, *tls,
                 transport::server_name(transport::Peer::Kind::kStore, services->facts.cluster_id));
+          },
+      .ticket =
+          [this] {
+            return tickets->upload_for_user(
+                transport::common_name({transport::Peer::Kind::kHead, {}, 0}));
           },
       .log = instruments.log});
   const wire::HeadFacts& facts = services->facts;

@@ -73,6 +73,8 @@ class SchedulerServer final : public schema::Scheduler::Server {
   // Posts a job; first asks history for what it comes after and memory does not know as active.
   kj::Promise<Result<core::Answer>> post_submit(core::Submit command);
   kj::Promise<void> look_up_past(core::Submit& command);
+  // Posts a retry if what it reads is still there.
+  kj::Promise<Result<core::Answer>> post_retry(core::Submit command);
   template <typename Context>
   kj::Promise<void> post_wish(core::Command command, Context context);
   kj::Promise<void> locate_in_history(LocateContext context, JobId id, bool pending);

@@ -136,12 +136,26 @@ kj::Promise<void> SchedulerServer::retry(RetryContext context) {
           write_refusal(spec.refusal(), context.getResults().initRefusal());
           return kj::READY_NOW;
         }
-        return services_.engine.post(core::Submit{key, user_, std::move(spec).value()})
+        return post_retry(core::Submit{key, user_, std::move(spec).value()})
             .then([context](const Result<core::Answer>& answer) mutable {
               write_job_id(answer, context.getResults());
             });
       })
       .attach(kj::mv(made));
+}
+
+kj::Promise<Result<core::Answer>> SchedulerServer::post_retry(core::Submit command) {
+  // Who repeats a wish gets its first answer, whatever has become of the inputs.
+  if (services_.engine.state().job_by_key(command.key) != nullptr)
+    return services_.engine.post(std::move(command));
+  return services_.has_inputs(command.spec)
+      .then([this, command](const Result<bool>& there) -> kj::Promise<Result<core::Answer>> {
+        if (!there.ok()) return Result<core::Answer>(there.refusal());
+        if (there.value()) return services_.engine.post(command);
+        return Result<core::Answer>(
+            Refusal{Reason::kConflict, "job " + std::to_string(command.spec.retry_of.value) +
+                                           ": its inputs are not kept any more: submit it again"});
+      });
 }
 
 template <typename Context>

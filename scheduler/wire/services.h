@@ -68,6 +68,8 @@ struct Services {
   engine::Clock clock;
   std::function<std::int64_t()> wall_us;
   std::function<BlobStore()> blob_store;
+  // Whether leat-store has the inputs of such a job; it keeps those for a day from now.
+  std::function<kj::Promise<Result<bool>>(const core::JobSpec& spec)> has_inputs;
   std::function<void()> pools_changed;
   std::function<kj::Promise<Result<std::vector<engine::TokenGiven>>>(engine::TokenRequest)>
       make_tokens;

@@ -31,6 +31,15 @@ class FakeStore final : public schema::BlobServer::Server {
     return kj::READY_NOW;
   }
 
+  // Nothing but what it is to keep, and for those with the ticket.
+  kj::Promise<void> has(HasContext context) override {
+    const auto asked = context.getParams();
+    const auto hash = asked.getHash().asChars();
+    const bool allowed = asked.getTicket() == kj::StringPtr("ticket").asBytes();
+    context.getResults().setPresent(allowed && kept_.contains({hash.begin(), hash.size()}));
+    return kj::READY_NOW;
+  }
+
  private:
   std::set<std::string>& kept_;
 };
@@ -76,6 +85,7 @@ class BlobSweepTest : public testing::Test {
                          connecting = kj::mv(paf.fulfiller);
                          return kj::mv(paf.promise);
                        },
+                   .ticket = [] { return std::string("ticket"); },
                    .log = [](std::string_view) {}}};
 };
 
@@ -99,6 +109,30 @@ TEST_F(BlobSweepTest, NamesThoseOfAJobThatCameMeanwhile) {
   ASSERT_TRUE(round.poll(head.scope));
   round.wait(head.scope);
   EXPECT_EQ(kept, (std::set<std::string>{first, second}));
+}
+
+TEST_F(BlobSweepTest, TellsWhetherTheInputsOfAJobAreThere) {
+  const core::JobSpec with_one = *head.engine.state().job(submit(first))->spec;
+  for (const bool there : {true, false}) {
+    kept = {there ? first : second};
+    auto answer = sweep.has_inputs(with_one);
+    head.settle();
+    let_in();
+    ASSERT_TRUE(answer.poll(head.scope));
+    EXPECT_EQ(answer.wait(head.scope).value(), there);
+  }
+  auto none = sweep.has_inputs(store::sweep_spec(1));
+  ASSERT_TRUE(none.poll(head.scope));
+  EXPECT_TRUE(none.wait(head.scope).value());
+}
+
+TEST_F(BlobSweepTest, DoesNotWaitForEverForAnAnswer) {
+  auto answer = sweep.has_inputs(*head.engine.state().job(submit(first))->spec);
+  head.settle();
+  EXPECT_FALSE(answer.poll(head.scope));
+  head.timer.advanceTo(head.timer.now() + kAskDeadline);
+  ASSERT_TRUE(answer.poll(head.scope));
+  EXPECT_EQ(answer.wait(head.scope).refusal().reason, Reason::kOverloaded);
 }
 
 }  // namespace

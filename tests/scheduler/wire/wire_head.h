@@ -129,6 +129,7 @@ struct WireHead {
   FakeArchive archive{head.store};
   GoneNodes gone_nodes;
   int pools_changed = 0;
+  Result<bool> inputs = true;  // whether they are there
   engine::TokenRequest token_request;
   bool shut_down = false;
   Services services{
@@ -146,6 +147,7 @@ struct WireHead {
           [] {
             return BlobStore{"127.0.0.1:7", 77};
           },
+      .has_inputs = [this](const core::JobSpec&) -> kj::Promise<Result<bool>> { return inputs; },
       .pools_changed = [this] { ++pools_changed; },
       .make_tokens =
           [this](engine::TokenRequest request) {

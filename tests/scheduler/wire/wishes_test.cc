@@ -183,6 +183,25 @@ TEST_F(Wishes, DoNotTryAgainWhatSucceededOrIsReduced) {
             std::string::npos);
 }
 
+TEST_F(Wishes, DoNotTryAgainWhatHasLostItsInputs) {
+  Plain message(2);
+  const std::uint64_t old = submit(message, "a");
+  end_all(old, IndexList(Stride{0, 2, 1}));
+  wire.inputs = false;
+  const auto gone = retry(old, "r");
+  ASSERT_TRUE(gone.isRefusal());
+  EXPECT_EQ(gone.getRefusal().getReason(), Refused::CONFLICT);
+  EXPECT_EQ(gone.getRefusal().getMessage(),
+            "job 1: its inputs are not kept any more: submit it again");
+  wire.inputs = Refusal{Reason::kOverloaded, "no answer"};
+  EXPECT_EQ(retry(old, "r").getRefusal().getReason(), Refused::OVERLOADED);
+  EXPECT_EQ(wire.head.engine.state().jobs().size(), 1u);
+  wire.inputs = true;
+  const std::uint64_t made = retry(old, "r").getJob();
+  wire.inputs = false;
+  EXPECT_EQ(retry(old, "r").getJob(), made);
+}
+
 TEST_F(Wishes, HoldReleaseAndSet) {
   Plain message(100);
   const std::uint64_t id = submit(message, "a");
