@@ -98,8 +98,8 @@ interface Scheduler {
 
   retry @25 (key :Text, job :UInt64) -> SubmitResult;
   # Makes a job of the tasks that failed, were quarantined, cancelled or skipped, with the
-  # specification they had. Refused if there are none, if the job reduces its outputs, or if what
-  # it reads is not kept any more.
+  # specification they had, and with a pool of its own if that job had one. Refused if there are
+  # none, if the job reduces its outputs, or if what it reads is not kept any more.
 
   setJob @26 (key :Text, job :UInt64, change :JobChange) -> Answer;
 

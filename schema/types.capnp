@@ -232,6 +232,7 @@ struct JobSpec {
   resultStage @6 :Int32 = -1;    # whose only task's output is the job's result; -1: none
   retryOf @7 :UInt64;            # the job whose tasks these are, again; 0: none
   placement @8 :Placement;
+  ownPool @9 :PoolSpec;          # as `submit` was given it, for a retry; filled in by the head
 }
 
 enum Placement {

@@ -152,6 +152,16 @@ Result<core::JobSpec> read_job_spec(schema::JobSpec::Reader from) {
   });
 }
 
+Result<core::JobSpec> read_job_spec(schema::JobSpec::Reader from, schema::PoolSpec::Reader own) {
+  return guarded<core::JobSpec>("job", [from, own]() {
+    capnp::MallocMessageBuilder message;
+    message.setRoot(from);
+    auto whole = message.getRoot<schema::JobSpec>();
+    whole.setOwnPool(own);
+    return read_job_spec(whole.asReader());
+  });
+}
+
 Result<core::JobSpec> restore_job_spec(schema::JobSpec::Reader from) {
   return guarded<core::JobSpec>("job", [from] { return read_whole(from); });
 }

@@ -20,6 +20,9 @@ namespace leat::store {
 // core::check() judges the rest. Never throws.
 Result<core::JobSpec> read_job_spec(schema::JobSpec::Reader from);
 
+// The same of a job with a pool for it alone, which `encoded` keeps too.
+Result<core::JobSpec> read_job_spec(schema::JobSpec::Reader from, schema::PoolSpec::Reader own);
+
 // The same for a spec that was accepted once and comes from the store: later and stricter rules
 // do not apply to it. Refused only if it cannot be understood.
 Result<core::JobSpec> restore_job_spec(schema::JobSpec::Reader from);

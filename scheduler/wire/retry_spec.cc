@@ -37,4 +37,14 @@ Result<core::JobSpec> retry_spec(JobId of, const std::shared_ptr<const std::stri
   });
 }
 
+std::optional<core::PoolSpec> own_pool_of(const core::JobSpec& spec) {
+  return store::with_encoded(spec,
+                             [](schema::JobSpec::Reader job) -> std::optional<core::PoolSpec> {
+                               if (job.getOwnPool().getName().size() == 0) return std::nullopt;
+                               core::PoolSpec pool = store::restore_pool_spec(job.getOwnPool());
+                               pool.for_job = {};
+                               return pool;
+                             });
+}
+
 }  // namespace leat::wire

@@ -3,6 +3,7 @@
 // retry_spec.h - the specification of a job that runs some tasks of another one again.
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/ids.h"
@@ -18,5 +19,8 @@ namespace leat::wire {
 Result<core::JobSpec> retry_spec(JobId of, const std::shared_ptr<const std::string>& encoded,
                                  const IndexList& indices, std::int32_t priority,
                                  const std::string& name);
+
+// The pool that was made for the job alone, as it was asked for; none if there was none.
+std::optional<core::PoolSpec> own_pool_of(const core::JobSpec& spec);
 
 }  // namespace leat::wire

@@ -53,13 +53,15 @@ void write_job_id(const Result<core::Answer>& answer, schema::SubmitResult::Buil
 
 kj::Promise<void> SchedulerServer::submit(SubmitContext context) {
   const auto params = context.getParams();
-  Result<core::JobSpec> spec = store::read_job_spec(params.getSpec());
+  const bool has_pool = params.getPool().getName().size() > 0;
+  Result<core::JobSpec> spec = has_pool ? store::read_job_spec(params.getSpec(), params.getPool())
+                                        : store::read_job_spec(params.getSpec());
   if (!spec.ok()) {
     write_refusal(spec.refusal(), context.getResults().initRefusal());
     return kj::READY_NOW;
   }
   core::Submit command{store::read_text(params.getKey()), user_, std::move(spec).value()};
-  if (params.getPool().getName().size() > 0) {
+  if (has_pool) {
     Result<core::PoolSpec> pool = store::read_pool_spec(params.getPool());
     if (!pool.ok()) {
       write_refusal(pool.refusal(), context.getResults().initRefusal());
@@ -136,7 +138,9 @@ kj::Promise<void> SchedulerServer::retry(RetryContext context) {
           write_refusal(spec.refusal(), context.getResults().initRefusal());
           return kj::READY_NOW;
         }
-        return post_retry(core::Submit{key, user_, std::move(spec).value()})
+        core::Submit command{key, user_, std::move(spec).value()};
+        command.pool = own_pool_of(command.spec);
+        return post_retry(std::move(command))
             .then([context](const Result<core::Answer>& answer) mutable {
               write_job_id(answer, context.getResults());
             });

@@ -31,6 +31,14 @@ std::map<std::string, std::string> fixtures() {
     files["fact-" + name] = encode_turn({fact}, Time{Duration{42}}, HeadEpoch{7});
   files["job-spec"] = job_spec_bytes(fill_job_spec);
   files["job-spec-waits"] = job_spec_bytes(fill_waits);
+  files["job-spec-own-pool"] = to_bytes<schema::JobSpec>([](schema::JobSpec::Builder to) {
+    to.setName("once");
+    auto pool = to.initOwnPool();
+    pool.setName("burst");
+    pool.setProvider("local");
+    pool.setMax(4);
+    pool.initLabels(1).set(0, "fast");
+  });
   files["row-meta"] = encode_meta(sample_meta());
   files["row-pool"] = encode_pool(sample_pool());
   files["row-pool-elastic"] = encode_pool(sample_elastic_pool());

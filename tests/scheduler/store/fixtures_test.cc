@@ -263,6 +263,18 @@ TEST(Fixtures, HoldWhatAStageWaitsFor) {
   });
 }
 
+TEST(Fixtures, HoldThePoolOfAJob) {
+  with_root<schema::JobSpec>("job-spec-own-pool", [](schema::JobSpec::Reader job) {
+    EXPECT_EQ(job.getName(), "once");
+    EXPECT_EQ(job.getOwnPool().getName(), "burst");
+    EXPECT_EQ(job.getOwnPool().getProvider(), "local");
+    EXPECT_EQ(job.getOwnPool().getMax(), 4u);
+    EXPECT_EQ(job.getOwnPool().getLabels()[0], "fast");
+  });
+  with_root<schema::JobSpec>(
+      "job-spec", [](schema::JobSpec::Reader job) { EXPECT_FALSE(job.hasOwnPool()); });
+}
+
 TEST(Fixtures, HoldDelayedCells) {
   const core::StageSpec spec;
   const core::Stage sample = sample_delayed_stage(spec);

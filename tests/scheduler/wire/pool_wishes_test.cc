@@ -162,6 +162,43 @@ TEST(PoolWishes, AJobMayBringItsOwnPoolAndNobodyElseMay) {
   EXPECT_FALSE(world.wire.head.engine.state().pool_named("mine")->spec.for_job);
 }
 
+TEST(PoolWishes, ARetryGetsAPoolOfItsOwnLikeTheFirst) {
+  Wishes world;
+  store::SpecMessage message(2, 0);
+  message.stage().setRetries(0);
+  auto submit = world.user.submitRequest();
+  submit.setKey("job");
+  submit.setSpec(message.job());
+  Wishes::fill(submit.initPool(), "own", 0, 2);
+  const JobId first{world.wire.call(kj::mv(submit)).getJob()};
+  const core::State& state = world.wire.head.engine.state();
+  const core::PoolSpec had = state.own_pool(first)->spec;
+  const auto retry = [&](const char* key) {
+    auto request = world.user.retryRequest();
+    request.setKey(key);
+    request.setJob(first.value);
+    const auto answer = world.wire.call(kj::mv(request));
+    EXPECT_TRUE(answer.isJob()) << Wishes::refusal(answer);
+    const core::Pool* own = state.own_pool(JobId{answer.getJob()});
+    ASSERT_NE(own, nullptr);
+    EXPECT_EQ(own->spec.name, "own-" + std::to_string(answer.getJob()));
+    EXPECT_EQ(own->spec.nodes, had.nodes);
+    EXPECT_EQ(own->spec.shape, had.shape);
+  };
+  // While it is active, and when it and its pool are gone.
+  auto cancel = world.user.cancelRequest();
+  cancel.setKey("one");
+  cancel.setJob(first.value);
+  cancel.initIndices(1)[0].setFirst(0);
+  ASSERT_TRUE(world.wire.call(kj::mv(cancel)).isDone());
+  ASSERT_TRUE(state.job(first)->active());
+  retry("early");
+  ASSERT_TRUE(world.wire.head.ask(core::Cancel{"all", {}, first, 0, {}}).ok());
+  ASSERT_FALSE(state.job(first)->active());
+  ASSERT_TRUE(world.wire.head.ask(core::Tick{}).ok());
+  retry("late");
+}
+
 TEST(PoolWishes, TokensComeAsTheyWereGiven) {
   Wishes world;
   auto request = world.user.makeTokensRequest();
