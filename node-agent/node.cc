@@ -143,10 +143,22 @@ kj::Promise<void> Node::stop(Duration grace) {
 }
 
 kj::Promise<Result<std::uint64_t>> Node::evacuate(std::string ticket, kj::Duration patience) {
-  if (!core_.idle()) return Result<std::uint64_t>(invalid("something still runs here"));
   if (ticket.empty()) ticket = parts_.evacuation.ticket();
   if (ticket.empty()) return Result<std::uint64_t>(invalid("the head has given no right to do it"));
-  return parts_.evacuation.run(std::move(ticket), patience);
+  const kj::TimePoint deadline = parts_.timer.now() + patience;
+  return parts_.timer.timeoutAt(deadline, when_idle())
+      .then([this, ticket = std::move(ticket),
+             deadline]() { return parts_.evacuation.run(ticket, deadline - parts_.timer.now()); },
+            [](kj::Exception&&) -> kj::Promise<Result<std::uint64_t>> {
+              return Result<std::uint64_t>(invalid("something still runs here"));
+            });
+}
+
+kj::Promise<void> Node::when_idle() {
+  if (core_.idle()) return kj::READY_NOW;
+  auto paf = kj::newPromiseAndFulfiller<void>();
+  idle_waiters_.push_back(kj::mv(paf.fulfiller));
+  return kj::mv(paf.promise);
 }
 
 // --- from the runner -----------------------------------------------------------------------------

@@ -80,8 +80,8 @@ class Node final : public RunnerEvents, private kj::TaskSet::ErrorHandler {
   // Gives everything back and ends everything. Resolves when nothing runs here any
   // more and the head, if there is one, knows all about it.
   kj::Promise<void> stop(Duration grace);
-  // Brings what runs have written to leat-store. `ticket`: empty for the one of the last join.
-  // Refused while anything runs here. Never rejects.
+  // Brings what runs have written to leat-store, once nothing runs here any more. `ticket`: empty
+  // for the one of the last join. Refused if that takes longer than `patience`. Never rejects.
   kj::Promise<Result<std::uint64_t>> evacuate(std::string ticket, kj::Duration patience);
 
   const AgentCore& core() const { return core_; }
@@ -98,6 +98,8 @@ class Node final : public RunnerEvents, private kj::TaskSet::ErrorHandler {
   };
 
   Time now() const;
+  // Resolves when nothing runs here.
+  kj::Promise<void> when_idle();
   void schedule_pump();
   void pump();
   void keep_results();
@@ -133,7 +135,8 @@ class Node final : public RunnerEvents, private kj::TaskSet::ErrorHandler {
   bool pump_scheduled_ = false;
   std::optional<Time> report_timer_;
   kj::Own<kj::PromiseFulfiller<void>> stopped_;  // null unless stopping
-  kj::TaskSet tasks_;                            // last: cancelled before anything it uses goes
+  std::vector<kj::Own<kj::PromiseFulfiller<void>>> idle_waiters_;
+  kj::TaskSet tasks_;  // last: cancelled before anything it uses goes
 };
 
 }  // namespace leat::agent

@@ -47,6 +47,8 @@ void Node::pump() {
     carry_out(actions);
   prefetch();
   send_reports();
+  if (core_.idle())
+    for (auto& waiter : std::exchange(idle_waiters_, {})) waiter->fulfill();
   if (stopped_.get() != nullptr && core_.idle() && to_confirm_.empty()) stopped_->fulfill();
 }
 

@@ -271,8 +271,8 @@ TEST(Fixtures, HoldThePoolOfAJob) {
     EXPECT_EQ(job.getOwnPool().getMax(), 4u);
     EXPECT_EQ(job.getOwnPool().getLabels()[0], "fast");
   });
-  with_root<schema::JobSpec>(
-      "job-spec", [](schema::JobSpec::Reader job) { EXPECT_FALSE(job.hasOwnPool()); });
+  with_root<schema::JobSpec>("job-spec",
+                             [](schema::JobSpec::Reader job) { EXPECT_FALSE(job.hasOwnPool()); });
 }
 
 TEST(Fixtures, HoldDelayedCells) {
