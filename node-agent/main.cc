@@ -141,19 +141,21 @@ class Agent {
     kj::Promise<Ending> warden_lost = start_runner();
     if (const Result<Done> open = open_ports(); !open.ok())
       return give_up(open.refusal(), kExitUsage);
-    const Ending ending =
-        head_->run()
-            .then([this](Refusal refusal) {
-              tell(refusal.message);
-              return Ending{kExitRefused, true};
-            })
-            .exclusiveJoin(stop.promise.then([this]() { return wind_up(kStopGrace); }))
-            .exclusiveJoin(terminated.then([this]() {
-              say("SIGTERM: ending all runs");
-              return wind_up(kTerminateGrace);
-            }))
-            .exclusiveJoin(kj::mv(warden_lost))
-            .wait(io_.waitScope);
+    kj::Promise<Ending> refused = head_->run().then([this](Refusal refusal) {
+      tell(refusal.message);
+      // Nobody waits for this node any more: there is time for all of its outputs.
+      return wind_up(kExitRefused, kTerminateGrace, kEvacuationPatience);
+    });
+    kj::Promise<Ending> told_to_stop =
+        stop.promise.then([this]() { return wind_up(0, kStopGrace, kLastEvacuation); });
+    kj::Promise<Ending> ended = terminated.then([this]() {
+      say("SIGTERM: ending all runs");
+      return wind_up(0, kTerminateGrace, kLastEvacuation);
+    });
+    const Ending ending = refused.exclusiveJoin(kj::mv(told_to_stop))
+                              .exclusiveJoin(kj::mv(ended))
+                              .exclusiveJoin(kj::mv(warden_lost))
+                              .wait(io_.waitScope);
     if (ending.end_runs && warden_ != nullptr) {
       warden_->shut_down();
       timer_.timeoutAfter(kGoodbyeDeadline, warden_gone_.addBranch())
@@ -283,17 +285,17 @@ class Agent {
 
   // Ends every run, saves what they have written if there is time, tells the head, and then the
   // warden.
-  kj::Promise<Ending> wind_up(Duration grace) {
+  kj::Promise<Ending> wind_up(int code, Duration grace, kj::Duration patience) {
     return timer_.timeoutAfter(kStopDeadline, node_->stop(grace))
         .catch_([](kj::Exception&&) { say("some runs did not end in time"); })
-        .then([this]() { return node_->evacuate("", kLastEvacuation); })
+        .then([this, patience]() { return node_->evacuate("", patience); })
         .then([](const Result<std::uint64_t>& done) {
           if (!done.ok()) say("outputs are not in leat-store: " + done.refusal().message);
         })
         .then([this]() { return timer_.timeoutAfter(kGoodbyeDeadline, head_->leave()); })
         .catch_([](kj::Exception&&) {})
-        .then([]() {
-          return Ending{0, true};
+        .then([code]() {
+          return Ending{code, true};
         });
   }
 

@@ -321,6 +321,16 @@ TEST_F(StoreTest, BringsItsOutputsWhenItIsStopped) {
   EXPECT_EQ(stored(run(0)), "out\n");
 }
 
+TEST_F(StoreTest, BringsItsOutputsWhenItIsGivenUpForGood) {
+  join();
+  world.start(world.stage_set(kJob, {"/bin/echo", "out"}, "0"));
+  wait_for(1);
+  world.refuse_with = "node 3 was given up";
+  world.hang_up();
+  EXPECT_EQ(world.agent_exit(), 4);
+  EXPECT_EQ(stored(run(0)), "out\n");
+}
+
 TEST_F(StoreTest, PutsOutputsIntoADirectoryToo) {
   join();
   const std::string out = world.scratch.path("out");

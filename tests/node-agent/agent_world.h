@@ -54,6 +54,7 @@ class AgentWorld {
   // Waits, with a deadline, until something makes `holds` true.
   void wait_until(const std::function<bool()>& holds);
   void wait_for_join(int count = 1);
+  void hang_up() { sessions_.clear(); }
   StartSet stage_set(JobId job, const std::vector<std::string>& argv, std::string_view indices);
   void start(StartSet set);
   void end(const RunSet& runs, Duration grace);
