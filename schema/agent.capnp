@@ -16,7 +16,8 @@ interface AgentGate {
 
   join @0 (hello :Hello, agent :Agent) -> JoinResult;
   # Answered after the fact is on disk. The node in `hello` must be the certificate's. A refusal
-  # is final for this life of the node, except `overloaded`.
+  # is final for this life of the node, except `overloaded`. A node that is being deleted is let
+  # in once more, to bring its outputs away: no start will follow.
 }
 
 struct Hello {

@@ -17,7 +17,9 @@ namespace {
 // the stage.
 IndexList strangers(const core::State& state, const core::RunSet& set, NodeRef node) {
   const core::Stage* stage = state.stage(set.stage);
-  if (stage == nullptr) return set.indices;
+  // Nothing shall run on a node that is only there to bring its outputs away.
+  const bool deleting = state.node(node)->state == core::NodeState::kDeleting;
+  if (stage == nullptr || deleting) return set.indices;
   const auto positions = stage->spec->indices.positions_of(set.indices);
   if (!positions) return set.indices;
   IntervalSet unknown;
@@ -38,11 +40,12 @@ std::string text_of(NodeRef node) {
 
 }  // namespace
 
-AgentLink::AgentLink(LinkServices services, NodeRef node)
+AgentLink::AgentLink(LinkServices services, NodeRef node, kj::TimePoint back_until)
     : services_(std::move(services)),
       node_(node),
       reader_(
           transport::common_name({.kind = transport::Peer::Kind::kAgent, .node = node, .uid = 0})),
+      back_until_(back_until),
       tasks_(*this) {}
 
 std::uint64_t AgentLink::newest_session() const {
@@ -70,6 +73,7 @@ bool AgentLink::open(std::uint64_t session, schema::Agent::Client agent,
   drop_older();
   close();
   session_ = session;
+  ++connection_;
   agent_ = std::make_unique<schema::Agent::Client>(kj::mv(agent));
   hang_up_ = std::move(hang_up);
   heard_ = services_.timer.now();
@@ -87,30 +91,31 @@ bool AgentLink::open(std::uint64_t session, schema::Agent::Client agent,
   std::size_t released = 0;
   for (auto at = ended.rbegin(); at != ended.rend() && released < kReleasesAtJoin; ++at, ++released)
     queue_.emplace_back(at->first);
+  if (evacuated_.get() != nullptr) queue_.emplace_back(Evacuate{});
   tasks_.add(ping());
   schedule_flush();
   return true;
 }
 
 kj::Promise<void> AgentLink::ping() {
-  const std::uint64_t session = session_;
-  const auto call = [this, session]() -> kj::Promise<void> {
-    if (session != session_ || agent_ == nullptr)
+  const std::uint64_t connection = connection_;
+  const auto call = [this, connection]() -> kj::Promise<void> {
+    if (connection != connection_ || agent_ == nullptr)
       return KJ_EXCEPTION(DISCONNECTED, "the session is over");
     auto request = agent_->pingRequest();
     request.setHeadEpoch(services_.engine.state().meta().epoch.value);
-    return request.send().then([this, session](auto&&) {
-      if (session == session_) heard_ = services_.timer.now();
+    return request.send().then([this, connection](auto&&) {
+      if (connection == connection_) heard_ = services_.timer.now();
     });
   };
   return transport::ping_forever(services_.timer, call,
                                  std::chrono::microseconds(kPingInterval / kj::MICROSECONDS),
                                  std::chrono::microseconds(kPingDeadline / kj::MICROSECONDS))
-      .catch_([this, session](kj::Exception&&) {
-        if (session != session_ || agent_ == nullptr) return;
+      .catch_([this, connection](kj::Exception&&) {
+        if (connection != connection_ || agent_ == nullptr) return;
         // A broken connection gets its time to come back; silence has had it.
         const bool silent = services_.timer.now() - heard_ >= kPingDeadline;
-        disconnected(session);
+        disconnected(session_);
         if (silent) lose("it does not answer");
       });
 }
@@ -118,28 +123,38 @@ kj::Promise<void> AgentLink::ping() {
 void AgentLink::disconnected(std::uint64_t session) {
   if (session != session_ || agent_ == nullptr) return;
   close();
-  tasks_.add(services_.timer.afterDelay(kRejoinDeadline).then([this, session] {
-    if (session == newest_session()) lose("it has not come back");
+  back_until_ = services_.timer.now() + kRejoinDeadline;
+  tasks_.add(wait_for_return().then([this, session] {
+    if (session == newest_session() && agent_ == nullptr) lose("it has not come back");
   }));
+}
+
+// It may be away again by then, for another while.
+kj::Promise<void> AgentLink::wait_for_return() {
+  return services_.timer.atTime(back_until_).then([this] {
+    if (agent_ == nullptr && services_.timer.now() >= back_until_) conclude_evacuation();
+  });
 }
 
 void AgentLink::close() {
   agent_ = nullptr;
-  if (evacuated_.get() != nullptr) evacuated_->fulfill();
-  evacuated_ = nullptr;
   if (auto hang_up = std::exchange(hang_up_, nullptr)) hang_up();
 }
 
 kj::Promise<void> AgentLink::evacuate() {
-  if (agent_ == nullptr || session_ != newest_session()) return kj::READY_NOW;
+  const bool here = agent_ != nullptr && session_ == newest_session();
+  if (!here && services_.timer.now() >= back_until_) return kj::READY_NOW;
   if (evacuated_.get() == nullptr) {
     auto paf = kj::newPromiseAndFulfiller<void>();
     evacuated_ = kj::mv(paf.fulfiller);
-    // Also when the link goes.
     evacuation_ = services_.timer.timeoutAfter(kEvacuationDeadline, kj::mv(paf.promise))
                       .catch_([](kj::Exception&&) {})
                       .fork();
-    order(Evacuate{});
+    if (here) {
+      order(Evacuate{});
+    } else {
+      tasks_.add(wait_for_return());
+    }
   }
   return evacuation_.addBranch();
 }
@@ -147,7 +162,11 @@ kj::Promise<void> AgentLink::evacuate() {
 void AgentLink::evacuated(std::uint64_t session, const std::string& what) {
   if (session != session_ || evacuated_.get() == nullptr) return;
   services_.log(text_of(node_) + ": " + what);
-  evacuated_->fulfill();
+  conclude_evacuation();
+}
+
+void AgentLink::conclude_evacuation() {
+  if (evacuated_.get() != nullptr) evacuated_->fulfill();
   evacuated_ = nullptr;
 }
 
@@ -268,18 +287,18 @@ void AgentLink::send_evacuate() {
 
 void AgentLink::track(kj::Promise<void> answer) {
   ++unanswered_;
-  const std::uint64_t session = session_;
+  const std::uint64_t connection = connection_;
   tasks_.add(answer.then(
-      [this, session] {
-        if (session != session_ || agent_ == nullptr) return;
+      [this, connection] {
+        if (connection != connection_ || agent_ == nullptr) return;
         --unanswered_;
         flush();
       },
-      [this, session](kj::Exception&& exception) {
-        if (session != session_ || agent_ == nullptr) return;
+      [this, connection](kj::Exception&& exception) {
+        if (connection != connection_ || agent_ == nullptr) return;
         // The agent did not take an order: only a new session, which repeats all, puts it right.
         services_.log(text_of(node_) + " refuses an order: " + exception.getDescription().cStr());
-        disconnected(session);
+        disconnected(session_);
       }));
 }
 

@@ -59,7 +59,8 @@ class AgentLink final : private kj::TaskSet::ErrorHandler {
   struct Evacuate {};
   using Order = std::variant<core::StartRuns, core::EndRuns, core::Withdrawal, JobId, Evacuate>;
 
-  AgentLink(LinkServices services, NodeRef node);
+  // `back_until`: until when the agent may still come by itself.
+  AgentLink(LinkServices services, NodeRef node, kj::TimePoint back_until);
 
   // A JobId: its outputs are released. The queue is bounded by what the core has placed.
   void order(Order order);
@@ -73,8 +74,8 @@ class AgentLink final : private kj::TaskSet::ErrorHandler {
   // The connection of this session is gone. Harmless for an older session.
   void disconnected(std::uint64_t session);
 
-  // Has the node bring its outputs to leat-store; resolves when it says what came of it, or cannot
-  // say so any more. At once if there is no session. Never rejects.
+  // Has the node bring its outputs to leat-store; resolves when it says what came of it, or does
+  // not come back to say so. At once if it has been away for long. Never rejects.
   kj::Promise<void> evacuate();
   void evacuated(std::uint64_t session, const std::string& what);
 
@@ -101,15 +102,19 @@ class AgentLink final : private kj::TaskSet::ErrorHandler {
   void refuse(const std::vector<core::RunSet>& runs);
   kj::Promise<void> ping();
   void lose(const char* why);
+  void conclude_evacuation();
+  kj::Promise<void> wait_for_return();
   void taskFailed(kj::Exception&& exception) override;
 
   LinkServices services_;
   NodeRef node_;
   std::string reader_;                            // the agent's common name
   std::uint64_t session_ = 0;                     // the open one, or the last that was
+  std::uint64_t connection_ = 0;                  // counts them: a session may have several
   std::uint64_t queued_for_ = 0;                  // the session that queue_ is meant for
   std::unique_ptr<schema::Agent::Client> agent_;  // null while there is no session
   std::function<void()> hang_up_;
+  kj::TimePoint back_until_;  // while there is no session
   kj::TimePoint heard_ = kj::origin<kj::TimePoint>();
   std::uint64_t sequence_ = 0;
   unsigned unanswered_ = 0;
@@ -126,7 +131,11 @@ class AgentLink final : private kj::TaskSet::ErrorHandler {
 // Thread: engine loop.
 class AgentLinks final : private kj::TaskSet::ErrorHandler {
  public:
-  explicit AgentLinks(LinkServices services) : services_(std::move(services)), tasks_(*this) {}
+  // Made as the head starts, when every agent is on its way back.
+  explicit AgentLinks(LinkServices services)
+      : services_(std::move(services)),
+        back_until_(services_.timer.now() + kRejoinDeadline),
+        tasks_(*this) {}
 
   // What of effects concerns agents; the rest is left alone.
   void carry_out(const core::Effect& effect);
@@ -158,6 +167,7 @@ class AgentLinks final : private kj::TaskSet::ErrorHandler {
   void taskFailed(kj::Exception&& exception) override;
 
   LinkServices services_;
+  kj::TimePoint back_until_;
   std::map<NodeRef, std::unique_ptr<AgentLink>> links_;
   std::map<NodeRef, Parting> parting_;
   kj::TaskSet tasks_;  // last: cancelled before anything it uses goes away

@@ -77,8 +77,10 @@ void AgentLinks::disconnected(NodeRef node, std::uint64_t session) {
 }
 
 kj::Promise<void> AgentLinks::evacuate(NodeRef node) {
-  const auto at = links_.find(node);
-  return at == links_.end() ? kj::Promise<void>(kj::READY_NOW) : at->second->evacuate();
+  const core::Node* known = services_.engine.state().node(node);
+  // It has never joined: nothing has run there.
+  if (known == nullptr || known->session == 0) return kj::READY_NOW;
+  return link(node).evacuate();
 }
 
 void AgentLinks::evacuated(NodeRef node, std::uint64_t session, const std::string& what) {
@@ -93,7 +95,7 @@ const AgentLink* AgentLinks::find(NodeRef node) const {
 
 AgentLink& AgentLinks::link(NodeRef node) {
   std::unique_ptr<AgentLink>& at = links_[node];
-  if (at == nullptr) at = std::make_unique<AgentLink>(services_, node);
+  if (at == nullptr) at = std::make_unique<AgentLink>(services_, node, back_until_);
   return *at;
 }
 

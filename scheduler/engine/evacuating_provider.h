@@ -11,7 +11,7 @@
 namespace leat::engine {
 
 // Another provider, with one thing added: destroy() first calls `evacuate` and waits for it. Its
-// promise must not reject, and resolves at once for nodes that are not there.
+// promise must not reject, and resolves soon for nodes that are not there.
 //
 // Borrows the other. Thread: the loop.
 class EvacuatingProvider final : public pools::Provider {

@@ -83,15 +83,31 @@ class AgentDoor::Gate final : public schema::AgentGate::Server {
     return door_.services_.engine.post(core::JoinNode{std::move(report).value()})
         .then([this, context,
                live = std::move(live).value()](const Result<core::Answer>& answer) mutable {
-          if (!answer.ok()) {
-            write_refusal(answer.refusal(), context.getResults().initRefusal());
-            return;
+          if (answer.ok()) {
+            welcome(context, std::get<std::uint64_t>(answer.value()), live);
+          } else {
+            let_in_again(context, answer.refusal(), live);
           }
-          welcome(context, std::get<std::uint64_t>(answer.value()), live);
         });
   }
 
  private:
+  // A node that is being deleted may still bring its outputs away. Nothing will be placed there, so
+  // no fact is needed: it goes on with its session, once the last connection of that is over.
+  void let_in_again(JoinContext& context, const Refusal& refusal,
+                    const std::vector<core::RunSet>& live) {
+    const core::Node* node = door_.services_.engine.state().node(node_);
+    const engine::AgentLink* link = door_.services_.links.find(node_);
+    if (node == nullptr || node->state != core::NodeState::kDeleting || node->session == 0) {
+      write_refusal(refusal, context.getResults().initRefusal());
+    } else if (link != nullptr && link->connected()) {
+      write_refusal({Reason::kOverloaded, "its last connection is not over yet: try again"},
+                    context.getResults().initRefusal());
+    } else {
+      welcome(context, node->session, live);
+    }
+  }
+
   void welcome(JoinContext& context, std::uint64_t session, const std::vector<core::RunSet>& live) {
     Services& services = door_.services_;
     const auto hang_up = [&door = door_, id = id_] { door.sessions_.close(id); };

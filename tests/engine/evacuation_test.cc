@@ -57,8 +57,18 @@ struct EvacuationTest : testing::Test {
 
   void join() {
     session = head.join(node, 2);
+    open();
+  }
+
+  // Of the newest session, a connection.
+  void open() {
     EXPECT_TRUE(
         links.open(node, session, schema::Agent::Client(kj::heap<FakeAgent>(asked)), {}, nullptr));
+    head.settle();
+  }
+
+  void pass(kj::Duration span) {
+    head.timer.advanceTo(head.timer.now() + span);
     head.settle();
   }
 
@@ -111,9 +121,45 @@ TEST_F(EvacuationTest, IsNotWaitedForWhereNobodyCanSay) {
   EXPECT_EQ(inner.destroyed, 1);
   links.disconnected(node, session);
   head.settle();
+  EXPECT_EQ(inner.destroyed, 1) << "it may come back";
+  pass(kRejoinDeadline);
   EXPECT_EQ(inner.destroyed, 2);
   const kj::Promise<void> away = end();
   EXPECT_EQ(inner.destroyed, 3);
+}
+
+TEST_F(EvacuationTest, GoesOnWhenTheAgentComesBack) {
+  join();
+  const kj::Promise<void> ended = end();
+  links.disconnected(node, session);
+  pass(kRejoinDeadline - 1 * kj::SECONDS);
+  open();
+  EXPECT_EQ(asked, 2);
+  pass(2 * kj::SECONDS);
+  EXPECT_EQ(inner.destroyed, 0);
+  links.evacuated(node, session, "5 bytes are safe");
+  head.settle();
+  EXPECT_EQ(inner.destroyed, 1);
+}
+
+TEST_F(EvacuationTest, GivesAgentsTimeToComeBackWhenTheHeadHasStarted) {
+  session = head.join(node, 2);  // of the head before
+  const kj::Promise<void> ended = end();
+  EXPECT_EQ(inner.destroyed, 0);
+  open();
+  EXPECT_EQ(asked, 1);
+  links.evacuated(node, session, "5 bytes are safe");
+  head.settle();
+  EXPECT_EQ(inner.destroyed, 1);
+}
+
+TEST_F(EvacuationTest, DoesNotWaitLongForAgentsThatDoNotComeBack) {
+  session = head.join(node, 2);
+  const kj::Promise<void> ended = end();
+  pass(kRejoinDeadline - 1 * kj::SECONDS);
+  EXPECT_EQ(inner.destroyed, 0);
+  pass(1 * kj::SECONDS);
+  EXPECT_EQ(inner.destroyed, 1);
 }
 
 TEST_F(EvacuationTest, HasADeadline) {

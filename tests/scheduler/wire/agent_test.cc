@@ -90,6 +90,34 @@ TEST(AgentDoor, WelcomesTheNodeThatItsCertificateNames) {
   EXPECT_EQ(cluster.runs, 4u);
 }
 
+TEST(AgentDoor, LetsANodeInAgainThatIsBeingDeleted) {
+  Cluster cluster;
+  const NodeRef node = cluster.node();
+  const NodeRef never = cluster.node();
+  auto gate = cluster.wire.gate(node);
+  ASSERT_TRUE(cluster.wire.call(cluster.join_request(gate, node)).isWelcome());
+  for (const NodeRef ref : {node, never})
+    ASSERT_TRUE(
+        cluster.wire.head.ask(core::RemoveNode{std::to_string(ref.id.value), {}, ref.id}).ok());
+  ASSERT_TRUE(cluster.wire.head.ask(core::Tick{}).ok());
+  const core::State& state = cluster.wire.head.engine.state();
+  ASSERT_EQ(state.node(node)->state, core::NodeState::kDeleting);
+  auto again = cluster.wire.gate(node);
+  const auto early = cluster.wire.call(cluster.join_request(again, node));
+  EXPECT_EQ(early.getRefusal().getReason(), schema::Refusal::Reason::OVERLOADED);
+  cluster.wire.clients.front() = nullptr;
+  cluster.wire.head.settle();
+  const auto welcome = cluster.wire.call(cluster.join_request(again, node));
+  ASSERT_TRUE(welcome.isWelcome());
+  EXPECT_EQ(welcome.getWelcome().getSession(), 1u);
+  EXPECT_EQ(state.node(node)->session, 1u);
+  EXPECT_TRUE(cluster.wire.links.find(node)->connected());
+  // Who has never been here has nothing to bring.
+  auto stranger = cluster.wire.gate(never);
+  EXPECT_EQ(cluster.wire.call(cluster.join_request(stranger, never)).getRefusal().getReason(),
+            schema::Refusal::Reason::CONFLICT);
+}
+
 TEST(AgentDoor, TurnsAwayOtherNamesVersionsAndKinds) {
   Cluster cluster;
   const NodeRef node = cluster.node();
