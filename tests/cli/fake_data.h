@@ -112,7 +112,7 @@ class FakeAgent final : public schema::DataServer::Server {
     const bool probe = params.getLength() == 0;
     if (part.empty() && !probe && !world_.output_finished) return kj::NEVER_DONE;
     auto bytes = context.getResults().initBytes();
-    bytes.setData(kj::StringPtr(part.c_str(), probe ? 0 : part.size()).asBytes());
+    bytes.setData(kj::arrayPtr(part.data(), probe ? 0 : part.size()).asBytes());
     bytes.setTotal(world_.output.size());
     bytes.setFinished(world_.output_finished);
     return kj::READY_NOW;

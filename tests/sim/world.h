@@ -123,6 +123,7 @@ class World {
   void refused(std::size_t user, const Refusal& refusal);
   void hold(std::size_t user, bool release);
   void check_order(const RunId& run);
+  std::string what_is_left();
   void check_books();
   void check_job(const User& user);
   bool all_over();
