@@ -140,6 +140,7 @@ void count(const Node& node, PoolPlan& plan) {
     ++plan.deleting;
   } else if (node.duty == NodeDuty::kLeaving) {
     ++plan.leaving;
+    if (node.allotments.empty() && node.held > 0) ++plan.keeping;
   } else if (node.duty == NodeDuty::kClosing) {
     ++plan.closing;
     if (node.state == NodeState::kUp) ++plan.reopen;
@@ -153,6 +154,12 @@ void count(const Node& node, PoolPlan& plan) {
     ++plan.serving;
     if (node.allotments.empty()) ++plan.idle;
   }
+}
+
+// The nodes that count against the maximum. Those that only keep outputs wait for whoever reads
+// them; if there is nobody else, somebody must come.
+std::uint32_t counted(const PoolPlan& plan) {
+  return plan.have - (plan.serving + plan.coming == 0 ? plan.keeping : 0);
 }
 
 // Held, or waiting for others: the nodes it was promised would idle.
@@ -196,7 +203,7 @@ void conclude(const Pool& pool, const Filling& filling, Time now, PoolPlan& plan
     plan.why = Growth::kByHand;
     return;
   }
-  plan.grow = std::min(wanted, size.max > plan.have ? size.max - plan.have : 0);
+  plan.grow = std::min(wanted, size.max > counted(plan) ? size.max - counted(plan) : 0);
   if (plan.grow == 0) {
     plan.why = Growth::kFull;
     return;
@@ -218,7 +225,7 @@ std::map<PoolId, PoolPlan> plan_these(const State& state, const Pools& pools, Ti
   for (const auto& [id, node] : state.nodes()) count(node, plans[node.pool]);
   for (const Pool* pool : pools) {
     const PoolPlan& plan = plans[pool->id];
-    const std::uint32_t others = plan.have - plan.coming;
+    const std::uint32_t others = counted(plan) - plan.coming;
     const std::uint32_t max = pool->spec.nodes.max;
     // Nodes that are closing would be opened again: they are as good as new ones.
     fillings[pool->id].limit = (max > others ? max - others : 0) + plan.reopen;

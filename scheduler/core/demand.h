@@ -37,12 +37,13 @@ struct PoolPlan {
   std::uint32_t leaving = 0;
   std::uint32_t deleting = 0;
   std::uint32_t have = 0;
-  std::uint32_t idle = 0;    // of those that serve
-  std::uint64_t tasks = 0;   // that wait, fit, could start now, and are counted for this pool
-  std::uint32_t needed = 0;  // nodes for these tasks, coming ones included
-  std::uint32_t reopen = 0;  // closing nodes to be opened again
-  std::uint32_t grow = 0;    // nodes to be requested now
-  bool asleep = false;       // of one job alone, which has nothing that could run: no minimum
+  std::uint32_t idle = 0;     // of those that serve
+  std::uint32_t keeping = 0;  // of those that leave: they only keep outputs that are yet to be read
+  std::uint64_t tasks = 0;    // that wait, fit, could start now, and are counted for this pool
+  std::uint32_t needed = 0;   // nodes for these tasks, coming ones included
+  std::uint32_t reopen = 0;   // closing nodes to be opened again
+  std::uint32_t grow = 0;     // nodes to be requested now
+  bool asleep = false;        // of one job alone, which has nothing that could run: no minimum
   Growth why = Growth::kEnough;
 };
 

@@ -164,6 +164,26 @@ TEST(Together, APoolForOneJobHasANameOfItsOwn) {
             "a pool is named \"burst-" + next + "\" already: give the job's pool another name");
 }
 
+TEST(Together, OutputsOnANodeThatIsToGoAreReadByOneThatComesForThem) {
+  Pools w;
+  const PoolId pool = w.elastic(0, 1);
+  const JobId job = w.submit(with_reduce(sweep(2), 2));
+  const NodeRef node = w.grow_and_arrive(pool).at(0);
+  w.place();
+  w.end(node, {{job, 0}, 1, IndexList(Stride{0, 2, 1})});
+  w.must(RemoveNode{"r", {}, node.id, {Running::kComplete, {}}});
+  const std::vector<NodeRef> more = w.grow_and_arrive(pool);
+  ASSERT_EQ(more.size(), 1u);
+  EXPECT_EQ(w.plan(pool).grow, 0u);
+  w.starts();
+  w.place();
+  w.end(more[0], one(job, 0, 1, 1));
+  w.place();
+  w.pass(3);
+  EXPECT_FALSE(w.state.job(job)->active());
+  EXPECT_EQ(w.state_of(node), NodeState::kDeleting);
+}
+
 TEST(Together, OutputsOfAHeldJobGiveWayToADeadlineInTheEnd) {
   Pools w;
   const PoolId pool = w.elastic(1, 4);
