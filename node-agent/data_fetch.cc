@@ -30,11 +30,13 @@ kj::Promise<Result<Done>> DataFetch::fetch(TaskInputs parts, InputFile& file) {
   return go_on(std::move(progress), file);
 }
 
-kj::Promise<Result<Done>> DataFetch::go_on(std::shared_ptr<Progress> progress, InputFile& file) {
+kj::Promise<Result<Done>> DataFetch::go_on(const std::shared_ptr<Progress>& progress,
+                                           InputFile& file) {
   if (progress->part == progress->parts.size()) return Result<Done>(Done{});
   const InputPart& part = progress->parts[progress->part];
   return read(part, *progress)
-      .then([this, progress, &file](Result<Outputs::SetPiece> piece) -> kj::Promise<Result<Done>> {
+      .then([this, progress,
+             &file](const Result<Outputs::SetPiece>& piece) -> kj::Promise<Result<Done>> {
         if (!piece.ok()) {
           const bool again = piece.refusal().reason == Reason::kDisconnected;
           if (!again || --progress->tries_left <= 0) return Result<Done>(piece.refusal());

@@ -38,7 +38,7 @@ class DataFetch {
     int tries_left = 0;
   };
 
-  kj::Promise<Result<Done>> go_on(std::shared_ptr<Progress> progress, InputFile& file);
+  kj::Promise<Result<Done>> go_on(const std::shared_ptr<Progress>& progress, InputFile& file);
   kj::Promise<Result<Outputs::SetPiece>> read(const InputPart& part, const Progress& progress);
   kj::Promise<Result<Outputs::SetPiece>> read_remote(const InputPart& part,
                                                      const Progress& progress);

@@ -198,6 +198,7 @@ void DataServer::Parts::accept(const transport::Peer& peer, kj::Own<kj::AsyncIoS
 DataServer::DataServer(kj::Own<Parts> parts) : parts_(kj::mv(parts)) {}
 DataServer::~DataServer() noexcept(false) = default;
 
+// NOLINTNEXTLINE(readability-function-size): what a listener needs, in its order.
 Result<kj::Own<DataServer>> DataServer::open(kj::Network& network, kj::Timer& timer,
                                              const std::string& address, kj::TlsContext& context,
                                              Outputs& outputs, WallClock clock,

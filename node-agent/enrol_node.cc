@@ -45,7 +45,7 @@ Result<transport::JoinToken> read_token(const Enrolment& enrolment) {
 }
 
 // The token is read anew each time: a head that came back elsewhere has written another.
-kj::Promise<Result<Credentials>> try_again(std::shared_ptr<Enrolment> enrolment) {
+kj::Promise<Result<Credentials>> try_again(const std::shared_ptr<Enrolment>& enrolment) {
   const Result<transport::JoinToken> token = read_token(*enrolment);
   if (!token.ok()) return Result<Credentials>(token.refusal());
   return transport::enrol(enrolment->world.network, enrolment->world.timer, token.value(),

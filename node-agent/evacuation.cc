@@ -34,7 +34,7 @@ kj::Promise<Result<std::uint64_t>> Evacuation::run(std::string ticket, kj::Durat
   return try_until(std::move(order));
 }
 
-kj::Promise<Result<std::uint64_t>> Evacuation::try_until(OrderPtr order) {
+kj::Promise<Result<std::uint64_t>> Evacuation::try_until(const OrderPtr& order) {
   return timer_.timeoutAt(order->deadline, try_once(order))
       .catch_([](kj::Exception&& e) -> Result<std::uint64_t> {
         return Refusal{Reason::kDisconnected,
@@ -65,7 +65,7 @@ Result<std::vector<Evacuation::File>> Evacuation::list_files() {
   return files;
 }
 
-kj::Promise<Result<std::uint64_t>> Evacuation::try_once(OrderPtr order) {
+kj::Promise<Result<std::uint64_t>> Evacuation::try_once(const OrderPtr& order) {
   Result<std::vector<File>> files = list_files();
   if (!files.ok()) return Result<std::uint64_t>(files.refusal());
   order->files = std::move(files).value();
@@ -83,7 +83,7 @@ kj::Promise<Result<std::uint64_t>> Evacuation::try_once(OrderPtr order) {
           return send_all(order, kj::mv(store), std::move(there));
         });
       })
-      .then([order](Result<Done> done) -> Result<std::uint64_t> {
+      .then([order](const Result<Done>& done) -> Result<std::uint64_t> {
         if (!done.ok()) return done.refusal();
         std::uint64_t bytes = 0;
         for (const File& file : order->files) bytes += file.length;
@@ -92,7 +92,8 @@ kj::Promise<Result<std::uint64_t>> Evacuation::try_once(OrderPtr order) {
 }
 
 // One file after the other, and at the end the word that these were all.
-kj::Promise<Result<Done>> Evacuation::send_all(OrderPtr order, schema::BlobServer::Client store,
+kj::Promise<Result<Done>> Evacuation::send_all(const OrderPtr& order,
+                                               schema::BlobServer::Client store,
                                                std::shared_ptr<std::vector<File>> there) {
   const auto is_there = [&there](const File& file) {
     return std::any_of(there->begin(), there->end(), [&file](const File& other) {
@@ -134,7 +135,7 @@ kj::Promise<Result<Done>> Evacuation::send_one(const Order& order,
   kj::AutoCloseFd owned(fd);
   return transport::put_output(kj::mv(store), order.ticket, file.name, file.length,
                                transport::file_source(fd, 0, file.length))
-      .then([](Result<transport::Blob> blob) -> Result<Done> {
+      .then([](const Result<transport::Blob>& blob) -> Result<Done> {
         if (!blob.ok()) return blob.refusal();
         return Done{};
       })

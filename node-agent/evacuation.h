@@ -49,10 +49,10 @@ class Evacuation {
   };
   using OrderPtr = std::shared_ptr<Order>;
 
-  kj::Promise<Result<std::uint64_t>> try_until(OrderPtr order);
-  kj::Promise<Result<std::uint64_t>> try_once(OrderPtr order);
+  kj::Promise<Result<std::uint64_t>> try_until(const OrderPtr& order);
+  kj::Promise<Result<std::uint64_t>> try_once(const OrderPtr& order);
   Result<std::vector<File>> list_files();
-  kj::Promise<Result<Done>> send_all(OrderPtr order, schema::BlobServer::Client store,
+  kj::Promise<Result<Done>> send_all(const OrderPtr& order, schema::BlobServer::Client store,
                                      std::shared_ptr<std::vector<File>> there);
   kj::Promise<Result<Done>> send_one(const Order& order, schema::BlobServer::Client store);
 

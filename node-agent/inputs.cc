@@ -55,7 +55,7 @@ void InputStore::prefetch(const StartSet& stage, const std::vector<LineTask>& ta
   next_fetch();
   if (lines.empty()) return;
   const bool to_file = stage.spec->inputs.use != Inputs::Use::kFile;
-  const auto on_lines = [this, to_file](const RunId& run, Result<Done> done,
+  const auto on_lines = [this, to_file](const RunId& run, const Result<Done>& done,
                                         const std::string* line) {
     if (!done.ok()) return complete(run, done.refusal());
     PreparedInput input{to_file ? input_path(directory_, run) : std::string(), std::nullopt};
@@ -92,7 +92,7 @@ kj::Promise<void> InputStore::fetch_parts(RunId run, TaskInputs parts) {
   } else {
     done = Result<Done>(made.refusal());
   }
-  return done.then([this, run, path, file = kj::mv(file)](Result<Done> result) mutable {
+  return done.then([this, run, path, file = kj::mv(file)](const Result<Done>& result) mutable {
     --fetches_;
     if (result.ok()) {
       file->keep();

@@ -65,11 +65,11 @@ void LineSource::forget(JobId job) {
 }
 
 // One read after the other, until every task has its answer.
-kj::Promise<void> LineSource::go_on(OrderPtr order) {
+kj::Promise<void> LineSource::go_on(const OrderPtr& order) {
   if (order->next == order->tasks.size()) return kj::READY_NOW;
   return load_next(order)
       .catch_([](kj::Exception&& e) -> Result<Done> { return disconnected(e); })
-      .then([this, order](Result<Done> done) -> kj::Promise<void> {
+      .then([this, order](const Result<Done>& done) -> kj::Promise<void> {
         if (done.ok()) {
           order->tries = 0;
           return go_on(order);
@@ -84,7 +84,7 @@ kj::Promise<void> LineSource::go_on(OrderPtr order) {
       });
 }
 
-kj::Promise<Result<Done>> LineSource::load_next(OrderPtr order) {
+kj::Promise<Result<Done>> LineSource::load_next(const OrderPtr& order) {
   const std::uint64_t first = order->task().position;
   if (order->spec->inputs.offsets.length != 8 * (order->count() + 1) || first >= order->count())
     return Result<Done>(invalid("the table of input lines does not fit its job"));
@@ -103,7 +103,7 @@ kj::Promise<Result<Done>> LineSource::load_next(OrderPtr order) {
   return count == 0 ? load_large(order) : load_lines(order, count);
 }
 
-kj::Promise<Result<Done>> LineSource::load_offsets(OrderPtr order, std::uint64_t from) {
+kj::Promise<Result<Done>> LineSource::load_offsets(const OrderPtr& order, std::uint64_t from) {
   const std::uint64_t last = order->tasks.back().position + 1;
   const std::uint64_t end = std::min(std::max(last, from + kOffsetsAtOnce - 1), order->count()) + 1;
   const std::uint64_t count = std::min(end - from, kLineBytesAtOnce / 8);
@@ -112,7 +112,7 @@ kj::Promise<Result<Done>> LineSource::load_offsets(OrderPtr order, std::uint64_t
         return transport::get_bytes(peer.castAs<schema::BlobServer>(), order->ticket,
                                     order->spec->inputs.offsets.hash, 8 * from, 8 * count);
       })
-      .then([this, order, from, count](Result<std::string> bytes) -> Result<Done> {
+      .then([this, order, from, count](const Result<std::string>& bytes) -> Result<Done> {
         if (!bytes.ok()) return bytes.refusal();
         Window window;
         window.first = from;
@@ -129,7 +129,7 @@ kj::Promise<Result<Done>> LineSource::load_offsets(OrderPtr order, std::uint64_t
       });
 }
 
-kj::Promise<Result<Done>> LineSource::load_lines(OrderPtr order, std::size_t count) {
+kj::Promise<Result<Done>> LineSource::load_lines(const OrderPtr& order, std::size_t count) {
   const Window& window = windows_[order->stage];
   std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;
   for (std::size_t i = 0; i < count; ++i) {
@@ -144,7 +144,7 @@ kj::Promise<Result<Done>> LineSource::load_lines(OrderPtr order, std::size_t cou
                                     order->spec->inputs.data.hash, start, length);
       })
       .then([this, order, start,
-             ranges = std::move(ranges)](Result<std::string> bytes) -> Result<Done> {
+             ranges = std::move(ranges)](const Result<std::string>& bytes) -> Result<Done> {
         if (!bytes.ok()) return bytes.refusal();
         const std::string_view text = bytes.value();
         for (const auto& [first, end] : ranges) {
@@ -156,7 +156,7 @@ kj::Promise<Result<Done>> LineSource::load_lines(OrderPtr order, std::size_t cou
 }
 
 // Lines of one task that do not fit into memory comfortably.
-kj::Promise<Result<Done>> LineSource::load_large(OrderPtr order) {
+kj::Promise<Result<Done>> LineSource::load_large(const OrderPtr& order) {
   const Window& window = windows_[order->stage];
   const std::uint64_t at = order->task().position - window.first;
   const std::uint64_t start = window.offsets[at];

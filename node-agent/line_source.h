@@ -69,11 +69,11 @@ class LineSource {
   struct Order;  // one call of fetch()
   using OrderPtr = std::shared_ptr<Order>;
 
-  kj::Promise<void> go_on(OrderPtr order);
-  kj::Promise<Result<Done>> load_next(OrderPtr order);
-  kj::Promise<Result<Done>> load_offsets(OrderPtr order, std::uint64_t from);
-  kj::Promise<Result<Done>> load_lines(OrderPtr order, std::size_t count);
-  kj::Promise<Result<Done>> load_large(OrderPtr order);
+  kj::Promise<void> go_on(const OrderPtr& order);
+  kj::Promise<Result<Done>> load_next(const OrderPtr& order);
+  kj::Promise<Result<Done>> load_offsets(const OrderPtr& order, std::uint64_t from);
+  kj::Promise<Result<Done>> load_lines(const OrderPtr& order, std::size_t count);
+  kj::Promise<Result<Done>> load_large(const OrderPtr& order);
   Result<Done> write_file(const RunId& run, std::string_view text);
   void write_task(Order& order, const LineTask& task, std::string_view text);
 

@@ -141,10 +141,13 @@ class Agent {
     kj::Promise<Ending> warden_lost = start_runner();
     if (const Result<Done> open = open_ports(); !open.ok())
       return give_up(open.refusal(), kExitUsage);
-    kj::Promise<Ending> refused = head_->run().then([this](Refusal refusal) {
-      tell(refusal.message);
+    kj::Promise<Ending> refused = head_->run().then([this](const Refusal& refusal) {
       // Nobody waits for this node any more: there is time for all of its outputs.
-      return wind_up(kExitRefused, kTerminateGrace, kEvacuationPatience);
+      return wind_up(kExitRefused, kTerminateGrace, kEvacuationPatience)
+          .then([this, why = refusal.message](Ending ending) {
+            tell(why);
+            return ending;
+          });
     });
     kj::Promise<Ending> told_to_stop =
         stop.promise.then([this]() { return wind_up(0, kStopGrace, kLastEvacuation); });

@@ -101,7 +101,7 @@ void Node::learn(const StartSet& set) {
   });
 }
 
-Verdict Node::start(StartBatch batch) {
+Verdict Node::start(const StartBatch& batch) {
   const bool is_current =
       batch.session == core_.session() && batch.head_epoch == core_.head_epoch();
   if (is_current)
@@ -218,7 +218,7 @@ void Node::upload_result(const RunEnd& end) {
     return stage == stages_.end() ? std::string() : stage->second.store_ticket;
   };
   uploading_.emplace(end.run, parts_.uploads.upload(end.place, ticket)
-                                  .then([this, end](Result<BlobRef> blob) {
+                                  .then([this, end](const Result<BlobRef>& blob) {
                                     RunEnd told = end;
                                     std::optional<BlobRef> stored;
                                     if (blob.ok()) {

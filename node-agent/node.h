@@ -72,7 +72,7 @@ class Node final : public RunnerEvents, private kj::TaskSet::ErrorHandler {
   // --- from the head ---------------------------------------------------------------------------
   Verdict joined(const HeadWelcome& welcome);
   void disconnected();
-  Verdict start(StartBatch batch);
+  Verdict start(const StartBatch& batch);
   Verdict end(HeadEpoch head_epoch, const std::vector<EndOrder>& orders);
   Verdict withdraw(HeadEpoch head_epoch, const StageRef& stage, std::uint64_t count);
   Verdict release(HeadEpoch head_epoch, const std::vector<JobId>& jobs);

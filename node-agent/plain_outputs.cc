@@ -72,7 +72,7 @@ kj::Promise<Result<Done>> PlainOutputs::copy(const RunId& run, const spool::RunP
       });
 }
 
-kj::Promise<Result<Done>> PlainOutputs::copy_stream(OrderPtr order, spool::Stream stream) {
+kj::Promise<Result<Done>> PlainOutputs::copy_stream(const OrderPtr& order, spool::Stream stream) {
   const bool is_error = stream == spool::Stream::kError;
   const spool::StreamRange& range = is_error ? order->place.error : order->place.output;
   const std::string name = plain_name(order->run, stream);
@@ -100,7 +100,7 @@ kj::Promise<Result<Done>> PlainOutputs::copy_stream(OrderPtr order, spool::Strea
   return copy_rest(order);
 }
 
-kj::Promise<Result<Done>> PlainOutputs::copy_rest(OrderPtr order) {
+kj::Promise<Result<Done>> PlainOutputs::copy_rest(const OrderPtr& order) {
   std::string buffer(std::min<std::uint64_t>(order->left, kCopiedAtOnce), '\0');
   if (!buffer.empty()) {
     const ssize_t got =

@@ -38,8 +38,8 @@ class PlainOutputs {
   struct Order;
   using OrderPtr = std::shared_ptr<Order>;
 
-  kj::Promise<Result<Done>> copy_stream(OrderPtr order, spool::Stream stream);
-  kj::Promise<Result<Done>> copy_rest(OrderPtr order);
+  kj::Promise<Result<Done>> copy_stream(const OrderPtr& order, spool::Stream stream);
+  kj::Promise<Result<Done>> copy_rest(const OrderPtr& order);
 
   std::string spool_directory_;
   kj::Promise<void> before_ = kj::READY_NOW;  // the copy before the next one

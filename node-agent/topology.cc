@@ -46,6 +46,9 @@ std::uint32_t count_gpus(const std::optional<std::string>& xml_path) {
   const auto unload = [](hwloc_topology_t loaded) { hwloc_topology_destroy(loaded); };
   const std::unique_ptr<hwloc_topology, decltype(unload)> owner(topology, unload);
   hwloc_topology_set_io_types_filter(topology, HWLOC_TYPE_FILTER_KEEP_IMPORTANT);
+  // They count nothing that is counted here, leave memory behind, and one talks to displays.
+  for (const char* const unwanted : {"opencl", "gl", "pci"})
+    hwloc_topology_set_components(topology, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, unwanted);
   if (xml_path && hwloc_topology_set_xml(topology, xml_path->c_str()) != 0) return 0;
   if (hwloc_topology_load(topology) != 0) return 0;
   std::array<std::uint32_t, kGpuPrefixes.size()> counts{};

@@ -128,7 +128,7 @@ TEST_F(ReadSetTest, AsksForATicketOfItsReader) {
   EXPECT_NE(read("0", 0, 0, 10, world.ticket(JobId{18}, "agent:4:2")).refusal, "");
   EXPECT_NE(read("0", 0, 0, 10, world.ticket(kJob, "agent:4:2", 60, {{5, 1, 1}})).refusal, "");
   EXPECT_EQ(read("5", 0, 0, 10, world.ticket(kJob, "agent:4:2", 60, {{5, 1, 1}})).data, "out-5\n");
-  EXPECT_NE(read("0-10", 0, 0, 10, world.ticket(kJob, "agent:4:2")).refusal, "") << "never ran";
+  EXPECT_NE(read("0-10", 10, 0, 10, world.ticket(kJob, "agent:4:2")).refusal, "") << "never ran";
 }
 
 }  // namespace
