@@ -28,6 +28,9 @@ std::span<const std::byte> bytes_of(std::string_view text) {
 }
 
 kj::AutoCloseFd open_nameless(const Home& home) {
+  const int nameless = ::open(home.path.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (nameless >= 0) return kj::AutoCloseFd(nameless);
+  // Not every file system can.
   (void)value_or_fail(transport::ensure_private_directory(home.scratch()));
   std::string path = home.scratch() + "/lines-XXXXXX";
   const int fd = ::mkostemp(path.data(), O_CLOEXEC);

@@ -11,7 +11,7 @@ namespace {
 Value resources_row(schema::Resources::Reader resources) {
   Value::Object counters;
   for (const schema::Resources::Counter::Reader counter : resources.getCounters())
-    counters.emplace_back(read_text(counter.getName()), counter.getAmount());
+    counters.push_back({read_text(counter.getName()), counter.getAmount()});
   return Value::Object{{"millicores", resources.getMillicores()},
                        {"memory_bytes", resources.getMemoryBytes()},
                        {"gpus", resources.getGpus()},

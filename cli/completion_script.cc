@@ -226,7 +226,7 @@ std::string bash_completion(std::span<const CommandEntry* const> commands) {
   script += "\n_leat_words() {\n  echo '" + first_words(commands) + "'\n}\n";
   script += "\n_leat_seconds() {\n  case $1 in\n";
   for (const auto& [first, seconds] : second_words(commands))
-    script += "    '" + first + "') echo '" + seconds + "' ;;\n";
+    script.append("    '").append(first).append("') echo '").append(seconds).append("' ;;\n");
   script +=
       "  esac\n}\n\n# Sets options, values, operand and rest of one command.\n"
       "_leat_command() {\n  case $1 in\n";
@@ -256,7 +256,7 @@ std::string zsh_completion(std::span<const CommandEntry* const> commands) {
       "  command=$words[2]\n"
       "  case $command in\n";
   for (const auto& [first, seconds] : second_words(commands))
-    script += "    '" + first + "') seconds=(" + seconds + ") ;;\n";
+    script.append("    '").append(first).append("') seconds=(").append(seconds).append(") ;;\n");
   script +=
       "  esac\n"
       "  if (( $#seconds )); then\n"

@@ -120,9 +120,10 @@ class Doctor final : public Command {
     const std::int64_t now_s = shell.surroundings.wall_us() / 1'000'000;
     for (const char* const name : {"authority", "head", "store", "user"}) {
       const std::string part = std::string("tls/") + name;
+      std::string path = shell.home.path + '/';
       const std::string file =
           name == std::string_view("authority") ? "/authority.pem" : "/credentials.pem";
-      const auto pem = transport::read_secret_file(shell.home.path + '/' + part + file);
+      const auto pem = transport::read_secret_file(path.append(part).append(file));
       if (!pem.ok() && pem.refusal().reason == Reason::kNotFound) continue;
       const auto end = pem.ok() ? transport::certificate_end(pem.value())
                                 : Result<transport::WallSeconds>(pem.refusal());

@@ -152,6 +152,28 @@ JobView follow(Shell& shell, Head& head, const TaskName& name, const FollowOptio
   return Follower(shell, head, options).run(name);
 }
 
+namespace {
+
+std::string share(std::uint64_t part, std::uint64_t total, const char* of_what) {
+  return std::to_string(part) + " of " + std::to_string(total) + of_what;
+}
+
+// Of the tasks that were submitted, or of the steps of their reduce if only those have failed.
+std::string what_came_of(const JobView& job) {
+  const TaskCounts tasks = job.stages.empty() ? job.counts : job.stages.front();
+  const std::uint64_t failed = tasks.failed + tasks.quarantined;
+  if (failed > 0) return share(failed, tasks.total, " tasks failed");
+  TaskCounts steps;
+  for (std::size_t n = 1; n < job.stages.size(); ++n) {
+    steps.total += job.stages[n].total;
+    steps.failed += job.stages[n].failed + job.stages[n].quarantined;
+  }
+  if (steps.failed > 0) return share(steps.failed, steps.total, " reduce steps failed");
+  return share(tasks.succeeded, tasks.total, " tasks succeeded");
+}
+
+}  // namespace
+
 ExitCode conclude(Shell& shell, const JobView& job, bool talk) {
   if (job.has_succeeded()) {
     if (talk) shell.console.talk(closing_line(job));
@@ -166,17 +188,8 @@ ExitCode conclude(Shell& shell, const JobView& job, bool talk) {
     line.append(": ").append(advice(failure.outcome, task));
     shell.console.talk(line);
   }
-  TaskCounts sum;
-  for (const TaskCounts& stage : job.stages) {
-    sum.total += stage.total;
-    sum.succeeded += stage.succeeded;
-    sum.failed += stage.failed + stage.quarantined;
-  }
-  if (job.stages.empty()) sum = job.counts;
   const std::string id = std::to_string(job.id);
-  const std::string of_total = " of " + std::to_string(sum.total) + " tasks ";
-  const std::string what = sum.failed > 0 ? std::to_string(sum.failed) + of_total + "failed"
-                                          : std::to_string(sum.succeeded) + of_total + "succeeded";
+  const std::string what = what_came_of(job);
   const std::string why = job.reason.empty() ? "" : " (" + job.reason + ")";
   fail(ExitCode::kWorkFailed, "job " + id + ' ' + job_state_name(job.state) + why + ", " + what +
                                   ": leat job show " + id + " tells more");

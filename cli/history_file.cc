@@ -104,6 +104,7 @@ QueryEnd HistoryFile::query(const std::string& sql, const QueryLimits& limits,
     fail(ExitCode::kUsage, "SQL: one statement at a time");
   const int count = sqlite3_column_count(prepared);
   std::vector<std::string> names;
+  names.reserve(static_cast<std::size_t>(count));
   for (int n = 0; n < count; ++n) names.emplace_back(sqlite3_column_name(prepared, n));
   columns(names);
   sqlite3_progress_handler(handle_.get(), kStepsBetweenLooks, look_at_time,

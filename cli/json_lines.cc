@@ -79,12 +79,19 @@ Result<Done> JsonLines::take_object(std::string_view line) {
     std::uint64_t& first = field == object.end() ? seen.without : seen.with;
     if (first == 0) first = lines_;
     if (field != object.end() && !fits_an_argument(*field))
-      return invalid(at(lines_) + "field \"" + name +
-                     "\" holds a zero character, which no "
-                     "argument can");
+      return invalid(at(lines_)
+                         .append("field \"")
+                         .append(name)
+                         .append("\" holds a zero character, which no argument can"));
     if (seen.with != 0 && seen.without != 0)
-      return invalid(at(seen.without) + "has no field \"" + name + "\", which stands as {" + name +
-                     "} in the arguments and which line " + std::to_string(seen.with) + " has");
+      return invalid(at(seen.without)
+                         .append("has no field \"")
+                         .append(name)
+                         .append("\", which stands as {")
+                         .append(name)
+                         .append("} in the arguments and which line ")
+                         .append(std::to_string(seen.with))
+                         .append(" has"));
   }
   return Done{};
 }

@@ -1,9 +1,7 @@
 #include "cli/line_input.h"
 
-#include <sys/stat.h>
-
-#include <cerrno>
-#include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "cli/blob_upload.h"
@@ -98,8 +96,9 @@ void upload_inputs(Shell& shell, Head& head, JobRequest& request) {
     request.indices = IndexList(Stride{0, (lines.lines + lines.chunk - 1) / lines.chunk, 1});
   }
   const std::string& outputs = request.output_directory;
-  if (!outputs.empty() && ::mkdir(outputs.c_str(), 0777) != 0 && errno != EEXIST)
-    fail(ExitCode::kUsage, outputs + ": " + std::strerror(errno));
+  std::error_code error;
+  if (!outputs.empty()) std::filesystem::create_directories(outputs, error);
+  if (error) fail(ExitCode::kUsage, "--output-dir " + outputs + ": " + error.message());
   if (request.stdin_file) request.standard_input = upload_whole(shell, head, *request.stdin_file);
 }
 

@@ -189,7 +189,7 @@ std::string TopModel::page(ScreenSize size, bool colours) const {
   const std::size_t most = std::max(kHeaderLines + 1, size.rows / 2);
   if (lines.size() > most) {
     lines.resize(most - 1);
-    lines.push_back("  …");
+    lines.emplace_back("  …");
   }
   lines.emplace_back();
   const std::string table = render_table({{"id", "JOB", Form::kNumber},

@@ -216,7 +216,7 @@ class JobFileTest(ClusterTest):
                             ('command = ["/bin/true"]\ncolour = "red"\n', "bad.toml:2:1: unknown"),
                             ('command = "/bin/true"\n', "bad.toml:1:11: command"),
                             ('command = ["/bin/true"]\nafter = ["9999999"]\n', "job 9999999"),
-                            ('command = ["/bin/true"\n', "bad.toml:2:")):
+                            ('command = ["/bin/true"\n', "bad.toml:1:24:")):
             bad.write_text(text)
             done = self.cluster.run("submit", bad)
             self.assertEqual(done.returncode, 2, done.stderr)
