@@ -16,9 +16,10 @@ std::uint64_t times_in(std::uint64_t free, std::uint64_t need) {
 
 template <typename Counters>
 auto find(Counters& counters, std::string_view name) {
-  const auto at = std::lower_bound(
-      counters.begin(), counters.end(), name,
-      [](const Counter& counter, std::string_view wanted) { return counter.name < wanted; });
+  const auto at = std::lower_bound(counters.begin(), counters.end(), name,
+                                   [](const Counter& counter, std::string_view wanted) {
+                                     return counter.name.compare(wanted) < 0;
+                                   });
   return at != counters.end() && at->name == name ? at : counters.end();
 }
 
