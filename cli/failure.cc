@@ -25,23 +25,4 @@ ExitCode exit_code_of(Reason reason) {
   return ExitCode::kRefused;
 }
 
-Refusal read_refusal(schema::Refusal::Reader refusal) {
-  const std::string message(refusal.getMessage().begin(), refusal.getMessage().size());
-  switch (refusal.getReason()) {
-    case schema::Refusal::Reason::NOT_FOUND:
-      return {Reason::kNotFound, message};
-    case schema::Refusal::Reason::INVALID:
-      return {Reason::kInvalid, message};
-    case schema::Refusal::Reason::OVERLOADED:
-      return {Reason::kOverloaded, message};
-    case schema::Refusal::Reason::DISCONNECTED:
-      return {Reason::kDisconnected, message};
-    case schema::Refusal::Reason::NOT_IN_THIS_VERSION:
-      return {Reason::kNotInThisVersion, message};
-    case schema::Refusal::Reason::CONFLICT:
-      break;
-  }
-  return {Reason::kConflict, message};
-}
-
 }  // namespace leat::cli

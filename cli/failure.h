@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "base/result.h"
-#include "schema/types.capnp.h"
+#include "transport/wire_refusal.h"
 
 namespace leat::cli {
 
@@ -38,8 +38,7 @@ struct OutputClosed {};
 
 ExitCode exit_code_of(Reason reason);
 
-// Of a refusal that came over the wire. An unknown reason counts as a conflict.
-Refusal read_refusal(schema::Refusal::Reader refusal);
+using transport::read_refusal;
 
 template <typename T>
 T value_or_fail(Result<T> result, const std::string& prefix = "") {

@@ -8,11 +8,13 @@
 
 #include "store-server/blob_upload.h"
 #include "store-server/wire_words.h"
+#include "transport/wire_refusal.h"
 
 namespace leat::blobs {
 namespace {
 
 using transport::Ticket;
+using transport::write_refusal;
 
 // Verifying a signature takes 0.1 ms, and an agent shows the same ticket for every range.
 constexpr std::size_t kTicketsKnown = 8;
@@ -33,6 +35,11 @@ bool may_read(const Ticket& ticket, const RunId& run) {
 
 SpoolFile read_file(schema::SpoolFile::Reader from) {
   return {std::string(from.getName().begin(), from.getName().size()), from.getLength()};
+}
+
+void answer(Result<kj::Own<schema::Upload::Server>> upload, schema::PutResult::Builder to) {
+  if (!upload.ok()) return write_refusal(upload.refusal(), to.initRefusal());
+  to.setUpload(std::move(upload).value());
 }
 
 RunId read_run(schema::RunId::Reader from) {
@@ -59,24 +66,12 @@ kj::Promise<void> BlobGate::has(HasContext context) {
 }
 
 kj::Promise<void> BlobGate::put(PutContext context) {
-  Result<kj::Own<schema::Upload::Server>> upload = begin(context.getParams());
-  schema::PutResult::Builder results = context.getResults();
-  if (upload.ok()) {
-    results.setUpload(std::move(upload).value());
-  } else {
-    write_refusal(results.initRefusal(), upload.refusal());
-  }
+  answer(begin(context.getParams()), context.getResults());
   return kj::READY_NOW;
 }
 
 kj::Promise<void> BlobGate::putOutputs(PutOutputsContext context) {
-  Result<kj::Own<schema::Upload::Server>> upload = begin_output(context.getParams());
-  schema::PutResult::Builder results = context.getResults();
-  if (upload.ok()) {
-    results.setUpload(std::move(upload).value());
-  } else {
-    write_refusal(results.initRefusal(), upload.refusal());
-  }
+  answer(begin_output(context.getParams()), context.getResults());
   return kj::READY_NOW;
 }
 
@@ -84,7 +79,7 @@ kj::Promise<void> BlobGate::read(ReadContext context) {
   context.allowCancellation();
   return turnstile_->enter().then([this, context](kj::Own<transport::Turnstile::Pass>) mutable {
     const Result<Done> done = read_into(context.getParams(), context);
-    if (!done.ok()) write_refusal(context.getResults().initRefusal(), done.refusal());
+    if (!done.ok()) write_refusal(done.refusal(), context.getResults().initRefusal());
   });
 }
 
@@ -92,7 +87,7 @@ kj::Promise<void> BlobGate::readOutput(ReadOutputContext context) {
   context.allowCancellation();
   return turnstile_->enter().then([this, context](kj::Own<transport::Turnstile::Pass>) mutable {
     const Result<Done> done = read_output_into(context.getParams(), context);
-    if (!done.ok()) write_refusal(context.getResults().initRefusal(), done.refusal());
+    if (!done.ok()) write_refusal(done.refusal(), context.getResults().initRefusal());
   });
 }
 
@@ -130,7 +125,7 @@ kj::Promise<void> BlobGate::keepOutputs(KeepOutputsContext context) {
   if (kept.ok()) {
     context.getResults().setDone();
   } else {
-    write_refusal(context.getResults().initRefusal(), kept.refusal());
+    write_refusal(kept.refusal(), context.getResults().initRefusal());
   }
   return kj::READY_NOW;
 }

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "store-server/blob_service.h"
 #include "store-server/wire_words.h"
+#include "transport/wire_refusal.h"
 
 namespace leat::blobs {
 
@@ -77,7 +78,7 @@ class BlobUpload final : public schema::Upload::Server {
       }
       fail(sealed.refusal());
     }
-    write_refusal(context.getResults().initRefusal(), refusal_);
+    transport::write_refusal(refusal_, context.getResults().initRefusal());
     return kj::READY_NOW;
   }
 
@@ -87,7 +88,8 @@ class BlobUpload final : public schema::Upload::Server {
     return service_.make_durable(kj::mv(sealed), kj::mv(slot_), stored_)
         .then([context, blob](Result<Stored> stored) mutable {
           schema::FinishResult::Builder results = context.getResults();
-          if (!stored.ok()) return write_refusal(results.initRefusal(), stored.refusal());
+          if (!stored.ok())
+            return transport::write_refusal(stored.refusal(), results.initRefusal());
           schema::BlobRef::Builder ref = results.initBlob();
           ref.setHash({reinterpret_cast<const kj::byte*>(blob.hash.data()), blob.hash.size()});
           ref.setLength(blob.length);

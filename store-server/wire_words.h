@@ -1,6 +1,6 @@
 #pragma once
 
-// wire_words.h - refusals and bytes, as data.capnp has them.
+// wire_words.h - bytes, as data.capnp has them.
 
 #include <capnp/blob.h>
 
@@ -8,12 +8,7 @@
 #include <span>
 #include <string_view>
 
-#include "base/result.h"
-#include "schema/data.capnp.h"
-
 namespace leat::blobs {
-
-void write_refusal(schema::Refusal::Builder out, const Refusal& refusal);
 
 // Views of what a message holds.
 inline std::string_view view_of(capnp::Data::Reader data) {

@@ -9,18 +9,18 @@ Reason from_wire(Wire reason) {
   switch (reason) {
     case Wire::NOT_FOUND:
       return Reason::kNotFound;
-    case Wire::CONFLICT:
-      return Reason::kConflict;
+    case Wire::INVALID:
+      return Reason::kInvalid;
     case Wire::OVERLOADED:
       return Reason::kOverloaded;
     case Wire::DISCONNECTED:
       return Reason::kDisconnected;
     case Wire::NOT_IN_THIS_VERSION:
       return Reason::kNotInThisVersion;
-    case Wire::INVALID:
+    case Wire::CONFLICT:
       break;
   }
-  return Reason::kInvalid;
+  return Reason::kConflict;
 }
 
 Wire to_wire(Reason reason) {
@@ -44,7 +44,8 @@ Wire to_wire(Reason reason) {
 }  // namespace
 
 Refusal read_refusal(schema::Refusal::Reader from) {
-  return {from_wire(from.getReason()), from.getMessage().cStr()};
+  const capnp::Text::Reader message = from.getMessage();
+  return {from_wire(from.getReason()), std::string(message.begin(), message.size())};
 }
 
 void write_refusal(const Refusal& refusal, schema::Refusal::Builder to) {

@@ -7,7 +7,7 @@
 
 namespace leat::transport {
 
-// A reason of a later version is read as kInvalid: asking again as before will not help.
+// A reason of a later version counts as kConflict: what was asked is refused, not malformed.
 Refusal read_refusal(schema::Refusal::Reader from);
 
 void write_refusal(const Refusal& refusal, schema::Refusal::Builder to);

@@ -32,29 +32,6 @@ void add_all(core::StateCounts& sum, const core::StateCounts& part) {
 
 }  // namespace
 
-void write_refusal(const Refusal& refusal, schema::Refusal::Builder to) {
-  using Wire = schema::Refusal::Reason;
-  const auto reason = [&refusal] {
-    switch (refusal.reason) {
-      case Reason::kNotFound:
-        return Wire::NOT_FOUND;
-      case Reason::kConflict:
-        return Wire::CONFLICT;
-      case Reason::kInvalid:
-        return Wire::INVALID;
-      case Reason::kOverloaded:
-        return Wire::OVERLOADED;
-      case Reason::kDisconnected:
-        return Wire::DISCONNECTED;
-      case Reason::kNotInThisVersion:
-        return Wire::NOT_IN_THIS_VERSION;
-    }
-    return Wire::INVALID;
-  };
-  to.setReason(reason());
-  to.setMessage(text_of(refusal.message));
-}
-
 Running::Running(const core::State& state) {
   for (const auto& [id, node] : state.nodes())
     for (const auto& [stage, allotment] : node.allotments)

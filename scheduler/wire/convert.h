@@ -1,6 +1,6 @@
 #pragma once
 
-// convert.h - what the core knows, in the words of the protocol; and refusals, both ways.
+// convert.h - what the core knows, in the words of the protocol.
 //
 // Specs and the small words are converted in scheduler/store (spec_codec.h, value_codec.h).
 
@@ -16,10 +16,11 @@
 #include "scheduler/core/state.h"
 #include "schema/agent.capnp.h"
 #include "schema/scheduler.capnp.h"
+#include "transport/wire_refusal.h"
 
 namespace leat::wire {
 
-void write_refusal(const Refusal& refusal, schema::Refusal::Builder to);
+using transport::write_refusal;
 
 // Runs that may be running now: on each node as many of a stage as its claims allow; the rest of
 // what is placed there is queued. Made in one pass over the nodes.

@@ -16,6 +16,13 @@ class FollowTest : public testing::Test {
       job.initCounts().setTotal(4);
       job.getCounts().setSucceeded(succeeded);
       job.getCounts().setFailed(failed);
+      if (steps_failed > 0) {
+        auto stages = job.initStages(2);
+        stages[0].setTotal(4);
+        stages[0].setSucceeded(4);
+        stages[1].setTotal(2);
+        stages[1].setFailed(steps_failed);
+      }
       if (failed > 0) {
         auto failure = job.initFailures(1)[0];
         failure.setIndex(2);
@@ -54,6 +61,7 @@ class FollowTest : public testing::Test {
   schema::JobState state = schema::JobState::RUNNING;
   std::uint64_t succeeded = 0;
   std::uint64_t failed = 0;
+  std::uint64_t steps_failed = 0;
 };
 
 TEST_F(FollowTest, WaitReturnsWhenTheJobHasSucceeded) {
@@ -94,6 +102,14 @@ TEST_F(FollowTest, WaitNamesTheFirstFailuresAndWhatToDo) {
   EXPECT_EQ(cluster.console.said,
             std::vector<std::string>{"task 17.2: exit code 3: leat logs 17.2 --stderr"});
   EXPECT_EQ(cluster.failure, "job 17 failed, 1 of 4 tasks failed: leat job show 17 tells more");
+}
+
+TEST_F(FollowTest, WaitTellsStepsOfTheReduceFromTasks) {
+  steps_failed = 1;
+  end(schema::JobState::FAILED);
+  EXPECT_EQ(cluster.run(kWait, {"last"}), 1);
+  EXPECT_EQ(cluster.failure,
+            "job 17 failed, 1 of 2 reduce steps failed: leat job show 17 tells more");
 }
 
 TEST_F(FollowTest, WaitGivesUpInTime) {

@@ -23,7 +23,7 @@ TEST(WireRefusal, OfALaterVersionIsNoReasonToAskAgain) {
   capnp::MallocMessageBuilder message;
   auto refusal = message.initRoot<schema::Refusal>();
   refusal.setReason(static_cast<schema::Refusal::Reason>(999));
-  EXPECT_EQ(read_refusal(refusal.asReader()).reason, Reason::kInvalid);
+  EXPECT_EQ(read_refusal(refusal.asReader()).reason, Reason::kConflict);
 }
 
 }  // namespace
