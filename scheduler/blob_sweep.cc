@@ -78,7 +78,7 @@ kj::Promise<std::uint64_t> BlobSweep::sweep() {
 }
 
 // A few jobs in each turn of the loop. Jobs that come meanwhile have larger numbers.
-kj::Promise<void> BlobSweep::collect(std::shared_ptr<Round> round) {
+kj::Promise<void> BlobSweep::collect(const std::shared_ptr<Round>& round) {
   const std::map<JobId, core::Job>& jobs = services_.engine.state().jobs();
   std::size_t seen = 0;
   for (auto at = jobs.lower_bound(round->next); at != jobs.end(); ++at) {
@@ -92,11 +92,11 @@ kj::Promise<void> BlobSweep::collect(std::shared_ptr<Round> round) {
 }
 
 // What was accepted while others were looked at or sent must not miss its inputs.
-kj::Promise<std::uint64_t> BlobSweep::send(std::shared_ptr<Round> round) {
+kj::Promise<std::uint64_t> BlobSweep::send(const std::shared_ptr<Round>& round) {
   return collect(round).then([this, round]() { return send_some(round); });
 }
 
-kj::Promise<std::uint64_t> BlobSweep::send_some(std::shared_ptr<Round> round) {
+kj::Promise<std::uint64_t> BlobSweep::send_some(const std::shared_ptr<Round>& round) {
   const std::size_t count = std::min(kHashesPerCall, round->needed.size() - round->sent);
   const bool last = round->sent + count == round->needed.size();
   auto request = round->session->peer().castAs<schema::BlobServer>().keepInputsRequest();
@@ -138,7 +138,7 @@ kj::Promise<Result<bool>> BlobSweep::has_inputs(const core::JobSpec& spec) {
 }
 
 // One after the other: a job has a few.
-kj::Promise<Result<bool>> BlobSweep::ask_next(std::shared_ptr<Question> question) {
+kj::Promise<Result<bool>> BlobSweep::ask_next(const std::shared_ptr<Question>& question) {
   if (question->hashes.empty()) return Result<bool>(true);
   const Result<transport::Hash> hash =
       transport::hash_from_bytes(std::as_bytes(std::span(question->hashes.back())));

@@ -64,10 +64,10 @@ class BlobSweep final : private kj::TaskSet::ErrorHandler {
   struct Question;
 
   kj::Promise<void> sweep_for_ever();
-  kj::Promise<void> collect(std::shared_ptr<Round> round);
-  kj::Promise<std::uint64_t> send(std::shared_ptr<Round> round);
-  kj::Promise<std::uint64_t> send_some(std::shared_ptr<Round> round);
-  kj::Promise<Result<bool>> ask_next(std::shared_ptr<Question> question);
+  kj::Promise<void> collect(const std::shared_ptr<Round>& round);
+  kj::Promise<std::uint64_t> send(const std::shared_ptr<Round>& round);
+  kj::Promise<std::uint64_t> send_some(const std::shared_ptr<Round>& round);
+  kj::Promise<Result<bool>> ask_next(const std::shared_ptr<Question>& question);
   void taskFailed(kj::Exception&& exception) override;
 
   SweepServices services_;

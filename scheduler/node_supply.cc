@@ -14,14 +14,15 @@ engine::PoolSite site_of(engine::PoolSite site, const char* provider) {
 
 Result<std::unique_ptr<NodeSupply>> NodeSupply::open(SupplyWorld world,
                                                      pools::LocalPoolOptions local,
-                                                     engine::PoolSite site) {
+                                                     const engine::PoolSite& site) {
   auto opened = pools::LocalPool::open(world.port, world.timer, std::move(local));
   if (!opened.ok()) return opened.refusal();
   return std::unique_ptr<NodeSupply>(
-      new NodeSupply(std::move(world), std::move(opened).value(), std::move(site)));
+      new NodeSupply(std::move(world), std::move(opened).value(), site));
 }
 
-NodeSupply::NodeSupply(SupplyWorld world, kj::Own<pools::LocalPool> local, engine::PoolSite site)
+NodeSupply::NodeSupply(SupplyWorld world, kj::Own<pools::LocalPool> local,
+                       const engine::PoolSite& site)
     : world_(std::move(world)),
       local_pool_(kj::mv(local)),
       static_pool_([this](NodeRef node) { return world_.links.part(node); },

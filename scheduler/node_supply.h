@@ -36,7 +36,7 @@ class NodeSupply {
  public:
   // Finds the local nodes of earlier lives. `site.provider` is ignored: it is each driver's own.
   static Result<std::unique_ptr<NodeSupply>> open(SupplyWorld world, pools::LocalPoolOptions local,
-                                                  engine::PoolSite site);
+                                                  const engine::PoolSite& site);
 
   // The head is at another address than in its earlier life.
   void head_moved(const std::string& agent_address) { local_pool_->head_moved(agent_address); }
@@ -53,7 +53,7 @@ class NodeSupply {
   kj::Promise<void> stop();
 
  private:
-  NodeSupply(SupplyWorld world, kj::Own<pools::LocalPool> local, engine::PoolSite site);
+  NodeSupply(SupplyWorld world, kj::Own<pools::LocalPool> local, const engine::PoolSite& site);
 
   // Whoever shuts down does not wait for a store that is away.
   static constexpr kj::Duration kLastEvacuation = 10 * kj::SECONDS;
