@@ -30,8 +30,8 @@ Result<Answer> decide_on(const State& state, const DrainNode& c, Time now, Facts
 Result<Answer> decide_on(const State& state, const ResumeNode& c, Time now, Facts& out);
 Result<Answer> decide_on(const State& state, const RemoveNode& c, Time now, Facts& out);
 
-// What time does to jobs, kFactsPerTick facts at most: delays end, and patience with jobs that
-// have not started.
+// What time does to jobs, so many at most: delays end, and patience with jobs that have not
+// started.
 void tick_jobs(const State& state, Time now, Facts& out);
 bool jobs_want_tick(const State& state, Time now);
 

@@ -62,25 +62,26 @@ bool contest(Asked& asked, const Job& job, StageRef ref, std::uint64_t& looks) {
   return any;
 }
 
+void count_node(const Asked& asked, const Node& node, PoolView& view) {
+  ++view.nodes;
+  view.lost += node.state == NodeState::kLost ? 1 : 0;
+  view.coming += node.coming() ? 1 : 0;
+  view.closed += node.state == NodeState::kUp && !node.serves() ? 1 : 0;
+  const std::size_t passed = filters_passed(node, asked.job, *asked.stage.spec);
+  for (std::size_t n = 0; n < passed; ++n) ++view.passing[n];
+  const bool able = passed >= static_cast<std::size_t>(Filter::kHasRoom);
+  view.at_cap += able && node.room() == 0 ? 1 : 0;
+}
+
 void survey_nodes(Asked& asked) {
   for (const Pool* pool : pools_of(asked.state, asked.job)) {
     const bool known = std::any_of(asked.pools.begin(), asked.pools.end(),
                                    [pool](const PoolView& v) { return v.pool == pool; });
     if (!known) asked.pools.emplace_back().pool = pool;
   }
-  for (const auto& [id, node] : asked.state.nodes()) {
-    for (PoolView& view : asked.pools) {
-      if (view.pool->id != node.pool) continue;
-      ++view.nodes;
-      view.lost += node.state == NodeState::kLost ? 1 : 0;
-      view.coming += node.coming() ? 1 : 0;
-      view.closed += node.state == NodeState::kUp && !node.serves() ? 1 : 0;
-      const std::size_t passed = filters_passed(node, asked.job, *asked.stage.spec);
-      for (std::size_t n = 0; n < passed; ++n) ++view.passing[n];
-      const bool able = passed >= static_cast<std::size_t>(Filter::kHasRoom);
-      view.at_cap += able && node.room() == 0 ? 1 : 0;
-    }
-  }
+  for (const auto& [id, node] : asked.state.nodes())
+    for (PoolView& view : asked.pools)
+      if (view.pool->id == node.pool) count_node(asked, node, view);
 }
 
 void survey_queue(Asked& asked) {
