@@ -77,10 +77,14 @@ def main():
         os.kill(warden, signal.SIGTERM)
         sys.exit(0)
 
+    # Python runs a handler between two of its own instructions: a signal that comes right before
+    # select() would wait with it for ever, but for the byte that it leaves here.
+    signalled, note = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(note)
     signal.signal(signal.SIGTERM, signal.SIG_IGN if mode == "stubborn" else stop)
     signal.signal(signal.SIGUSR1, lambda *_: sys.exit(4))
     open(directory + "/attached", "w").close()
-    select.select([warden_fd], [], [])
+    select.select([warden_fd, signalled], [], [])
     while mode == "stubborn":
         signal.pause()
     sys.exit(1)
