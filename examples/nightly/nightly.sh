@@ -13,7 +13,7 @@ set -eu
 cd "$(dirname "$0")"
 day=${1:-$(date -d yesterday +%F)}
 key=nightly-$day${2:+-$2}
-mkdir -p summaries reports
+mkdir -p reports
 
 # After a reboot nothing runs yet; at any other time this changes nothing. Whatever a good night
 # prints would be mailed.

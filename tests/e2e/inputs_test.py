@@ -52,12 +52,12 @@ class InputsTest(ClusterTest):
         self.assertEqual(self.cluster.result(job).decode(), "".join(f"{n}\n" for n in range(2000)))
 
     def test_output_also_as_plain_files(self):
-        job = self.submit("--array", "1-20", "--output-dir", "out", "--", "/bin/sh", "-c",
+        job = self.submit("--array", "1-20", "--output-dir", "out/of/today", "--", "/bin/sh", "-c",
                           "echo out $LEAT_TASK_INDEX; echo err >&2; [ $LEAT_TASK_INDEX != 7 ]")
         self.cluster.wait(job, code=1)
         names = {f"{job}.{n}.{end}" for n in range(1, 21) for end in ("out", "err")}
-        self.assertEqual({path.name for path in (self.folder / "out").iterdir()}, names)
-        self.assertEqual((self.folder / "out" / f"{job}.7.out").read_text(), "out 7\n")
+        self.assertEqual({path.name for path in (self.folder / "out/of/today").iterdir()}, names)
+        self.assertEqual((self.folder / "out/of/today" / f"{job}.7.out").read_text(), "out 7\n")
         self.assertEqual(self.log(f"{job}.7"), b"out 7\n")
 
     def test_bad_inputs_change_nothing(self):
