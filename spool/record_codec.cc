@@ -46,7 +46,7 @@ IndexList RecordReader::take_list() {
     stride.count = take<std::uint64_t>();
     stride.step = take<std::uint64_t>();
   }
-  Result<IndexList> list = IndexList::from_strides(std::move(strides));
+  Result<IndexList> list = IndexList::from_strides(strides);
   if (!list.ok()) {
     failed_ = true;
     return {};

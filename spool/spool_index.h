@@ -113,7 +113,7 @@ class SpoolIndex {
       : directory_(std::move(directory)), log_(std::move(log)) {}
 
   void append_new();
-  void load(std::span<const std::byte> record);
+  void load(std::span<const std::byte> bytes);
   void insert(const StageRef& stage, const Entry& entry);
   void remove_segment(const SegmentKey& key);
   void remove_entries(JobId job, const SegmentKey& key);

@@ -8,10 +8,6 @@
 namespace leat::core {
 namespace {
 
-std::string number(std::uint64_t n) {
-  return std::to_string(n);
-}
-
 // "1 node", "3 nodes".
 std::string nodes_text(std::uint64_t n) {
   return number(n) + (n == 1 ? " node" : " nodes");

@@ -28,6 +28,10 @@ inline constexpr std::size_t kAheadMax = 256;
 // Nodes that it looks at for them, together; a question must not hold up a turn.
 inline constexpr std::uint64_t kLooksMax = 200'000;
 
+inline std::string number(std::uint64_t n) {
+  return std::to_string(n);
+}
+
 enum class Filter : std::uint8_t {
   kUp,
   kHasLabels,

@@ -7,10 +7,6 @@
 namespace leat::core {
 namespace {
 
-std::string number(std::uint64_t n) {
-  return std::to_string(n);
-}
-
 const char* word_for(Condition on) {
   switch (on) {
     case Condition::kSuccess:
