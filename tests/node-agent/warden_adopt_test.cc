@@ -191,7 +191,8 @@ TEST(WardenAdopt, SilentPeersDoNotKeepAnAgentOut) {
   std::vector<Fd> silent;
   for (int i = 0; i < 20; ++i) silent.push_back(connect_to(world));
   world.attach();
-  EXPECT_EQ(world.out(world.run(world.shell("echo in"))), "in\n");
+  const Exited exited = world.run(world.shell("echo in"));
+  EXPECT_EQ(world.out(exited), "in\n") << story(exited);
 }
 
 // Attaches by hand and hands the mapped ring to `spoil`.

@@ -147,6 +147,16 @@ std::string WardenWorld::err(const Exited& exited) const {
                     exited.err_offset, exited.err_bytes);
 }
 
+std::string story(const Exited& exited) {
+  std::ostringstream text;
+  text << "kind " << static_cast<int>(exited.kind) << ", code " << exited.code << ", step "
+       << static_cast<int>(exited.step) << ", error " << exited.error << ", flags " << exited.flags
+       << ", spool error " << exited.spool_error << ", " << exited.out_bytes << " bytes at "
+       << exited.out_offset << ", " << exited.err_bytes << " of errors, after "
+       << exited.duration_us << " us";
+  return text.str();
+}
+
 std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;

@@ -93,6 +93,9 @@ class WardenWorld {
   bool dumped_ = false;
 };
 
+// All of how a run ended, for the message of a test that expected otherwise.
+std::string story(const Exited& exited);
+
 std::string read_file(const std::string& path);
 
 // Waits for a process to be gone; false after `seconds`.
