@@ -87,8 +87,12 @@ void Capture::finish() {
   if (!pipe_) return;
   // Asking for the amount first bounds the work against a left-over process that writes on.
   int waiting = 0;
-  if (ioctl(pipe_.get(), FIONREAD, &waiting) == 0 && waiting > 0)
+  if (ioctl(pipe_.get(), FIONREAD, &waiting) == 0 && waiting > 0 &&
+      drain(static_cast<std::uint64_t>(waiting)) == Flow::kOpen) {
+    // It would have had to wait for what is there: whatever splice means by that, reading does not.
+    copies_ = true;
     drain(static_cast<std::uint64_t>(waiting));
+  }
   pipe_.reset();
 }
 
