@@ -45,6 +45,10 @@ kj::StringPtr text_of(const std::string& text) {
   return kj::StringPtr(text.c_str(), text.size());
 }
 
+capnp::Data::Reader data_of(std::string_view bytes) {
+  return kj::arrayPtr(reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size());
+}
+
 NodeRef read_node_ref(schema::NodeRef::Reader from) {
   return {NodeId{from.getId()}, NodeEpoch{from.getEpoch()}};
 }
