@@ -7,21 +7,11 @@
 #include <utility>
 
 #include "base/check.h"
+#include "node-agent/store_retry.h"
 #include "schema/data.capnp.h"
 #include "transport/blob_client.h"
 
 namespace leat::agent {
-namespace {
-
-// leat-store may be starting anew; after these waits it is given up.
-constexpr int kTries = 6;
-constexpr kj::Duration kFirstWait = 250 * kj::MILLISECONDS;
-
-bool may_pass(const Refusal& refusal) {
-  return refusal.reason == Reason::kDisconnected || refusal.reason == Reason::kOverloaded;
-}
-
-}  // namespace
 
 std::string SharedInputs::path_of(const StageRef& stage) const {
   return directory_ + "/inputs/" + std::to_string(stage.job.value) + "." +
@@ -40,8 +30,8 @@ kj::Promise<Result<std::string>> SharedInputs::get(const StartSet& stage) {
     order->stage = ref;
     order->blob = *stage.spec->inputs.standard_input;
     order->ticket = stage.read_ticket();
-    order->tries_left = kTries;
-    order->wait = kFirstWait;
+    order->tries_left = kStoreTries;
+    order->wait = kStoreFirstWait;
     tasks_.add(fetch(std::move(order)));
   }
   return kj::mv(paf.promise);
@@ -59,10 +49,7 @@ void SharedInputs::forget(JobId job) {
 
 kj::Promise<void> SharedInputs::fetch(std::shared_ptr<Order> order) {
   return try_once(order)
-      .catch_([](kj::Exception&& e) -> Result<Done> {
-        return Refusal{Reason::kDisconnected,
-                       std::string("leat-store: ") + e.getDescription().cStr()};
-      })
+      .catch_([](kj::Exception&& e) -> Result<Done> { return store_away(e); })
       .then([this, order](Result<Done> done) -> kj::Promise<void> {
         const bool again = !done.ok() && may_pass(done.refusal()) && --order->tries_left > 0;
         if (!again) {
