@@ -101,7 +101,7 @@ void PoolDriver::miss(const core::Node& node) {
 kj::Promise<void> PoolDriver::follow_changes() {
   return services_.provider.changes()
       .then(
-          [this](std::vector<pools::InstanceChange> changes) -> kj::Promise<void> {
+          [this](const std::vector<pools::InstanceChange>& changes) -> kj::Promise<void> {
             for (const pools::InstanceChange& change : changes) {
               services_.log(text_of(change.instance.node) + ": " + change.proof);
               if (change.instance.state == pools::InstanceState::kGone)

@@ -64,7 +64,7 @@ Result<IndexList> read_index_list(StrideReader from) {
   strides.reserve(from.size());
   for (const auto stride : from)
     strides.push_back({stride.getFirst(), stride.getCount(), stride.getStep()});
-  return IndexList::from_strides(std::move(strides));
+  return IndexList::from_strides(strides);
 }
 
 void write_index_list(const IndexList& list, StrideBuilder to) {
