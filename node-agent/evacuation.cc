@@ -30,7 +30,7 @@ kj::Promise<Result<std::uint64_t>> Evacuation::run(std::string ticket, kj::Durat
   order->ticket = std::move(ticket);
   order->deadline = timer_.now() + patience;
   order->wait = kStoreFirstWait;
-  return try_until(std::move(order));
+  return try_until(order);
 }
 
 kj::Promise<Result<std::uint64_t>> Evacuation::try_until(const OrderPtr& order) {

@@ -46,7 +46,7 @@ kj::Promise<void> LineSource::fetch(StageRef stage, std::shared_ptr<const StageS
   order->ticket = std::move(ticket);
   order->tasks = std::move(tasks);
   order->on_lines = std::move(on_lines);
-  return go_on(std::move(order));
+  return go_on(order);
 }
 
 void LineSource::forget(JobId job) {

@@ -23,8 +23,8 @@ kj::Promise<Result<BlobRef>> ResultUpload::upload(spool::RunPlace place,
 kj::Promise<Result<BlobRef>> ResultUpload::try_until(spool::RunPlace place,
                                                      std::function<std::string()> ticket,
                                                      kj::Duration wait, kj::TimePoint deadline) {
-  return timer_.timeoutAt(deadline, try_once(place, ticket()))
-      .catch_([](kj::Exception&& e) -> Result<BlobRef> { return store_away(e); })
+  kj::Promise<Result<BlobRef>> once = timer_.timeoutAt(deadline, try_once(place, ticket()));
+  return once.catch_([](kj::Exception&& e) -> Result<BlobRef> { return store_away(e); })
       .then([this, place, ticket = std::move(ticket), wait,
              deadline](Result<BlobRef> blob) mutable -> kj::Promise<Result<BlobRef>> {
         if (blob.ok() || timer_.now() + wait >= deadline) return blob;
@@ -54,7 +54,7 @@ kj::Promise<Result<BlobRef>> ResultUpload::try_once(const spool::RunPlace& place
         return transport::put_blob(peer.castAs<schema::BlobServer>(), ticket, length,
                                    std::move(source));
       })
-      .then([](Result<transport::Blob> blob) -> Result<BlobRef> {
+      .then([](const Result<transport::Blob>& blob) -> Result<BlobRef> {
         if (!blob.ok()) return blob.refusal();
         return BlobRef{blob.value().hash, blob.value().length};
       })

@@ -32,7 +32,7 @@ kj::Promise<Result<std::string>> SharedInputs::get(const StartSet& stage) {
     order->ticket = stage.read_ticket();
     order->tries_left = kStoreTries;
     order->wait = kStoreFirstWait;
-    tasks_.add(fetch(std::move(order)));
+    tasks_.add(fetch(order));
   }
   return kj::mv(paf.promise);
 }
@@ -47,10 +47,10 @@ void SharedInputs::forget(JobId job) {
   entries_.erase(first, last);
 }
 
-kj::Promise<void> SharedInputs::fetch(std::shared_ptr<Order> order) {
+kj::Promise<void> SharedInputs::fetch(const std::shared_ptr<Order>& order) {
   return try_once(order)
       .catch_([](kj::Exception&& e) -> Result<Done> { return store_away(e); })
-      .then([this, order](Result<Done> done) -> kj::Promise<void> {
+      .then([this, order](const Result<Done>& done) -> kj::Promise<void> {
         const bool again = !done.ok() && may_pass(done.refusal()) && --order->tries_left > 0;
         if (!again) {
           complete(*order, done);
@@ -62,7 +62,7 @@ kj::Promise<void> SharedInputs::fetch(std::shared_ptr<Order> order) {
       });
 }
 
-kj::Promise<Result<Done>> SharedInputs::try_once(std::shared_ptr<Order> order) {
+kj::Promise<Result<Done>> SharedInputs::try_once(const std::shared_ptr<Order>& order) {
   Result<InputFile> file = InputFile::create(path_of(order->stage));
   if (!file.ok()) return Result<Done>(file.refusal());
   order->file = std::make_unique<InputFile>(std::move(file).value());
