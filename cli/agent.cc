@@ -180,7 +180,7 @@ class AgentJoin final : public Command {
   bool daemon_ = false;
 };
 
-constexpr std::string_view kDetails =
+constexpr std::string_view kAgentJoinDetails =
     R"(Makes this machine a node of a static pool: enrols with a token, once, then joins
 the head and runs tasks until it is stopped (Ctrl-C, or leat node remove on the
 head). Without a token it comes back as the node it was before in this directory.
@@ -190,7 +190,7 @@ head). Without a token it comes back as the node it was before in this directory
 
 }  // namespace
 
-const CommandEntry kAgentJoin{"agent join", "make this machine a node", kDetails,
+const CommandEntry kAgentJoin{"agent join", "make this machine a node", kAgentJoinDetails,
                               build_command<AgentJoin>};
 
 }  // namespace leat::cli

@@ -46,7 +46,7 @@ class Cancel final : public Command {
   std::optional<std::string> name_, key_;
 };
 
-constexpr std::string_view kDetails =
+constexpr std::string_view kCancelDetails =
     R"(What waits is dropped, what runs gets SIGTERM and, after its grace, SIGKILL.
 Returns when the wish is on the head's disk; leat wait tells when all has ended.
 
@@ -55,7 +55,7 @@ Returns when the wish is on the head's disk; leat wait tells when all has ended.
 
 }  // namespace
 
-const CommandEntry kCancel{"cancel", "end a job, or some of its tasks", kDetails,
+const CommandEntry kCancel{"cancel", "end a job, or some of its tasks", kCancelDetails,
                            build_command<Cancel>};
 
 }  // namespace leat::cli

@@ -27,7 +27,7 @@ class Completion final : public Command {
   std::optional<std::string> name_;
 };
 
-constexpr std::string_view kDetails =
+constexpr std::string_view kCompletionDetails =
     R"(Prints a script that makes bash or zsh complete the commands, options and job ids of
 leat. Installing leat installs both; without that, read it into the shell you are in.
 
@@ -36,7 +36,7 @@ leat. Installing leat installs both; without that, read it into the shell you ar
 
 }  // namespace
 
-const CommandEntry kCompletion{"completion", "print a completion script for a shell", kDetails,
-                               build_command<Completion>};
+const CommandEntry kCompletion{"completion", "print a completion script for a shell",
+                               kCompletionDetails, build_command<Completion>};
 
 }  // namespace leat::cli

@@ -86,7 +86,7 @@ ExitCode exit_code_of_child(Shell& shell, pid_t pid) {
 }
 
 // "leat-scheduler: WHY\n" without what main.cc puts in front again.
-std::string first_line(std::string text, const std::string& program) {
+std::string complaint_of(std::string text, const std::string& program) {
   text = text.substr(0, text.find('\n'));
   const std::string prefix = program.substr(program.rfind('/') + 1) + ": ";
   return text.rfind(prefix, 0) == 0 ? text.substr(prefix.size()) : text;
@@ -133,7 +133,7 @@ pid_t start_daemon(Shell& shell, const DaemonOrder& order) {
     fail(ExitCode::kTimedOut, order.subject + " (process " + std::to_string(pid) +
                                   ") is not ready within " +
                                   std::to_string(order.deadline.count() / 1'000'000) + " s" + see);
-  line = first_line(line, order.program);
+  line = complaint_of(line, order.program);
   if (line == "ready") return pid;
   const ExitCode code = exit_code_of_child(shell, pid);
   fail(code, line.empty() ? order.subject + " ended before it was ready" + see : line);

@@ -218,7 +218,7 @@ class Doctor final : public Command {
   std::vector<Finding> findings_;
 };
 
-constexpr std::string_view kDetails =
+constexpr std::string_view kDoctorDetails =
     R"(Looks at the home directory, disk space, limits of this shell, cgroups, certificates,
 the head, leat-store, and every node's reachability and clock. What is wrong has a '!'
 and its remedy; a '-' works with less than there could be. Exit code 1 if anything is
@@ -229,7 +229,7 @@ wrong.
 
 }  // namespace
 
-const CommandEntry kDoctor{"doctor", "look for what is wrong, and say what to do", kDetails,
+const CommandEntry kDoctor{"doctor", "look for what is wrong, and say what to do", kDoctorDetails,
                            build_command<Doctor>};
 
 }  // namespace leat::cli

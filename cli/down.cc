@@ -61,7 +61,7 @@ class Down final : public Command {
   bool force_ = false;
 };
 
-constexpr std::string_view kDetails =
+constexpr std::string_view kDownDetails =
     R"(Stops the local nodes, leat-store and the head, and returns when the head is gone.
 Work that waits is kept and goes on after leat up. Refused while tasks run.
 
@@ -70,6 +70,6 @@ Work that waits is kept and goes on after leat up. Refused while tasks run.
 
 }  // namespace
 
-const CommandEntry kDown{"down", "stop the nodes and the head", kDetails, build_command<Down>};
+const CommandEntry kDown{"down", "stop the nodes and the head", kDownDetails, build_command<Down>};
 
 }  // namespace leat::cli

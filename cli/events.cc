@@ -10,9 +10,6 @@ namespace {
 
 using EventsResponse = capnp::Response<schema::EventsResult>;
 
-// A head that says nothing for so long is asked again.
-constexpr kj::Duration kQuietMax = 20 * kj::SECONDS;
-
 class Events final : public Command {
  public:
   void declare(Arguments& arguments) override {
@@ -93,7 +90,7 @@ class Events final : public Command {
   EventCursor cursor_;
 };
 
-constexpr std::string_view kDetails =
+constexpr std::string_view kEventsDetails =
     R"(Shows what has happened to jobs, nodes and pools, as far back as the head keeps it,
 a line for each event: when, a cursor, what, and to whom. A cursor says where to go
 on later, also after a restart of the head. What is no longer kept is shown as a
@@ -105,6 +102,6 @@ gap. With --follow and --job it returns when the job has ended.
 
 }  // namespace
 
-const CommandEntry kEvents{"events", "show what happens", kDetails, build_command<Events>};
+const CommandEntry kEvents{"events", "show what happens", kEventsDetails, build_command<Events>};
 
 }  // namespace leat::cli

@@ -25,4 +25,9 @@ ExitCode exit_code_of(Reason reason) {
   return ExitCode::kRefused;
 }
 
+std::string first_line(const kj::Exception& exception) {
+  const std::string text = exception.getDescription().cStr();
+  return text.substr(0, text.find('\n'));
+}
+
 }  // namespace leat::cli

@@ -5,6 +5,8 @@
 // Commands are straight lines of steps; the first that fails throws a Failure, which main.cc
 // prints as one line. Never thrown inside a promise's continuation: KJ would rewrap it.
 
+#include <kj/exception.h>
+
 #include <string>
 #include <utility>
 
@@ -37,6 +39,9 @@ struct OutputClosed {};
 [[noreturn]] void fail(const Refusal& refusal, const std::string& prefix = "");
 
 ExitCode exit_code_of(Reason reason);
+
+// The machine's complaint in one line: what, without where in our sources.
+std::string first_line(const kj::Exception& exception);
 
 using transport::read_refusal;
 

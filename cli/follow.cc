@@ -10,8 +10,6 @@ namespace {
 
 using WatchResponse = capnp::Response<schema::WatchResult>;
 
-// A watch that says nothing for so long is asked again, and the head whether it is there.
-constexpr kj::Duration kQuietMax = 20 * kj::SECONDS;
 // Between two watches of a job that changes all the time: a twentieth of the time spent, so that
 // the end of a short job is seen at once and a long one costs the head next to nothing.
 constexpr int kPauseShare = 20;

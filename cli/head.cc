@@ -5,14 +5,6 @@
 #include "transport/listener.h"
 
 namespace leat::cli {
-namespace {
-
-std::string first_line(const kj::Exception& exception) {
-  const std::string text = exception.getDescription().cStr();
-  return text.substr(0, text.find('\n'));
-}
-
-}  // namespace
 
 Head::Head(Shell& shell) : shell_(shell), backoff_(Random(shell.surroundings.fresh_seed)) {}
 

@@ -28,6 +28,10 @@ inline constexpr Duration kFirstAnswerMax = std::chrono::seconds(5);
 // A head that takes longer for an answer is stuck.
 inline constexpr Duration kAnswerDeadline = std::chrono::seconds(30);
 
+// One that has had no news for so long, while news is waited for, is asked again: perhaps it is
+// not there.
+inline constexpr kj::Duration kQuietMax = 20 * kj::SECONDS;
+
 // A connection that is made when needed and made again when lost. Borrows the shell. Thread: the
 // loop, outside of any continuation: all members wait.
 class Head {

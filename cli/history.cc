@@ -221,7 +221,7 @@ class HistoryPrune final : public Command {
   bool json_ = false;
 };
 
-constexpr std::string_view kSqlDetails =
+constexpr std::string_view kHistorySqlDetails =
     R"(Asks the history of ended jobs, runs, nodes and of what people did, with SQL. The head
 makes a copy beside its other work and the query runs here, on the copy: it disturbs
 nobody, and can change nothing.
@@ -229,12 +229,12 @@ nobody, and can change nothing.
   leat history sql 'SELECT name, ended_us - started_us FROM job_history'
   leat history sql --csv "SELECT * FROM job_history WHERE state = 'failed'")";
 
-constexpr std::string_view kExportDetails =
+constexpr std::string_view kHistoryExportDetails =
     R"(Writes the tables of history to FILE, an SQLite database, while the head goes on.
 
   leat history export /tmp/history.db)";
 
-constexpr std::string_view kPruneDetails =
+constexpr std::string_view kHistoryPruneDetails =
     R"(Deletes history: jobs that ended before TIME with their runs, and events of nodes and
 people before TIME. Afterwards those jobs are not known any more, nor where their
 output is. Jobs that have not ended lose nothing.
@@ -243,11 +243,11 @@ output is. Jobs that have not ended lose nothing.
 
 }  // namespace
 
-const CommandEntry kHistorySql{"history sql", "ask history with SQL", kSqlDetails,
+const CommandEntry kHistorySql{"history sql", "ask history with SQL", kHistorySqlDetails,
                                build_command<HistorySql>};
-const CommandEntry kHistoryExport{"history export", "copy history to a file", kExportDetails,
+const CommandEntry kHistoryExport{"history export", "copy history to a file", kHistoryExportDetails,
                                   build_command<HistoryExport>};
-const CommandEntry kHistoryPrune{"history prune", "delete old history", kPruneDetails,
+const CommandEntry kHistoryPrune{"history prune", "delete old history", kHistoryPruneDetails,
                                  build_command<HistoryPrune>};
 
 }  // namespace leat::cli

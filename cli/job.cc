@@ -119,12 +119,12 @@ class JobShow final : public Command {
   bool json_ = false;
 };
 
-constexpr std::string_view kListDetails =
+constexpr std::string_view kJobListDetails =
     R"(The newest jobs first.
 
   leat job list --limit 20)";
 
-constexpr std::string_view kShowDetails =
+constexpr std::string_view kJobShowDetails =
     R"(One job: its state, the counts of its tasks by stage, and its first failures.
 
   leat job show last
@@ -132,8 +132,8 @@ constexpr std::string_view kShowDetails =
 
 }  // namespace
 
-const CommandEntry kJobList{"job list", "list the newest jobs", kListDetails,
+const CommandEntry kJobList{"job list", "list the newest jobs", kJobListDetails,
                             build_command<JobList>};
-const CommandEntry kJobShow{"job show", "show one job", kShowDetails, build_command<JobShow>};
+const CommandEntry kJobShow{"job show", "show one job", kJobShowDetails, build_command<JobShow>};
 
 }  // namespace leat::cli

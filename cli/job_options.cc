@@ -24,7 +24,6 @@ using definitions::JobField;
 using definitions::Word;
 
 constexpr std::uint64_t kRetriesMax = 1'000'000;
-constexpr std::size_t kNameBytesMax = 256;
 
 // "--chunk" beside a word of the command line, "chunk" beside one of a file.
 std::string called(const Word& beside, std::string_view field) {
@@ -65,7 +64,7 @@ void read_program(const JobDefinition& job, const Surroundings& surroundings, Jo
   const Word* name = job.find("name");
   request.name =
       name != nullptr ? name->text : request.argv[0].substr(request.argv[0].rfind('/') + 1);
-  if (request.name.size() > kNameBytesMax)
+  if (request.name.size() > kJobNameBytesMax)
     fail(ExitCode::kUsage, (name == nullptr ? "--name" : name->where) + ": at most 256 bytes");
 }
 

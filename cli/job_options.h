@@ -4,6 +4,7 @@
 //
 // Which options there are is said in definitions/job_fields.cc; here is what they mean.
 
+#include <cstddef>
 #include <deque>
 #include <map>
 #include <optional>
@@ -15,6 +16,8 @@
 #include "definitions/job_definition.h"
 
 namespace leat::cli {
+
+inline constexpr std::size_t kJobNameBytesMax = 256;
 
 // The options of one call, declared from the table of fields.
 class JobOptions {

@@ -8,8 +8,6 @@
 namespace leat::cli {
 namespace {
 
-constexpr std::size_t kNameBytesMax = 256;
-
 class JobSet final : public Command {
  public:
   void declare(Arguments& arguments) override {
@@ -25,7 +23,8 @@ class JobSet final : public Command {
       fail(ExitCode::kUsage, "job set: nothing to change: give --priority or --name");
     std::int32_t priority = 0;
     if (priority_) priority = value_or_fail(parse_priority(*priority_), "--priority ");
-    if (name_ && name_->size() > kNameBytesMax) fail(ExitCode::kUsage, "--name: at most 256 bytes");
+    if (name_ && name_->size() > kJobNameBytesMax)
+      fail(ExitCode::kUsage, "--name: at most 256 bytes");
     value_or_fail(verify_home(shell.home));
     Head head(shell);
     const JobId job = resolve_job(head, job_name);
@@ -51,7 +50,7 @@ class JobSet final : public Command {
   std::optional<std::string> job_, priority_, name_, key_;
 };
 
-constexpr std::string_view kDetails =
+constexpr std::string_view kJobSetDetails =
     R"(Changes a job that has not ended. Its place in the queue is the new one at once;
 what runs goes on.
 
@@ -60,7 +59,7 @@ what runs goes on.
 
 }  // namespace
 
-const CommandEntry kJobSet{"job set", "change a job's priority or name", kDetails,
+const CommandEntry kJobSet{"job set", "change a job's priority or name", kJobSetDetails,
                            build_command<JobSet>};
 
 }  // namespace leat::cli

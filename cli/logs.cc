@@ -139,7 +139,7 @@ class Logs final : public Command {
   std::uint64_t not_yet_ = 0;
 };
 
-constexpr std::string_view kDetails =
+constexpr std::string_view kLogsDetails =
     R"(Prints what a task wrote, byte for byte, read from the node it ran on, or from
 leat-store when that node is gone; of a task that ran several times, the last
 attempt's. Several tasks are printed one after the other, in the order of their
@@ -151,6 +151,6 @@ indices.
 
 }  // namespace
 
-const CommandEntry kLogs{"logs", "print what tasks wrote", kDetails, build_command<Logs>};
+const CommandEntry kLogs{"logs", "print what tasks wrote", kLogsDetails, build_command<Logs>};
 
 }  // namespace leat::cli

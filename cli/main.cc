@@ -158,12 +158,6 @@ ExitCode run(ProcessConsole& console, std::vector<std::string> words) {
   return command->run(shell);
 }
 
-// The machine's complaint in one line: what, without where in our sources.
-std::string first_line(const kj::Exception& exception) {
-  const std::string text = exception.getDescription().cStr();
-  return text.substr(0, text.find('\n'));
-}
-
 int run_guarded(std::vector<std::string> words) {
   ProcessConsole console;
   try {

@@ -28,13 +28,14 @@ class NodeList final : public Command {
   bool json_ = false;
 };
 
-constexpr std::string_view kNodeDetails =
+constexpr std::string_view kNodeListDetails =
     R"(Every node, what it has, and what runs on it.
 
   leat node list)";
 
 }  // namespace
 
-const CommandEntry kNodeList{"node list", "list the nodes", kNodeDetails, build_command<NodeList>};
+const CommandEntry kNodeList{"node list", "list the nodes", kNodeListDetails,
+                             build_command<NodeList>};
 
 }  // namespace leat::cli

@@ -103,19 +103,19 @@ class NodeRemove final : public Command {
   FarewellOptions farewell_;
 };
 
-constexpr std::string_view kDrainDetails =
+constexpr std::string_view kNodeDrainDetails =
     R"(The node takes no new work until it is resumed or removed. What runs there
 completes, unless --deadline says otherwise.
 
   leat node drain 3
   leat node drain 3 --deadline 10m)";
 
-constexpr std::string_view kResumeDetails =
+constexpr std::string_view kNodeResumeDetails =
     R"(The node takes work again.
 
   leat node resume 3)";
 
-constexpr std::string_view kRemoveDetails =
+constexpr std::string_view kNodeRemoveDetails =
     R"(The node takes no new work, and goes when it is empty; its pool replaces it if it
 then is too small. Of a lost node this says that it will not come back.
 
@@ -124,11 +124,11 @@ then is too small. Of a lost node this says that it will not come back.
 
 }  // namespace
 
-const CommandEntry kNodeDrain{"node drain", "close a node to new work", kDrainDetails,
+const CommandEntry kNodeDrain{"node drain", "close a node to new work", kNodeDrainDetails,
                               build_command<NodeDrain>};
-const CommandEntry kNodeResume{"node resume", "open a node again", kResumeDetails,
+const CommandEntry kNodeResume{"node resume", "open a node again", kNodeResumeDetails,
                                build_command<NodeResume>};
-const CommandEntry kNodeRemove{"node remove", "remove a node from its pool", kRemoveDetails,
+const CommandEntry kNodeRemove{"node remove", "remove a node from its pool", kNodeRemoveDetails,
                                build_command<NodeRemove>};
 
 }  // namespace leat::cli

@@ -59,13 +59,13 @@ class PoolShow final : public Command {
   bool json_ = false;
 };
 
-constexpr std::string_view kListDetails =
+constexpr std::string_view kPoolListDetails =
     R"(Every pool: how many nodes it may have, and how many are up, coming, lost or on
 their way out.
 
   leat pool list)";
 
-constexpr std::string_view kShowDetails =
+constexpr std::string_view kPoolShowDetails =
     R"(One pool: its size, its times, what its nodes have, and why it is paused if it is.
 
   leat pool show local
@@ -73,7 +73,9 @@ constexpr std::string_view kShowDetails =
 
 }  // namespace
 
-const CommandEntry kPoolList{"pool list", "list the pools", kListDetails, build_command<PoolList>};
-const CommandEntry kPoolShow{"pool show", "show one pool", kShowDetails, build_command<PoolShow>};
+const CommandEntry kPoolList{"pool list", "list the pools", kPoolListDetails,
+                             build_command<PoolList>};
+const CommandEntry kPoolShow{"pool show", "show one pool", kPoolShowDetails,
+                             build_command<PoolShow>};
 
 }  // namespace leat::cli

@@ -135,7 +135,7 @@ class PoolSet final : public Command {
   FarewellOptions farewell_;
 };
 
-constexpr std::string_view kResizeDetails =
+constexpr std::string_view kPoolResizeDetails =
     R"(Gives a pool another size. Nodes that are too many take no new work and go when
 they are empty. While all that must go have work, it asks what is to become of
 that; without a terminal it is refused, unless --wait or --requeue says it.
@@ -143,7 +143,7 @@ that; without a terminal it is refused, unless --wait or --requeue says it.
   leat pool resize local 4
   leat pool resize burst --min 0 --max 20)";
 
-constexpr std::string_view kSetDetails =
+constexpr std::string_view kPoolSetDetails =
     R"(Changes what is given and leaves the rest as it is. A pool that is paused because
 its nodes did not come is opened again, also if nothing else is given.
 
@@ -152,9 +152,9 @@ its nodes did not come is opened again, also if nothing else is given.
 
 }  // namespace
 
-const CommandEntry kPoolResize{"pool resize", "give a pool another size", kResizeDetails,
+const CommandEntry kPoolResize{"pool resize", "give a pool another size", kPoolResizeDetails,
                                build_command<PoolResize>};
-const CommandEntry kPoolSet{"pool set", "change a pool, or open it again", kSetDetails,
+const CommandEntry kPoolSet{"pool set", "change a pool, or open it again", kPoolSetDetails,
                             build_command<PoolSet>};
 
 }  // namespace leat::cli

@@ -96,7 +96,7 @@ class PoolPlan final : public Command {
   bool json_ = false;
 };
 
-constexpr std::string_view kCreateDetails =
+constexpr std::string_view kPoolCreateDetails =
     R"(Makes a pool. Of nodes = N it has N nodes from now on; of min and max it has as
 many as work waits for, and fewer again when they are idle. Doing it twice changes
 nothing; a pool of this name with other settings is not touched (leat pool set).
@@ -104,7 +104,7 @@ nothing; a pool of this name with other settings is not touched (leat pool set).
   leat pool create big.toml
   leat pool create --name burst --max 8 --cores 1 --idle-timeout 2m)";
 
-constexpr std::string_view kPlanDetails =
+constexpr std::string_view kPoolPlanDetails =
     R"(Tells how many nodes the head would have in such a pool now, and why, and changes
 nothing.
 
@@ -112,9 +112,9 @@ nothing.
 
 }  // namespace
 
-const CommandEntry kPoolCreate{"pool create", "make a pool", kCreateDetails,
+const CommandEntry kPoolCreate{"pool create", "make a pool", kPoolCreateDetails,
                                build_command<PoolCreate>};
-const CommandEntry kPoolPlan{"pool plan", "tell what the head would do with a pool", kPlanDetails,
-                             build_command<PoolPlan>};
+const CommandEntry kPoolPlan{"pool plan", "tell what the head would do with a pool",
+                             kPoolPlanDetails, build_command<PoolPlan>};
 
 }  // namespace leat::cli

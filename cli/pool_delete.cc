@@ -46,7 +46,7 @@ class PoolDelete final : public Command {
   FarewellOptions farewell_;
 };
 
-constexpr std::string_view kDetails =
+constexpr std::string_view kPoolDeleteDetails =
     R"(Deletes a pool: its nodes take no new work, and go when they are empty. Returns
 when the wish is on the head's disk. While something runs there, or an active job
 names the pool, it asks what is to become of that; without a terminal it is
@@ -57,7 +57,7 @@ refused, unless --wait or --requeue says it.
 
 }  // namespace
 
-const CommandEntry kPoolDelete{"pool delete", "delete a pool and its nodes", kDetails,
+const CommandEntry kPoolDelete{"pool delete", "delete a pool and its nodes", kPoolDeleteDetails,
                                build_command<PoolDelete>};
 
 }  // namespace leat::cli

@@ -88,7 +88,7 @@ class PoolToken final : public Command {
   std::optional<std::string> name_, count_text_, expires_, out_, key_;
 };
 
-constexpr std::string_view kDetails =
+constexpr std::string_view kPoolTokenDetails =
     R"(Writes a token by which one agent joins a static pool, once. Copy the file to the
 machine that is to be the node, and run leat agent join --token-file FILE there.
 Whoever has the file can be the node: it is readable by you alone, keep it so.
@@ -98,7 +98,7 @@ Whoever has the file can be the node: it is readable by you alone, keep it so.
 
 }  // namespace
 
-const CommandEntry kPoolToken{"pool token", "let an agent join a static pool", kDetails,
+const CommandEntry kPoolToken{"pool token", "let an agent join a static pool", kPoolTokenDetails,
                               build_command<PoolToken>};
 
 }  // namespace leat::cli

@@ -25,12 +25,6 @@ TaskCounts sum_of_stages(const JobView& job) {
   return sum;
 }
 
-std::string show_rate(double rate) {
-  if (rate >= 10) return std::to_string(std::llround(rate)) + "/s";
-  const long long tenths = std::llround(rate * 10);
-  return std::to_string(tenths / 10) + '.' + std::to_string(tenths % 10) + "/s";
-}
-
 std::string count_of(std::uint64_t count, const char* one) {
   return std::to_string(count) + ' ' + one + (count == 1 ? "" : "s");
 }
@@ -87,6 +81,12 @@ std::string ProgressMeter::line() const {
     line +=
         ' ' + std::to_string(job_.stages[i].done()) + '/' + std::to_string(job_.stages[i].total);
   return line;
+}
+
+std::string show_rate(double per_s) {
+  const long long tenths = std::llround(per_s * 10);
+  if (tenths >= 100) return std::to_string(std::llround(per_s)) + "/s";
+  return std::to_string(tenths / 10) + '.' + std::to_string(tenths % 10) + "/s";
 }
 
 std::string closing_line(const JobView& job) {

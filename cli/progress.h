@@ -41,6 +41,9 @@ class ProgressMeter {
   std::deque<Sample> samples_;  // at least kWindow / kSamplesMax apart, but for the last
 };
 
+// Tasks a second: "812/s", "9.9/s".
+std::string show_rate(double per_s);
+
 // "job 17 succeeded: 10000 tasks in 12.3s, 3 tried again".
 std::string closing_line(const JobView& job);
 

@@ -181,7 +181,7 @@ class ResultCommand final : public Command {
   std::optional<std::string> job_, output_;
 };
 
-constexpr std::string_view kDetails =
+constexpr std::string_view kResultDetails =
     R"(Prints the result of a job that was submitted with --reduce, byte for byte, as
 leat-store keeps it. Its SHA-256 is verified.
 
@@ -190,7 +190,7 @@ leat-store keeps it. Its SHA-256 is verified.
 
 }  // namespace
 
-const CommandEntry kResult{"result", "print what a job's reduce made", kDetails,
+const CommandEntry kResult{"result", "print what a job's reduce made", kResultDetails,
                            build_command<ResultCommand>};
 
 }  // namespace leat::cli

@@ -54,7 +54,7 @@ class Retry final : public Command {
   bool wait_ = false;
 };
 
-constexpr std::string_view kDetails =
+constexpr std::string_view kRetryDetails =
     R"(Makes a job of the tasks of JOB that ended without success, and prints its id. They
 have the indices, program, inputs and policies they had; the new job comes after
 nothing, and says which one it retries. A job that is still active may be retried,
@@ -65,7 +65,7 @@ too: what has ended in it is taken. A job with a reduce is submitted again inste
 
 }  // namespace
 
-const CommandEntry kRetry{"retry", "run failed tasks of a job again", kDetails,
+const CommandEntry kRetry{"retry", "run failed tasks of a job again", kRetryDetails,
                           build_command<Retry>};
 
 }  // namespace leat::cli

@@ -121,7 +121,7 @@ class Submit final : public Command {
   bool print_file_ = false;
 };
 
-constexpr std::string_view kDetails =
+constexpr std::string_view kSubmitDetails =
     R"(Makes one job of a program, or of a job file, and prints its id, nothing else. Without
 --array and --each-line it has one task, 0. A task finds its number in
 LEAT_TASK_INDEX. The program is run as it is given, never through a shell, in this
@@ -135,6 +135,7 @@ leat result).
 
 }  // namespace
 
-const CommandEntry kSubmit{"submit", "make a job of a program", kDetails, build_command<Submit>};
+const CommandEntry kSubmit{"submit", "make a job of a program", kSubmitDetails,
+                           build_command<Submit>};
 
 }  // namespace leat::cli

@@ -10,8 +10,6 @@ namespace {
 constexpr Duration kAgentPatience = std::chrono::seconds(20);
 // The agent holds an answer back for 10 s while there is nothing new; longer is lost.
 constexpr kj::Duration kReadDeadline = 30 * kj::SECONDS;
-// A job in which nothing happens for so long is looked at again all the same.
-constexpr kj::Duration kQuietMax = 20 * kj::SECONDS;
 // Between two looks at a job that changes all the time.
 constexpr kj::Duration kLookAgain = 50 * kj::MILLISECONDS;
 

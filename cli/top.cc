@@ -91,7 +91,7 @@ class Top final : public Command {
   TopModel model_;
 };
 
-constexpr std::string_view kDetails =
+constexpr std::string_view kTopDetails =
     R"(Shows pools, nodes and jobs on the whole terminal and keeps up with them; q leaves.
 A node is one character: · idle, ░ ▒ ▓ █ more and more of its cores taken, + coming,
 x closed to new work, ! lost. A job has the rate of the last seconds and the time left
@@ -102,6 +102,6 @@ at that rate.
 
 }  // namespace
 
-const CommandEntry kTop{"top", "watch pools, nodes and jobs", kDetails, build_command<Top>};
+const CommandEntry kTop{"top", "watch pools, nodes and jobs", kTopDetails, build_command<Top>};
 
 }  // namespace leat::cli

@@ -40,12 +40,6 @@ std::uint64_t total_of(const JobView& job) {
   return job.stages.empty() ? job.counts.total : total;
 }
 
-std::string show_rate(double per_s) {
-  const long long tenths = std::llround(per_s * 10);
-  if (tenths >= 100) return std::to_string(std::llround(per_s)) + "/s";
-  return std::to_string(tenths / 10) + '.' + std::to_string(tenths % 10) + "/s";
-}
-
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
   for (std::size_t at = 0; at < text.size();) {

@@ -201,7 +201,7 @@ class Up final : public Command {
   std::optional<std::string> local_, pool_file_, listen_, store_quota_;
 };
 
-constexpr std::string_view kDetails =
+constexpr std::string_view kUpDetails =
     R"(Starts the head of this home unless it runs, makes the pool unless it exists, and
 returns when its nodes are up. Doing it twice changes nothing. Each local node is
 an agent of its own with an equal share of the machine.
@@ -213,7 +213,7 @@ an agent of its own with an equal share of the machine.
 
 }  // namespace
 
-const CommandEntry kUp{"up", "start the head and a pool on this machine", kDetails,
+const CommandEntry kUp{"up", "start the head and a pool on this machine", kUpDetails,
                        build_command<Up>};
 
 }  // namespace leat::cli

@@ -36,7 +36,7 @@ class Wait final : public Command {
   bool json_ = false;
 };
 
-constexpr std::string_view kDetails =
+constexpr std::string_view kWaitDetails =
     R"(Returns when the job has ended: 0 if it succeeded, 1 if it failed or was
 cancelled, 124 if it has not ended in time. The head may be restarted meanwhile.
 
@@ -45,6 +45,6 @@ cancelled, 124 if it has not ended in time. The head may be restarted meanwhile.
 
 }  // namespace
 
-const CommandEntry kWait{"wait", "return when a job has ended", kDetails, build_command<Wait>};
+const CommandEntry kWait{"wait", "return when a job has ended", kWaitDetails, build_command<Wait>};
 
 }  // namespace leat::cli

@@ -68,7 +68,7 @@ class Why final : public Command {
   bool json_ = false;
 };
 
-constexpr std::string_view kDetails =
+constexpr std::string_view kWhyDetails =
     R"(Names everything that keeps a job or task waiting and what would unblock it, or
 what became of it.
 
@@ -77,6 +77,6 @@ what became of it.
 
 }  // namespace
 
-const CommandEntry kWhy{"why", "say what a job or task waits for", kDetails, build_command<Why>};
+const CommandEntry kWhy{"why", "say what a job or task waits for", kWhyDetails, build_command<Why>};
 
 }  // namespace leat::cli

@@ -17,7 +17,8 @@ const JobField& field_of(std::string_view name) {
   return *found;
 }
 
-std::string quoted(std::string_view text) {
+// As TOML writes a text.
+std::string toml_string(std::string_view text) {
   static constexpr char kHex[] = "0123456789ABCDEF";
   std::string out = "\"";
   for (const char c : text) {
@@ -42,7 +43,7 @@ std::string quoted(std::string_view text) {
 
 std::string list_of(const std::vector<Word>& words) {
   std::string out = "[";
-  for (const Word& word : words) out += (out.size() > 1 ? ", " : "") + quoted(word.text);
+  for (const Word& word : words) out += (out.size() > 1 ? ", " : "") + toml_string(word.text);
   return out + "]";
 }
 
@@ -69,7 +70,8 @@ std::string table_of(const std::vector<Word>& variables) {
         std::any_of(variables.begin() + static_cast<std::ptrdiff_t>(n) + 1, variables.end(),
                     [&name](const Word& later) { return later.text.rfind(name + '=', 0) == 0; });
     if (!again)
-      out += quoted(name) + " = " + quoted(word.substr(std::min(equals + 1, word.size()))) + '\n';
+      out += toml_string(name) + " = " +
+             toml_string(word.substr(std::min(equals + 1, word.size()))) + '\n';
   }
   return out;
 }
@@ -120,11 +122,11 @@ Result<std::string> print_job(const JobDefinition& job) {
     const std::string& last = words.back().text;
     switch (field.kind) {
       case FieldKind::kText:
-        text += key + " = " + quoted(last) + '\n';
+        text += key + " = " + toml_string(last) + '\n';
         break;
       case FieldKind::kNumber:
       case FieldKind::kAmount:
-        text += key + " = " + whole_number(last).value_or(quoted(last)) + '\n';
+        text += key + " = " + whole_number(last).value_or(toml_string(last)) + '\n';
         break;
       case FieldKind::kFlag:
         text += key + " = true\n";

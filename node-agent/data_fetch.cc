@@ -27,7 +27,7 @@ kj::Promise<Result<Done>> DataFetch::fetch(TaskInputs parts, InputFile& file) {
   auto progress = std::make_shared<Progress>();
   progress->parts = std::move(parts);
   progress->tries_left = kTries;
-  return go_on(std::move(progress), file);
+  return go_on(progress, file);
 }
 
 kj::Promise<Result<Done>> DataFetch::go_on(const std::shared_ptr<Progress>& progress,

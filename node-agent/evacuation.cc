@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "node-agent/store_retry.h"
 #include "schema/data.capnp.h"
 #include "transport/blob_client.h"
 #include "transport/wire_refusal.h"
@@ -16,8 +17,6 @@
 namespace leat::agent {
 namespace {
 
-constexpr kj::Duration kFirstWait = 250 * kj::MILLISECONDS;
-constexpr kj::Duration kLastWait = 5 * kj::SECONDS;
 constexpr const char* kIndexName = "index.log";
 
 capnp::Data::Reader data_of(const std::string& text) {
@@ -30,22 +29,18 @@ kj::Promise<Result<std::uint64_t>> Evacuation::run(std::string ticket, kj::Durat
   auto order = std::make_shared<Order>();
   order->ticket = std::move(ticket);
   order->deadline = timer_.now() + patience;
-  order->wait = kFirstWait;
-  return try_until(std::move(order));
+  order->wait = kStoreFirstWait;
+  return try_until(order);
 }
 
 kj::Promise<Result<std::uint64_t>> Evacuation::try_until(const OrderPtr& order) {
   return timer_.timeoutAt(order->deadline, try_once(order))
-      .catch_([](kj::Exception&& e) -> Result<std::uint64_t> {
-        return Refusal{Reason::kDisconnected,
-                       std::string("leat-store: ") + e.getDescription().cStr()};
-      })
+      .catch_([](kj::Exception&& e) -> Result<std::uint64_t> { return store_away(e); })
       .then([this, order](Result<std::uint64_t> done) -> kj::Promise<Result<std::uint64_t>> {
-        const bool again = !done.ok() && (done.refusal().reason == Reason::kDisconnected ||
-                                          done.refusal().reason == Reason::kOverloaded);
+        const bool again = !done.ok() && may_pass(done.refusal());
         if (!again || timer_.now() + order->wait >= order->deadline) return done;
         const kj::Duration wait = order->wait;
-        order->wait = std::min(2 * wait, kLastWait);
+        order->wait = std::min(2 * wait, kStoreLastWait);
         return timer_.afterDelay(wait).then([this, order]() { return try_until(order); });
       });
 }

@@ -7,23 +7,13 @@
 #include <span>
 #include <utility>
 
+#include "node-agent/store_retry.h"
 #include "transport/blob_client.h"
 
 namespace leat::agent {
 namespace {
 
-// leat-store may be starting anew; after these waits it is given up.
-constexpr int kTries = 6;
-constexpr kj::Duration kFirstWait = 250 * kj::MILLISECONDS;
 constexpr std::size_t kWindowsKept = 64;
-
-bool may_pass(const Refusal& refusal) {
-  return refusal.reason == Reason::kDisconnected || refusal.reason == Reason::kOverloaded;
-}
-
-Refusal disconnected(const kj::Exception& e) {
-  return {Reason::kDisconnected, std::string("leat-store: ") + e.getDescription().cStr()};
-}
 
 std::uint64_t number_at(const std::string& bytes, std::size_t at) {
   std::uint64_t value = 0;
@@ -56,7 +46,7 @@ kj::Promise<void> LineSource::fetch(StageRef stage, std::shared_ptr<const StageS
   order->ticket = std::move(ticket);
   order->tasks = std::move(tasks);
   order->on_lines = std::move(on_lines);
-  return go_on(std::move(order));
+  return go_on(order);
 }
 
 void LineSource::forget(JobId job) {
@@ -68,16 +58,15 @@ void LineSource::forget(JobId job) {
 kj::Promise<void> LineSource::go_on(const OrderPtr& order) {
   if (order->next == order->tasks.size()) return kj::READY_NOW;
   return load_next(order)
-      .catch_([](kj::Exception&& e) -> Result<Done> { return disconnected(e); })
+      .catch_([](kj::Exception&& e) -> Result<Done> { return store_away(e); })
       .then([this, order](const Result<Done>& done) -> kj::Promise<void> {
         if (done.ok()) {
           order->tries = 0;
           return go_on(order);
         }
-        if (may_pass(done.refusal()) && ++order->tries < kTries)
-          return timer_.afterDelay(kFirstWait * (1 << (order->tries - 1))).then([this, order]() {
-            return go_on(order);
-          });
+        if (may_pass(done.refusal()) && ++order->tries < kStoreTries)
+          return timer_.afterDelay(kStoreFirstWait * (1 << (order->tries - 1)))
+              .then([this, order]() { return go_on(order); });
         for (; order->next < order->tasks.size(); ++order->next)
           order->on_lines(order->task().run, done.refusal(), nullptr);
         return kj::READY_NOW;

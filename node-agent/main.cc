@@ -370,6 +370,7 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace leat::agent
 
+// NOLINTNEXTLINE(bugprone-exception-escape): whatever else is thrown is a bug, and dies as one
 int main(int argc, char** argv) {
   try {
     return leat::agent::run(argc, argv);

@@ -12,9 +12,10 @@ namespace {
 // splice(2) has made a file longer, so inotify is of no use here.
 constexpr kj::Duration kLookAgain = 100 * kj::MILLISECONDS;
 
-std::string name_of(const RunId& run) {
-  return std::to_string(run.job.value) + "." + std::to_string(run.stage) + "." +
-         std::to_string(run.index) + " (attempt " + std::to_string(run.attempt) + ")";
+Refusal no_output(const RunId& run) {
+  return {Reason::kNotFound, "no output of " + std::to_string(run.job.value) + "." +
+                                 std::to_string(run.stage) + "." + std::to_string(run.index) +
+                                 " (attempt " + std::to_string(run.attempt) + ") on this node"};
 }
 
 const spool::StreamRange& range_of(const spool::RunPlace& place, spool::Stream stream) {
@@ -60,8 +61,7 @@ Result<Outputs::Piece> Outputs::read(const RunId& run, spool::Stream stream, std
     piece.finished = true;
   } else {
     const auto live = live_.find(run);
-    if (live == live_.end())
-      return Refusal{Reason::kNotFound, "no output of " + name_of(run) + " on this node"};
+    if (live == live_.end()) return no_output(run);
     if (!live->second.started) return piece;
     place = live->second.start;
     range = range_of(place, stream);
@@ -108,7 +108,7 @@ Result<Outputs::SetPiece> Outputs::read_set(const RunSet& runs, std::uint64_t po
     }
     const RunId run = run_id(runs.stage, runs.attempt, runs.indices.at(piece.position));
     const std::optional<spool::RunPlace> place = index_.find(run);
-    if (!place) return Refusal{Reason::kNotFound, "no output of " + name_of(run) + " on this node"};
+    if (!place) return no_output(run);
     const std::uint64_t left = place->output.length - std::min(place->output.length, piece.offset);
     const std::uint64_t take = std::min(left, wanted - piece.data.size());
     if (take > 0) {

@@ -8,38 +8,30 @@
 #include <cstring>
 #include <utility>
 
+#include "node-agent/store_retry.h"
 #include "schema/data.capnp.h"
 #include "spool/spool_reader.h"
 #include "transport/blob_client.h"
 
 namespace leat::agent {
-namespace {
-
-constexpr kj::Duration kFirstWait = 250 * kj::MILLISECONDS;
-constexpr kj::Duration kLastWait = 5 * kj::SECONDS;
-
-}  // namespace
 
 kj::Promise<Result<BlobRef>> ResultUpload::upload(spool::RunPlace place,
                                                   std::function<std::string()> ticket) {
-  return try_until(place, std::move(ticket), kFirstWait, timer_.now() + kUploadPatience);
+  return try_until(place, std::move(ticket), kStoreFirstWait, timer_.now() + kUploadPatience);
 }
 
 kj::Promise<Result<BlobRef>> ResultUpload::try_until(spool::RunPlace place,
                                                      std::function<std::string()> ticket,
                                                      kj::Duration wait, kj::TimePoint deadline) {
-  return timer_.timeoutAt(deadline, try_once(place, ticket()))
-      .catch_([](kj::Exception&& e) -> Result<BlobRef> {
-        return Refusal{Reason::kDisconnected,
-                       std::string("leat-store: ") + e.getDescription().cStr()};
-      })
+  kj::Promise<Result<BlobRef>> once = timer_.timeoutAt(deadline, try_once(place, ticket()));
+  return once.catch_([](kj::Exception&& e) -> Result<BlobRef> { return store_away(e); })
       .then([this, place, ticket = std::move(ticket), wait,
              deadline](Result<BlobRef> blob) mutable -> kj::Promise<Result<BlobRef>> {
         if (blob.ok() || timer_.now() + wait >= deadline) return blob;
-        return timer_.afterDelay(wait).then(
-            [this, place, ticket = std::move(ticket), wait, deadline]() mutable {
-              return try_until(place, std::move(ticket), std::min(2 * wait, kLastWait), deadline);
-            });
+        return timer_.afterDelay(wait).then([this, place, ticket = std::move(ticket), wait,
+                                             deadline]() mutable {
+          return try_until(place, std::move(ticket), std::min(2 * wait, kStoreLastWait), deadline);
+        });
       });
 }
 
@@ -62,7 +54,7 @@ kj::Promise<Result<BlobRef>> ResultUpload::try_once(const spool::RunPlace& place
         return transport::put_blob(peer.castAs<schema::BlobServer>(), ticket, length,
                                    std::move(source));
       })
-      .then([](Result<transport::Blob> blob) -> Result<BlobRef> {
+      .then([](const Result<transport::Blob>& blob) -> Result<BlobRef> {
         if (!blob.ok()) return blob.refusal();
         return BlobRef{blob.value().hash, blob.value().length};
       })

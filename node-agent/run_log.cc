@@ -106,8 +106,9 @@ class Recovery {
         const std::span<const std::byte> raw = in.take_bytes(in.left());
         Result<StartSet> set = stage_from_bytes(
             std::string_view(reinterpret_cast<const char*>(raw.data()), raw.size()));
-        if (set.ok() && set.value().spec != nullptr)
-          stages_[set.value().runs.stage] = std::move(set).value();
+        if (!set.ok() || set.value().spec == nullptr) break;
+        StartSet& kept = stages_[set.value().runs.stage];
+        kept = std::move(set).value();
         break;
       }
       case LogKind::kEnded: {

@@ -7,21 +7,11 @@
 #include <utility>
 
 #include "base/check.h"
+#include "node-agent/store_retry.h"
 #include "schema/data.capnp.h"
 #include "transport/blob_client.h"
 
 namespace leat::agent {
-namespace {
-
-// leat-store may be starting anew; after these waits it is given up.
-constexpr int kTries = 6;
-constexpr kj::Duration kFirstWait = 250 * kj::MILLISECONDS;
-
-bool may_pass(const Refusal& refusal) {
-  return refusal.reason == Reason::kDisconnected || refusal.reason == Reason::kOverloaded;
-}
-
-}  // namespace
 
 std::string SharedInputs::path_of(const StageRef& stage) const {
   return directory_ + "/inputs/" + std::to_string(stage.job.value) + "." +
@@ -40,9 +30,9 @@ kj::Promise<Result<std::string>> SharedInputs::get(const StartSet& stage) {
     order->stage = ref;
     order->blob = *stage.spec->inputs.standard_input;
     order->ticket = stage.read_ticket();
-    order->tries_left = kTries;
-    order->wait = kFirstWait;
-    tasks_.add(fetch(std::move(order)));
+    order->tries_left = kStoreTries;
+    order->wait = kStoreFirstWait;
+    tasks_.add(fetch(order));
   }
   return kj::mv(paf.promise);
 }
@@ -57,13 +47,10 @@ void SharedInputs::forget(JobId job) {
   entries_.erase(first, last);
 }
 
-kj::Promise<void> SharedInputs::fetch(std::shared_ptr<Order> order) {
+kj::Promise<void> SharedInputs::fetch(const std::shared_ptr<Order>& order) {
   return try_once(order)
-      .catch_([](kj::Exception&& e) -> Result<Done> {
-        return Refusal{Reason::kDisconnected,
-                       std::string("leat-store: ") + e.getDescription().cStr()};
-      })
-      .then([this, order](Result<Done> done) -> kj::Promise<void> {
+      .catch_([](kj::Exception&& e) -> Result<Done> { return store_away(e); })
+      .then([this, order](const Result<Done>& done) -> kj::Promise<void> {
         const bool again = !done.ok() && may_pass(done.refusal()) && --order->tries_left > 0;
         if (!again) {
           complete(*order, done);
@@ -75,7 +62,7 @@ kj::Promise<void> SharedInputs::fetch(std::shared_ptr<Order> order) {
       });
 }
 
-kj::Promise<Result<Done>> SharedInputs::try_once(std::shared_ptr<Order> order) {
+kj::Promise<Result<Done>> SharedInputs::try_once(const std::shared_ptr<Order>& order) {
   Result<InputFile> file = InputFile::create(path_of(order->stage));
   if (!file.ok()) return Result<Done>(file.refusal());
   order->file = std::make_unique<InputFile>(std::move(file).value());

@@ -50,8 +50,8 @@ class SharedInputs final : private kj::TaskSet::ErrorHandler {
   };
 
   std::string path_of(const StageRef& stage) const;
-  kj::Promise<void> fetch(std::shared_ptr<Order> order);
-  kj::Promise<Result<Done>> try_once(std::shared_ptr<Order> order);
+  kj::Promise<void> fetch(const std::shared_ptr<Order>& order);
+  kj::Promise<Result<Done>> try_once(const std::shared_ptr<Order>& order);
   void complete(Order& order, const Result<Done>& done);
   void taskFailed(kj::Exception&& exception) override;
 

@@ -115,6 +115,7 @@ Result<Topology> Topology::load(std::unique_ptr<Parts> parts, const Share& share
     return invalid("topology: the machine cannot be examined");
   const int count = hwloc_get_nbobjs_by_type(parts->topology, HWLOC_OBJ_CORE);
   std::vector<hwloc_obj_t> all;
+  if (count > 0) all.reserve(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i)
     all.push_back(hwloc_get_obj_by_type(parts->topology, HWLOC_OBJ_CORE, static_cast<unsigned>(i)));
   if (all.empty()) return invalid("topology: no core is left to this process");

@@ -261,7 +261,7 @@ void WardenRunner::on_exited(const warden::Exited& exited) {
   RunEnd end = to_run_end(exited, floor);
   free_devices(exited.run);
   if (adopting_) {
-    dump_ended_.push_back(std::move(end));
+    dump_ended_.push_back(end);
     return;
   }
   events_.on_run_end(end);

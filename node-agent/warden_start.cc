@@ -112,6 +112,7 @@ class Attempts {
     auto ended = process->observer.whenBecomesReadable();
     return ended.then([this, pid, process = kj::mv(process)] {
       int status = 0;
+      // NOLINTNEXTLINE(bugprone-suspicious-semicolon): KJ's macro ends in an else
       KJ_SYSCALL(waitpid(pid, &status, 0));
       const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
       KJ_REQUIRE(code == 0 || code == kWardenIsBusy, "the warden did not start", program_,

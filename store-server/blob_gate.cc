@@ -163,10 +163,10 @@ Result<kj::Own<schema::Upload::Server>> BlobGate::begin(PutParams::Reader params
       service_, std::move(slot).value(), std::move(incoming).value(), nullptr));
 }
 
-Result<NodeRef> BlobGate::node_of(capnp::Data::Reader data) {
-  const Result<Ticket> ticket = check(data);
-  if (!ticket.ok()) return ticket.refusal();
-  if (ticket.value().right != Ticket::Right::kWrite || ticket.value().job ||
+Result<NodeRef> BlobGate::node_of(capnp::Data::Reader ticket) {
+  const Result<Ticket> checked = check(ticket);
+  if (!checked.ok()) return checked.refusal();
+  if (checked.value().right != Ticket::Right::kWrite || checked.value().job ||
       peer_.kind != transport::Peer::Kind::kAgent)
     return invalid("this ticket does not allow to bring a node's outputs");
   return peer_.node;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "store-server/sync_directory.h"
 #include "transport/secret_file.h"
 
 namespace leat::blobs {
@@ -51,12 +52,9 @@ Result<Done> for_each_entry(const std::string& directory, Visit visit) {
   return Done{};
 }
 
-Result<Done> sync_directory(const std::string& directory) {
-  const int raw = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (raw < 0) return disk_refusal("open " + directory, errno);
-  const kj::AutoCloseFd owner(raw);
-  if (::fsync(raw) != 0) return disk_refusal("sync " + directory, errno);
-  return Done{};
+Result<Done> sync_names(const std::string& directory) {
+  const int error = sync_directory(directory);
+  return error == 0 ? Result<Done>(Done{}) : disk_refusal("sync " + directory, error);
 }
 
 int open_blob(const std::string& path) {
@@ -94,7 +92,7 @@ Result<Done> BlobStore::prepare() {
     const Result<Done> counted = count(path);
     if (!counted.ok()) return counted;
   }
-  return sync_directory(directory_);
+  return sync_names(directory_);
 }
 
 Result<Done> BlobStore::sweep_incoming() {
@@ -125,7 +123,7 @@ bool BlobStore::has(const Hash& hash) {
   const std::size_t number = std::to_integer<std::size_t>(hash[0]);
   if (!names_synced_[number]) {
     const std::string path = path_of(hash);
-    names_synced_[number] = sync_directory(path.substr(0, path.rfind('/'))).ok();
+    names_synced_[number] = sync_names(path.substr(0, path.rfind('/'))).ok();
   }
   return names_synced_[number];
 }
@@ -205,7 +203,7 @@ Result<Done> BlobStore::mark(const SealedBlob& sealed) const {
   if (raw < 0) return disk_refusal("mark a blob", errno);
   ::close(raw);
   // A lost mark of an input keeps it for ever; that of a result would let it go.
-  return is_input ? Result<Done>(Done{}) : sync_directory(directory_ + "/results");
+  return is_input ? Result<Done>(Done{}) : sync_names(directory_ + "/results");
 }
 
 Result<Stored> BlobStore::name_output(const SealedBlob& sealed) const {
@@ -215,7 +213,7 @@ Result<Stored> BlobStore::name_output(const SealedBlob& sealed) const {
     ::unlink(sealed.incoming_path.c_str());
     return disk_refusal("name a file", error);
   }
-  const Result<Done> synced = sync_directory(path.substr(0, path.rfind('/')));
+  const Result<Done> synced = sync_names(path.substr(0, path.rfind('/')));
   if (!synced.ok()) return synced.refusal();
   return Stored::kNew;
 }
@@ -237,7 +235,7 @@ Result<Stored> BlobStore::make_durable(const SealedBlob& sealed) const {
   const int error = linked == 0 ? 0 : errno;
   ::unlink(sealed.incoming_path.c_str());
   if (error != 0 && error != EEXIST) return disk_refusal("name a blob", error);
-  const Result<Done> synced = sync_directory(path.substr(0, path.rfind('/')));
+  const Result<Done> synced = sync_names(path.substr(0, path.rfind('/')));
   if (!synced.ok()) {
     // Nobody was told of the name, and whether it will last is not known.
     if (error == 0) ::unlink(path.c_str());

@@ -86,7 +86,7 @@ class BlobUpload final : public schema::Upload::Server {
   kj::Promise<void> store(FinishContext context, SealedBlob sealed) {
     const Blob blob = sealed.blob;
     return service_.make_durable(kj::mv(sealed), kj::mv(slot_), stored_)
-        .then([context, blob](Result<Stored> stored) mutable {
+        .then([context, blob](const Result<Stored>& stored) mutable {
           schema::FinishResult::Builder results = context.getResults();
           if (!stored.ok())
             return transport::write_refusal(stored.refusal(), results.initRefusal());

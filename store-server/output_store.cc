@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "store-server/sync_directory.h"
 #include "transport/secret_file.h"
 
 namespace leat::blobs {
@@ -57,16 +58,8 @@ bool is_spool_name(const std::string& name) {
   return false;
 }
 
-Refusal disk_refusal(const std::string& path) {
-  return {Reason::kOverloaded, "leat-store: " + path + ": " + std::strerror(errno)};
-}
-
-Result<Done> sync_directory(const std::string& directory) {
-  const int raw = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (raw < 0) return disk_refusal(directory);
-  const bool synced = ::fsync(raw) == 0;
-  ::close(raw);
-  return synced ? Result<Done>(Done{}) : disk_refusal(directory);
+Refusal path_refusal(const std::string& path, int error) {
+  return {Reason::kOverloaded, "leat-store: " + path + ": " + std::strerror(error)};
 }
 
 }  // namespace
@@ -138,10 +131,10 @@ Result<std::string> OutputStore::place_for(NodeRef node, const std::string& name
   if (known != spools_.end() && known->second.whole) {
     // The node went on after all, and brings what came since.
     open_.erase(node);
-    if (::rename(path_of(node, "").c_str(), part.c_str()) != 0) return disk_refusal(part);
+    if (::rename(path_of(node, "").c_str(), part.c_str()) != 0) return path_refusal(part, errno);
     known->second.whole = false;
   } else if (::mkdir(part.c_str(), 0700) != 0 && errno != EEXIST) {
-    return disk_refusal(part);
+    return path_refusal(part, errno);
   }
   spools_.try_emplace(node);
   return part + "/" + name;
@@ -191,10 +184,11 @@ Result<Done> OutputStore::keep(NodeRef node, std::vector<SpoolFile> wanted) {
   drop_others(node, spool->second, wanted);
   const std::string path = path_of(node, "");
   ::unlink(path_of(node, ".gone").c_str());
-  if (::rename(path_of(node, ".part").c_str(), path.c_str()) != 0) return disk_refusal(path);
+  if (::rename(path_of(node, ".part").c_str(), path.c_str()) != 0) return path_refusal(path, errno);
   spool->second.whole = true;
   spool->second.age = ++clock_;
-  return sync_directory(directory_);
+  const int error = sync_directory(directory_);
+  return error == 0 ? Result<Done>(Done{}) : path_refusal(directory_, error);
 }
 
 Result<OutputStore::Open*> OutputStore::open_spool(NodeRef node) {

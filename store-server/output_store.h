@@ -52,7 +52,7 @@ class OutputStore {
   void note(NodeRef node, const SpoolFile& file);
   std::vector<SpoolFile> files(NodeRef node) const;
   // The spool is whole; other files go. Refused unless all of these have come.
-  Result<Done> keep(NodeRef node, std::vector<SpoolFile> files);
+  Result<Done> keep(NodeRef node, std::vector<SpoolFile> wanted);
 
   // --- a spool that is there ---
   struct Piece {

@@ -34,10 +34,6 @@ IndexList strangers(const core::State& state, const core::RunSet& set, NodeRef n
   return stage->spec->indices.select(unknown);
 }
 
-std::string text_of(NodeRef node) {
-  return "node " + std::to_string(node.id.value);
-}
-
 }  // namespace
 
 AgentLink::AgentLink(LinkServices services, NodeRef node, kj::TimePoint back_until)
@@ -281,7 +277,7 @@ void AgentLink::send_evacuate() {
   auto request = agent_->evacuateRequest();
   request.setHeadEpoch(services_.engine.state().meta().epoch.value);
   const std::string ticket = services_.tickets.evacuation_for_agent(reader_);
-  request.setTicket(kj::arrayPtr(reinterpret_cast<const kj::byte*>(ticket.data()), ticket.size()));
+  request.setTicket(store::data_of(ticket));
   track(request.send().ignoreResult());
 }
 

@@ -9,21 +9,14 @@
 #include "scheduler/core/demand.h"
 
 namespace leat::engine {
-namespace {
 
-std::string text_of(NodeRef node) {
-  return "node " + std::to_string(node.id.value);
-}
-
-core::Hash hash_of(const transport::Secret& secret) {
+core::Hash kept_hash(std::span<const std::byte> secret) {
   const transport::Hash hash = transport::token_hash(secret);
   core::Hash out{};
   static_assert(sizeof hash == sizeof out);
   std::memcpy(out.data(), hash.data(), out.size());
   return out;
 }
-
-}  // namespace
 
 PoolDriver::PoolDriver(PoolServices services, PoolSite site)
     : services_(std::move(services)), site_(std::move(site)), tasks_(*this) {}
@@ -108,7 +101,7 @@ void PoolDriver::miss(const core::Node& node) {
 kj::Promise<void> PoolDriver::follow_changes() {
   return services_.provider.changes()
       .then(
-          [this](std::vector<pools::InstanceChange> changes) -> kj::Promise<void> {
+          [this](const std::vector<pools::InstanceChange>& changes) -> kj::Promise<void> {
             for (const pools::InstanceChange& change : changes) {
               services_.log(text_of(change.instance.node) + ": " + change.proof);
               if (change.instance.state == pools::InstanceState::kGone)
@@ -153,7 +146,7 @@ void PoolDriver::request(PoolId pool, std::uint32_t count) {
   wish.pool = pool;
   for (std::uint32_t n = 0; n < count; ++n) {
     const transport::Secret secret = services_.new_secret();
-    wish.tokens.push_back(hash_of(secret));
+    wish.tokens.push_back(kept_hash(secret));
     secrets_[wish.tokens.back()] = secret;
   }
   requesting_.insert(pool);

@@ -6,11 +6,13 @@
 #include <kj/async.h>
 #include <kj/timer.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,6 +35,9 @@ struct PoolSite {
   transport::Bytes authority_der;
   bool mock = false;  // agents without processes, for benchmarks
 };
+
+// What is kept of the secret of a join token.
+core::Hash kept_hash(std::span<const std::byte> secret);
 
 // The world of a driver; all but the functions are borrowed.
 struct PoolServices {

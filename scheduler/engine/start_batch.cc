@@ -10,11 +10,6 @@
 namespace leat::engine {
 namespace {
 
-// Borrows the text.
-capnp::Data::Reader bytes_of(std::string_view text) {
-  return kj::arrayPtr(reinterpret_cast<const kj::byte*>(text.data()), text.size());
-}
-
 // Splits the first `count` indices off.
 core::RunSet split_off(core::RunSet& from, std::uint64_t count) {
   const std::uint64_t size = from.indices.size();
@@ -65,7 +60,7 @@ void write_inputs(const core::State& state, const std::vector<RunInputs>& inputs
       const core::Node* node = state.node(from.node);
       if (node == nullptr) continue;  // no address: the agent reports the input as lost
       parts[m].setAddress(store::text_of(node->report.data_address));
-      parts[m].setTicket(bytes_of(tickets.outputs_for_agent(from.runs.stage, reader)));
+      parts[m].setTicket(store::data_of(tickets.outputs_for_agent(from.runs.stage, reader)));
     }
   }
 }
@@ -91,10 +86,10 @@ void write_set(const core::State& state, const OutgoingSet& set, const std::stri
     const bool reads = spec.getInputs().isLines() || spec.getInputs().hasStandardInput();
     const std::string inputs = reads ? tickets.inputs_for_agent(ref, reader) : std::string();
     if (is_result) {
-      to.setStoreTicket(bytes_of(tickets.result_for_agent(ref, reader)));
-      to.setInputTicket(bytes_of(inputs));
+      to.setStoreTicket(store::data_of(tickets.result_for_agent(ref, reader)));
+      to.setInputTicket(store::data_of(inputs));
     } else {
-      to.setStoreTicket(bytes_of(inputs));
+      to.setStoreTicket(store::data_of(inputs));
     }
   });
   if (!set.inputs.empty()) write_inputs(state, set.inputs, reader, tickets, to);

@@ -2,21 +2,12 @@
 
 #include <kj/vector.h>
 
-#include <cstring>
 #include <utility>
 
 namespace leat::engine {
 namespace {
 
 using Tokens = Result<std::vector<TokenGiven>>;
-
-core::Hash hash_of(const transport::Secret& secret) {
-  const transport::Hash hash = transport::token_hash(secret);
-  core::Hash out{};
-  static_assert(sizeof hash == sizeof out);
-  std::memcpy(out.data(), hash.data(), out.size());
-  return out;
-}
 
 }  // namespace
 
@@ -47,7 +38,7 @@ void StaticDriver::end(NodeRef ref) {
   tasks_.add(services_.provider.destroy(ref).then([this, ref](const Result<Done>&) {
     const core::Node* left = services_.engine.state().node(ref);
     if (left == nullptr) return;
-    services_.log("node " + std::to_string(ref.id.value) + " is gone: " + left->reason);
+    services_.log(text_of(ref) + " is gone: " + left->reason);
     tasks_.add(services_.engine.post(core::ProveGone{ref, left->reason}).ignoreResult());
   }));
 }
@@ -97,7 +88,7 @@ kj::Promise<Tokens> StaticDriver::make_tokens(TokenRequest request) {
   for (std::uint32_t n = 0; n < request.count; ++n) {
     making.secrets.push_back(services_.new_secret());
     wishes.add(services_.engine.post(
-        core::RequestNode{pool.value(), hash_of(making.secrets.back()), expires}));
+        core::RequestNode{pool.value(), kept_hash(making.secrets.back()), expires}));
   }
   making.request = std::move(request);
   return kj::joinPromises(wishes.releaseAsArray())

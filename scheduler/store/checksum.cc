@@ -28,12 +28,12 @@ constexpr std::array<Table, 8> make_tables() {
   return tables;
 }
 
-constexpr std::array<Table, 8> kTables = make_tables();
+constexpr std::array<Table, 8> kSumTables = make_tables();
 
 std::uint32_t fold(std::uint32_t sum, std::uint64_t word) {
   word ^= sum;
   sum = 0;
-  for (std::size_t k = 0; k < 8; ++k) sum ^= kTables[7 - k][(word >> (8 * k)) & 0xff];
+  for (std::size_t k = 0; k < 8; ++k) sum ^= kSumTables[7 - k][(word >> (8 * k)) & 0xff];
   return sum;
 }
 
@@ -48,7 +48,7 @@ std::uint32_t checksum(std::string_view bytes, std::uint64_t seed) {
     bytes.remove_prefix(sizeof word);
   }
   for (const char c : bytes)
-    sum = (sum >> 8) ^ kTables[0][(sum ^ static_cast<unsigned char>(c)) & 0xff];
+    sum = (sum >> 8) ^ kSumTables[0][(sum ^ static_cast<unsigned char>(c)) & 0xff];
   return ~sum;
 }
 

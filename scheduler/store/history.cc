@@ -66,37 +66,6 @@ RunColumns part_of(const RunColumns& columns, std::size_t first, std::size_t cou
   return to_columns(rows);
 }
 
-// One row per kHistorySpan of indices: usually one.
-void runs_of(const core::RunSet& runs, NodeRef node, core::TaskState state,
-             const RunColumns& columns, const core::State& core_state, Time at, History& out) {
-  const std::int64_t offset_us = core_state.wall_us(Time{});
-  const std::uint64_t size = runs.indices.size();
-  for (std::uint64_t begin = 0; begin < size;) {
-    const Index first = runs.indices.at(begin);
-    std::uint64_t count = size - begin;
-    if (runs.indices.strides().back().last() - first >= kHistorySpan) {
-      count = 1;
-      while (begin + count < size && runs.indices.at(begin + count) - first < kHistorySpan) ++count;
-    }
-    const bool whole = count == size;
-    const IndexList indices =
-        whole ? runs.indices : runs.indices.select(IntervalSet(begin, begin + count - 1));
-    const RunColumns part = whole ? columns : part_of(columns, begin, count);
-    RunHistory row;
-    row.stage = runs.stage;
-    row.first = first;
-    row.last = indices.strides().back().last();
-    row.count = count;
-    row.attempt = runs.attempt;
-    row.node = node;
-    row.state = state;
-    summarise(part, offset_us, core_state.wall_us(at), row);
-    row.runs = pack(indices, part, offset_us);
-    out.runs.push_back(std::move(row));
-    begin += count;
-  }
-}
-
 JobHistory job_row(const core::Job& job, const core::State& state) {
   JobHistory row;
   row.id = job.id;
@@ -156,11 +125,9 @@ class Historian {
   void operator()(const core::JobAccepted& f) {
     action("submit", f.job.value, f.owner, f.spec->name);
   }
-  void operator()(const core::RunsEnded& f) {
-    runs_of(f.runs, f.node, f.state, f.columns, state_, at_, out_);
-  }
+  void operator()(const core::RunsEnded& f) { runs_of(f.runs, f.node, f.state, f.columns); }
   void operator()(const core::RunsRequeued& f) {
-    runs_of(f.runs, f.node, core::TaskState::kWaiting, f.columns, state_, at_, out_);
+    runs_of(f.runs, f.node, core::TaskState::kWaiting, f.columns);
   }
   void operator()(const core::CancelRequested& f) {
     action("cancel", f.stage.job.value, f.actor, f.indices.to_string());
@@ -187,6 +154,37 @@ class Historian {
   PoolId pool_of(NodeRef ref) const {
     const core::Node* node = state_.node(ref);
     return node == nullptr ? PoolId{} : node->pool;
+  }
+  // One row per kHistorySpan of indices: usually one.
+  void runs_of(const core::RunSet& runs, NodeRef node, core::TaskState state,
+               const RunColumns& columns) {
+    const std::int64_t offset_us = state_.wall_us(Time{});
+    const std::uint64_t size = runs.indices.size();
+    for (std::uint64_t begin = 0; begin < size;) {
+      const Index first = runs.indices.at(begin);
+      std::uint64_t count = size - begin;
+      if (runs.indices.strides().back().last() - first >= kHistorySpan) {
+        count = 1;
+        while (begin + count < size && runs.indices.at(begin + count) - first < kHistorySpan)
+          ++count;
+      }
+      const bool whole = count == size;
+      const IndexList indices =
+          whole ? runs.indices : runs.indices.select(IntervalSet(begin, begin + count - 1));
+      const RunColumns part = whole ? columns : part_of(columns, begin, count);
+      RunHistory row;
+      row.stage = runs.stage;
+      row.first = first;
+      row.last = indices.strides().back().last();
+      row.count = count;
+      row.attempt = runs.attempt;
+      row.node = node;
+      row.state = state;
+      summarise(part, offset_us, state_.wall_us(at_), row);
+      row.runs = pack(indices, part, offset_us);
+      out_.runs.push_back(std::move(row));
+      begin += count;
+    }
   }
   void node(NodeRef ref, PoolId pool, const char* event, const std::string& text) {
     out_.nodes.push_back({ref, pool, event, state_.wall_us(at_), text});

@@ -11,10 +11,6 @@ namespace {
 
 using core::Fact;
 
-Time time_of(std::int64_t us) {
-  return Time{Duration{us}};
-}
-
 template <typename Reader>
 std::vector<NodeRef> read_nodes(Reader from) {
   std::vector<NodeRef> nodes;

@@ -152,7 +152,7 @@ Result<Recovered> recover(Contents& contents, SnapshotLimits limits) {
   if (!seal.ok()) return seal.refusal();
 
   Assembler assembler(*state);
-  Result<Done> done = contents.each_row([&](const RowKey& key, std::string bytes) {
+  Result<Done> done = contents.each_row([&](const RowKey& key, const std::string& bytes) {
     snapshotter.note_stored(key);
     return assembler.add(key, bytes);
   });
@@ -160,8 +160,9 @@ Result<Recovered> recover(Contents& contents, SnapshotLimits limits) {
   if (!done.ok()) return done.refusal();
 
   Replayer replayer(*state, snapshotter, seal.value());
-  done = contents.each_turn(
-      [&](std::uint64_t sequence, std::string bytes) { return replayer.add(sequence, bytes); });
+  done = contents.each_turn([&](std::uint64_t sequence, const std::string& bytes) {
+    return replayer.add(sequence, bytes);
+  });
   if (!done.ok()) return done.refusal();
 
   const Seal newest = replayer.newest();

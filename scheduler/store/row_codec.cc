@@ -10,10 +10,6 @@
 namespace leat::store {
 namespace {
 
-Time time_of(std::int64_t us) {
-  return Time{Duration{us}};
-}
-
 void write_allotments(const core::Node& node, schema::NodeRow::Builder to) {
   auto list = to.initAllotments(static_cast<capnp::uint>(node.allotments.size()));
   capnp::uint n = 0;

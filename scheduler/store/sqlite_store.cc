@@ -130,7 +130,7 @@ class SqliteStore::Writer {
   }
 
   kj::Promise<void> answer() {
-    return finished_.take().then([this](std::vector<std::unique_ptr<Call>> calls) {
+    return finished_.take().then([this](const std::vector<std::unique_ptr<Call>>& calls) {
       for (const std::unique_ptr<Call>& call : calls) call->answer();
       return answer();
     });

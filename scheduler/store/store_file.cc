@@ -34,6 +34,20 @@ std::uint32_t sum_of_row(const RowKey& key, std::uint64_t sequence, std::string_
   return checksum(bytes, sequence ^ (key.id << 16) ^ (key.part << 8) ^ (kind << 56));
 }
 
+// A row of `snapshot`, one of several for its key.
+struct Version {
+  std::int64_t row_number = 0;
+  RowKey key;
+  bool erased = false;
+  std::string bytes;
+};
+
+Refusal damaged_row(const std::string& path, const RowKey& key, std::uint64_t sequence) {
+  return invalid("store " + path + ": snapshot row " +
+                 std::to_string(static_cast<unsigned>(key.kind)) + "/" + std::to_string(key.id) +
+                 " of turn " + std::to_string(sequence) + " is damaged; put back a copy");
+}
+
 // Runs `read`, which throws kj::Exception when SQLite cannot.
 template <typename T, typename Read>
 Result<T> guarded(const std::string& path, Read read) {
@@ -110,22 +124,14 @@ Result<Seal> StoreFile::seal() {
 }
 
 Result<Done> StoreFile::each_row(const VisitRow& visit) {
-  struct Version {
-    std::int64_t row_number = 0;
-    RowKey key;
-    bool erased = false;
-    std::string bytes;
-  };
   leftovers_.clear();
+  const auto settle = [&](const Version& newest) -> Result<Done> {
+    if (!newest.erased) return visit(newest.key, newest.bytes);
+    leftovers_.push_back(newest.row_number);
+    return Done{};
+  };
   return guarded<Done>(path_, [&]() -> Result<Done> {
     std::optional<Version> newest;
-    // The newest version of a key is known when the next key comes.
-    const auto settle = [&]() -> Result<Done> {
-      if (!newest) return Done{};
-      const Version version = std::move(*std::exchange(newest, std::nullopt));
-      if (version.erased) leftovers_.push_back(version.row_number);
-      return version.erased ? Result<Done>(Done{}) : visit(version.key, version.bytes);
-    };
     Cursor rows = tables_->rows.start();
     while (rows.next()) {
       const RowKey key{static_cast<RowKind>(rows.number(1)),
@@ -136,19 +142,18 @@ Result<Done> StoreFile::each_row(const VisitRow& visit) {
         leftovers_.push_back(rows.number(0));
         continue;
       }
+      // The newest version of a key is known when the next key comes.
       if (newest && newest->key != key) {
-        Result<Done> done = settle();
+        Result<Done> done = settle(*newest);
         if (!done.ok()) return done;
+        newest.reset();
       }
       if (newest) leftovers_.push_back(newest->row_number);
       newest = Version{rows.number(0), key, rows.is_null(6), rows.bytes(6)};
       if (rows.number(5) != sum_of_row(key, sequence, newest->bytes))
-        return invalid("store " + path_ + ": snapshot row " +
-                       std::to_string(static_cast<unsigned>(key.kind)) + "/" +
-                       std::to_string(key.id) + " of turn " + std::to_string(sequence) +
-                       " is damaged; put back a copy");
+        return damaged_row(path_, key, sequence);
     }
-    return settle();
+    return newest ? settle(*newest) : Done{};
   });
 }
 

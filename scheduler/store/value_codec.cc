@@ -45,6 +45,10 @@ kj::StringPtr text_of(const std::string& text) {
   return kj::StringPtr(text.c_str(), text.size());
 }
 
+capnp::Data::Reader data_of(std::string_view bytes) {
+  return kj::arrayPtr(reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size());
+}
+
 NodeRef read_node_ref(schema::NodeRef::Reader from) {
   return {NodeId{from.getId()}, NodeEpoch{from.getEpoch()}};
 }
@@ -60,7 +64,7 @@ Result<IndexList> read_index_list(StrideReader from) {
   strides.reserve(from.size());
   for (const auto stride : from)
     strides.push_back({stride.getFirst(), stride.getCount(), stride.getStep()});
-  return IndexList::from_strides(std::move(strides));
+  return IndexList::from_strides(strides);
 }
 
 void write_index_list(const IndexList& list, StrideBuilder to) {

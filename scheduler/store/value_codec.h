@@ -6,14 +6,17 @@
 // message that is broken as such makes Cap'n Proto throw kj::Exception; whoever owns the message
 // catches it (fact_codec, the RPC system).
 
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/index_list.h"
 #include "base/result.h"
 #include "base/run_columns.h"
+#include "base/time.h"
 #include "scheduler/core/messages.h"
 #include "scheduler/core/spec.h"
 #include "schema/types.capnp.h"
@@ -26,7 +29,12 @@ using TextReader = capnp::List<capnp::Text, capnp::Kind::BLOB>::Reader;
 using TextBuilder = capnp::List<capnp::Text, capnp::Kind::BLOB>::Builder;
 
 std::string read_text(capnp::Text::Reader text);
-kj::StringPtr text_of(const std::string& text);  // borrows; valid as long as `text`
+kj::StringPtr text_of(const std::string& text);       // borrows; valid as long as `text`
+capnp::Data::Reader data_of(std::string_view bytes);  // borrows, too
+
+inline Time time_of(std::int64_t us) {
+  return Time{Duration{us}};
+}
 
 NodeRef read_node_ref(schema::NodeRef::Reader from);
 void write_node_ref(NodeRef node, schema::NodeRef::Builder to);

@@ -131,8 +131,7 @@ class AgentDoor::Gate final : public schema::AgentGate::Server {
     to.setStoreAddress(store::text_of(services.blob_store().address));
     const std::string ticket = services.tickets.evacuation_for_agent(
         transport::common_name({.kind = transport::Peer::Kind::kAgent, .node = node_, .uid = 0}));
-    to.setOutputTicket(
-        kj::arrayPtr(reinterpret_cast<const kj::byte*>(ticket.data()), ticket.size()));
+    to.setOutputTicket(store::data_of(ticket));
     const core::Node* node = state.node(node_);
     const core::Pool* pool = node == nullptr ? nullptr : state.pool(node->pool);
     if (pool != nullptr) to.setPool(store::text_of(pool->spec.name));

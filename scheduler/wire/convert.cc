@@ -262,6 +262,11 @@ Result<std::vector<core::EndedSet>> read_report(schema::ReportBatch::Reader from
   return ended;
 }
 
+Refusal no_job(JobId id) {
+  return {Reason::kNotFound, "no job " + (id ? std::to_string(id.value) : std::string("yet")) +
+                                 "; see: leat job list"};
+}
+
 std::string wall_text(std::int64_t wall_us) {
   if (wall_us <= 0) return "an unknown time";
   const std::time_t seconds = wall_us / 1'000'000;

@@ -66,6 +66,9 @@ Result<std::vector<core::RunSet>> read_live(schema::Hello::Reader from);
 inline constexpr std::uint64_t kReportedRunsMax = 65'536;
 Result<std::vector<core::EndedSet>> read_report(schema::ReportBatch::Reader from);
 
+// To whoever asked for job `id`; none is the last job of a user who has not had one.
+Refusal no_job(JobId id);
+
 // "2026-11-22 04:10:00 UTC"; "an unknown time" for 0.
 std::string wall_text(std::int64_t wall_us);
 

@@ -1,9 +1,9 @@
 #include "scheduler/wire/enrolment_desk.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
+#include "scheduler/engine/pool_driver.h"
 #include "transport/identity.h"
 #include "transport/token.h"
 
@@ -30,9 +30,7 @@ EnrolmentDesk::EnrolmentDesk(engine::Engine& engine, const transport::ClusterAut
 
 kj::Promise<Result<std::string>> EnrolmentDesk::enrol(std::span<const std::byte> secret,
                                                       std::span<const std::byte> request_der) {
-  const transport::Hash hash = transport::token_hash(secret);
-  core::Hash token{};
-  std::memcpy(token.data(), hash.data(), token.size());
+  const core::Hash token = engine::kept_hash(secret);
   transport::Bytes request(request_der.begin(), request_der.end());
   if (const auto at = given_.find(token); at != given_.end() && at->second.request == request)
     return Result<std::string>(at->second.certificate);

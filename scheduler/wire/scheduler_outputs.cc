@@ -10,18 +10,9 @@
 namespace leat::wire {
 namespace {
 
-capnp::Data::Reader bytes_of(const std::string& bytes) {
-  return kj::arrayPtr(reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size());
-}
-
 std::string name_of(JobId job, StageId stage, Index index) {
   return std::to_string(job.value) + "." + (stage == 0 ? "" : std::to_string(stage) + ".") +
          std::to_string(index);
-}
-
-Refusal no_job(JobId id) {
-  return {Reason::kNotFound, "no job " + (id ? std::to_string(id.value) : std::string("yet")) +
-                                 "; see: leat job list"};
 }
 
 std::string lost_text(NodeRef node, std::int64_t wall_us) {
@@ -69,7 +60,7 @@ bool SchedulerServer::write_place(const core::State& state, RunId run, NodeRef n
   place.setAddress(
       store::text_of(stored ? services_.blob_store().address : found->report.data_address));
   const std::string ticket = services_.tickets.output_for_user(run, reader());
-  place.setTicket(bytes_of(ticket));
+  place.setTicket(store::data_of(ticket));
   const std::int64_t when = services_.gone.when(node);
   if (stored) place.setLost(store::text_of(lost_text(node, when)));
   return !stored || when != 0;

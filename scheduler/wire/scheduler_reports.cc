@@ -43,6 +43,30 @@ core::Cause state_of_task(const core::Stage& stage, Index index) {
   return {"state", std::move(message), "", 1};
 }
 
+core::Cause end_of_job(const core::Job& job) {
+  const std::string reason = skip_text(job);
+  const std::string id = std::to_string(job.id.value);
+  return {"ended",
+          "job " + id + " has ended: " + core::name_of(job.state) +
+              (reason.empty() ? "" : ": " + reason),
+          "leat job show " + id, 0};
+}
+
+// Of all stages of an active job; never empty.
+std::vector<core::Cause> causes_of_job(const core::State& state, const core::Job& job, Time now) {
+  std::vector<core::Cause> causes;
+  for (std::size_t n = 0; n < job.stages.size(); ++n)
+    for (core::Cause& cause :
+         core::why(state, {job.id, static_cast<StageId>(n)}, std::nullopt, now))
+      causes.push_back(std::move(cause));
+  if (causes.empty())
+    causes.push_back({"state",
+                      "job " + std::to_string(job.id.value) + " is " + core::name_of(job.state) +
+                          "; nothing of it waits for room",
+                      "", 0});
+  return causes;
+}
+
 std::uint64_t running_tasks(const core::State& state) {
   std::uint64_t runs = 0;
   for (const auto& [id, node] : state.nodes())
@@ -103,31 +127,19 @@ kj::Promise<void> SchedulerServer::why(WhyContext context) {
       return;
     }
     std::vector<core::Cause> causes;
-    const std::string name = "job " + std::to_string(id.value);
     if (!job->active()) {
-      const std::string reason = skip_text(*job);
-      causes.push_back({"ended",
-                        name + " has ended: " + core::name_of(job->state) +
-                            (reason.empty() ? "" : ": " + reason),
-                        "leat job show " + std::to_string(id.value), 0});
+      causes.push_back(end_of_job(*job));
     } else if (asked.getOneTask()) {
       const core::Stage* stage = state.stage({id, asked.getStage()});
       if (stage == nullptr || !stage->spec->indices.position_of(asked.getIndex())) {
-        write_refusal({Reason::kNotFound, name + " has no such task"},
+        write_refusal({Reason::kNotFound, "job " + std::to_string(id.value) + " has no such task"},
                       context.getResults().initRefusal());
         return;
       }
       causes = core::why(state, {id, asked.getStage()}, asked.getIndex(), services_.clock());
       if (causes.empty()) causes.push_back(state_of_task(*stage, asked.getIndex()));
     } else {
-      for (std::size_t n = 0; n < job->stages.size(); ++n)
-        for (core::Cause& cause :
-             core::why(state, {id, static_cast<StageId>(n)}, std::nullopt, services_.clock()))
-          causes.push_back(std::move(cause));
-      if (causes.empty())
-        causes.push_back(
-            {"state", name + " is " + core::name_of(job->state) + "; nothing of it waits for room",
-             "", 0});
+      causes = causes_of_job(state, *job, services_.clock());
     }
     auto to = context.getResults().initCauses(static_cast<unsigned>(causes.size()));
     for (unsigned n = 0; n < to.size(); ++n) write_cause(causes[n], to[n]);

@@ -17,11 +17,6 @@ constexpr std::uint32_t kJobsListedMax = 1'000;
 // Beyond every id that SQL can hold.
 constexpr std::uint64_t kIdMax = ~std::uint64_t{0} >> 1;
 
-Refusal no_job(JobId id) {
-  return {Reason::kNotFound, "no job " + (id ? std::to_string(id.value) : std::string("yet")) +
-                                 "; see: leat job list"};
-}
-
 template <typename Answer>
 void write_done(const Result<Answer>& answer, schema::Answer::Builder to) {
   if (answer.ok()) {
@@ -29,10 +24,6 @@ void write_done(const Result<Answer>& answer, schema::Answer::Builder to) {
   } else {
     write_refusal(answer.refusal(), to.initRefusal());
   }
-}
-
-capnp::Data::Reader bytes_of(const std::string& bytes) {
-  return kj::arrayPtr(reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size());
 }
 
 }  // namespace
@@ -186,7 +177,7 @@ kj::Promise<void> SchedulerServer::result(ResultContext context) {
       transport::Hash hash{};
       std::memcpy(hash.data(), job->result->hash.data(), hash.size());
       const std::string ticket = services_.tickets.blob_for_user(id, hash, reader());
-      place.setTicket(bytes_of(ticket));
+      place.setTicket(store::data_of(ticket));
     }
   });
 }
@@ -194,7 +185,7 @@ kj::Promise<void> SchedulerServer::result(ResultContext context) {
 kj::Promise<void> SchedulerServer::upload(UploadContext context) {
   const std::string ticket = services_.tickets.upload_for_user(reader());
   context.getResults().setAddress(store::text_of(services_.blob_store().address));
-  context.getResults().setTicket(bytes_of(ticket));
+  context.getResults().setTicket(store::data_of(ticket));
   return kj::READY_NOW;
 }
 
