@@ -28,7 +28,7 @@ struct Refusal {
 };
 
 template <typename T>
-class [[nodiscard]] Result {
+class [[nodiscard]] Result {  // NOLINT(bugprone-exception-escape): moving a T may throw
  public:
   Result(T value) : state_(std::move(value)) {}            // NOLINT(google-explicit-constructor)
   Result(Refusal refusal) : state_(std::move(refusal)) {}  // NOLINT(google-explicit-constructor)

@@ -65,7 +65,7 @@ class LocalPool final : public Provider, private kj::TaskSet::ErrorHandler {
   ~LocalPool() noexcept(false) override;
 
   kj::Promise<Result<Done>> create(NodeOrder order) override;
-  kj::Promise<Result<Done>> destroy(NodeRef node) override;
+  kj::Promise<Result<Done>> destroy(NodeRef ref) override;
   kj::Promise<Result<std::vector<Instance>>> list() override;
   kj::Promise<std::vector<InstanceChange>> changes() override;
   void head_moved(const std::string& agent_address) override;
@@ -119,7 +119,7 @@ class LocalPool final : public Provider, private kj::TaskSet::ErrorHandler {
   // Ends what the processes left: strays, watches, the directory.
   void clear_away(Node& node);
 
-  kj::Promise<void> end_processes(NodePointer node);
+  kj::Promise<void> end_processes(const NodePointer& node);
   void finish_ending(const NodePointer& node);
   // True once the agent (and the warden) is dead, false at the deadline.
   kj::Promise<bool> agent_dead_within(const NodePointer& node, Duration deadline);

@@ -221,7 +221,7 @@ void LocalPool::clear_away(Node& node) {
 kj::Promise<Result<Done>> LocalPool::destroy(NodeRef ref) {
   const Result<NodePointer> found = find(ref);
   if (!found.ok()) return Result<Done>(found.refusal());
-  const NodePointer node = found.value();
+  const NodePointer& node = found.value();
   if (node == nullptr) return Result<Done>(Done{});
   if (node->state == InstanceState::kGone) {
     nodes_.erase(ref);
@@ -241,7 +241,7 @@ kj::Promise<Result<Done>> LocalPool::destroy(NodeRef ref) {
 }
 
 // The agent ends its tasks and its warden when it is asked to; force is for what does not listen.
-kj::Promise<void> LocalPool::end_processes(NodePointer node) {
+kj::Promise<void> LocalPool::end_processes(const NodePointer& node) {
   bury_agent(*node);
   if (node->agent != nullptr) node->agent->signal(SIGTERM);
   return agent_dead_within(node, options_.stop_deadline)

@@ -101,7 +101,8 @@ void TreeRemover::delete_some() {
   const std::vector<std::string> names = some_names(tree, kEntriesPerTurn);
   std::size_t gone = 0;
   for (const std::string& name : names) {
-    const std::string path = tree + "/" + name;
+    std::string path = tree;
+    path.append("/").append(name);
     // Inside a tree everything is ours to empty: directories join the queue.
     const bool taken = is_directory(path) ? move_to_trash(path).ok() : ::unlink(path.c_str()) == 0;
     if (taken) ++gone;

@@ -215,6 +215,7 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace leat::scheduler
 
+// NOLINTNEXTLINE(bugprone-exception-escape): what is thrown is out of memory, and ends it
 int main(int argc, char** argv) {
   return leat::scheduler::run(argc, argv);
 }

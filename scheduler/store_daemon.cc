@@ -92,7 +92,7 @@ kj::Promise<void> StoreDaemon::start_again() {
   return timer_.afterDelay(transport::to_kj(backoff_.next()))
       .then(
           [this] { return stopping_ ? kj::Promise<Result<Done>>(Result<Done>(Done{})) : start(); })
-      .then([this](Result<Done> started) -> kj::Promise<void> {
+      .then([this](const Result<Done>& started) -> kj::Promise<void> {
         if (started.ok()) return kj::READY_NOW;
         log_(started.refusal().message);
         return start_again();

@@ -232,7 +232,7 @@ BlobSource memory_source(std::string bytes) {
   };
 }
 
-kj::Promise<Result<Blob>> put_blob(schema::BlobServer::Client store, std::string ticket,
+kj::Promise<Result<Blob>> put_blob(schema::BlobServer::Client store, const std::string& ticket,
                                    std::uint64_t length, BlobSource source) {
   auto request = store.putRequest();
   request.setTicket(data_of(ticket));
@@ -240,8 +240,9 @@ kj::Promise<Result<Blob>> put_blob(schema::BlobServer::Client store, std::string
   return upload_through(request.send(), std::move(source)).attach(kj::mv(store));
 }
 
-kj::Promise<Result<Blob>> put_output(schema::BlobServer::Client store, std::string ticket,
-                                     std::string name, std::uint64_t length, BlobSource source) {
+kj::Promise<Result<Blob>> put_output(schema::BlobServer::Client store, const std::string& ticket,
+                                     const std::string& name, std::uint64_t length,
+                                     BlobSource source) {
   auto request = store.putOutputsRequest();
   request.setTicket(data_of(ticket));
   request.getFile().setName(name.c_str());
@@ -249,7 +250,7 @@ kj::Promise<Result<Blob>> put_output(schema::BlobServer::Client store, std::stri
   return upload_through(request.send(), std::move(source)).attach(kj::mv(store));
 }
 
-kj::Promise<Result<bool>> has_blob(schema::BlobServer::Client store, std::string ticket,
+kj::Promise<Result<bool>> has_blob(schema::BlobServer::Client store, const std::string& ticket,
                                    Hash hash) {
   auto request = store.hasRequest();
   request.setTicket(data_of(ticket));
@@ -297,7 +298,7 @@ kj::Promise<Result<std::string>> get_bytes(schema::BlobServer::Client store, std
     return kj::READY_NOW;
   };
   return get_range(kj::mv(store), std::move(ticket), hash, offset, length, std::move(append))
-      .then([bytes](Result<Done> done) -> Result<std::string> {
+      .then([bytes](const Result<Done>& done) -> Result<std::string> {
         if (!done.ok()) return done.refusal();
         return std::move(*bytes);
       });

@@ -73,15 +73,17 @@ BlobSource memory_source(std::string bytes);
 // on the store's disk. Refusals: kOverloaded (quota, disk, too many uploads), kDisconnected (the
 // store may or may not have it: ask again), kInvalid, kConflict when the source failed. Never
 // rejects. Dropping the promise drops the upload.
-kj::Promise<Result<Blob>> put_blob(schema::BlobServer::Client store, std::string ticket,
+kj::Promise<Result<Blob>> put_blob(schema::BlobServer::Client store, const std::string& ticket,
                                    std::uint64_t length, BlobSource source);
 
 // The same for a file of the caller's own spool, which takes the place of one of that name.
-kj::Promise<Result<Blob>> put_output(schema::BlobServer::Client store, std::string ticket,
-                                     std::string name, std::uint64_t length, BlobSource source);
+kj::Promise<Result<Blob>> put_output(schema::BlobServer::Client store, const std::string& ticket,
+                                     const std::string& name, std::uint64_t length,
+                                     BlobSource source);
 
 // Whether the store has the blob already. Never rejects.
-kj::Promise<Result<bool>> has_blob(schema::BlobServer::Client store, std::string ticket, Hash hash);
+kj::Promise<Result<bool>> has_blob(schema::BlobServer::Client store, const std::string& ticket,
+                                   Hash hash);
 
 // Bytes `offset` .. offset + length - 1 into `sink`, several calls ahead of it. Refused if the
 // blob is shorter. Proves nothing: ranges have no name. Never rejects.

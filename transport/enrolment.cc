@@ -76,7 +76,7 @@ kj::Promise<void> serve(Exchange& exchange, const EnrolHandler& handler) {
         const auto body = as_byte_span(exchange.buffer);
         return handler(body.first(kSecretBytes), body.subspan(kSecretBytes));
       })
-      .then([&exchange](Result<std::string> answer) {
+      .then([&exchange](const Result<std::string>& answer) {
         const bool given = answer.ok();
         return exchange.write(answer_frame(answer)).then([given] { return given; });
       })

@@ -24,8 +24,8 @@ kj::Promise<void> ping_forever(kj::Timer& timer, std::function<kj::Promise<void>
   kj::Promise<void> too_late = timer.afterDelay(to_kj(deadline)).then([]() -> kj::Promise<void> {
     return KJ_EXCEPTION(DISCONNECTED, "the peer did not answer a ping in time");
   });
-  return kj::evalNow([&ping] { return ping(); })
-      .exclusiveJoin(kj::mv(too_late))
+  kj::Promise<void> answered = kj::evalNow([&ping] { return ping(); });
+  return answered.exclusiveJoin(kj::mv(too_late))
       .then([&timer, interval] { return timer.afterDelay(to_kj(interval)); })
       .then([&timer, ping = std::move(ping), interval, deadline]() mutable {
         return ping_forever(timer, std::move(ping), interval, deadline);

@@ -106,6 +106,19 @@ void move_processes_in(const std::string& group) {
   }
 }
 
+// Where the process may make groups of one hierarchy, if that is what this mount shows.
+void note_place(const Membership& member, std::string_view type, std::string_view options,
+                const std::string& mount, const std::string& root, CgroupPlaces& places) {
+  if (type == "cgroup2" && member.controllers.empty() && places.unified.empty())
+    places.unified = place_at(mount, root, member.path);
+  if (type != "cgroup") return;
+  for (const auto& [controller, place] :
+       {std::pair{"memory", &places.memory}, std::pair{"freezer", &places.freezer}})
+    if (place->empty() && has_word(member.controllers, ',', controller) &&
+        has_word(options, ',', controller))
+      *place = place_at(mount, root, member.path);
+}
+
 }  // namespace
 
 CgroupPlaces find_places(std::string_view mountinfo, std::string_view memberships) {
@@ -121,16 +134,8 @@ CgroupPlaces find_places(std::string_view mountinfo, std::string_view membership
     if (head.size() < 6 || tail.size() < 3) continue;
     const std::string root = unescape(head[3]);
     const std::string mount = unescape(head[4]);
-    for (const Membership& member : members) {
-      if (tail[0] == "cgroup2" && member.controllers.empty() && places.unified.empty())
-        places.unified = place_at(mount, root, member.path);
-      if (tail[0] != "cgroup") continue;
-      for (const auto& [controller, place] :
-           {std::pair{"memory", &places.memory}, std::pair{"freezer", &places.freezer}})
-        if (place->empty() && has_word(member.controllers, ',', controller) &&
-            has_word(tail[2], ',', controller))
-          *place = place_at(mount, root, member.path);
-    }
+    for (const Membership& member : members)
+      note_place(member, tail[0], tail[2], mount, root, places);
   }
   return places;
 }

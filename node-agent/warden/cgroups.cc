@@ -95,7 +95,11 @@ std::set<int> pids_in(std::string_view text) {
 void remove_if_dead(const std::string& path) {
   const Fd group = open_directory(path);
   if (!group || flock(group.get(), LOCK_EX | LOCK_NB) != 0) return;
-  for (const std::string& name : groups_below(path)) rmdir((path + "/" + name).c_str());
+  std::string inner = path + "/";
+  for (const std::string& name : groups_below(path)) {
+    rmdir(inner.append(name).c_str());
+    inner.resize(path.size() + 1);
+  }
   rmdir(path.c_str());
 }
 
@@ -134,7 +138,8 @@ bool Cgroups::open_tree(Hierarchy tree, const std::string& place) {
   for (const std::string& name : groups_below(place)) {
     if (!name.starts_with(kPrefix) || name == name_ || name == kInnerGroup) continue;
     if (++strangers > kStrangersMax) break;
-    remove_if_dead(place + "/" + name);
+    std::string stranger = place;
+    remove_if_dead(stranger.append("/").append(name));
   }
   const std::string path = place + "/" + name_;
   // Until we hold the lock, another warden may take our group for a dead one's and remove it.

@@ -10,7 +10,7 @@
 
 namespace leat::warden {
 
-static_assert(AT_FDCWD == -100);
+static_assert(AT_FDCWD == -100);  // NOLINT(misc-redundant-expression)
 
 std::string read_small_file(const std::string& path, int directory_fd, std::size_t bytes_max) {
   const Fd fd(openat(directory_fd, path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));

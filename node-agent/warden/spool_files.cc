@@ -70,11 +70,9 @@ Capture::Flow Capture::drain(std::uint64_t bytes_max) {
       } else if (error_ == 0) {
         truncated_ = true;
       }
-    } else if (moved == 0) {
-      return Flow::kEnded;
     } else if (moved == -EAGAIN) {
       return Flow::kOpen;
-    } else if (keeps) {
+    } else if (moved < 0 && keeps) {
       error_ = static_cast<int>(-moved);  // from now on to nowhere
     } else {
       return Flow::kEnded;
