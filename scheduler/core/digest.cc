@@ -126,6 +126,16 @@ void mix_node(Digest& digest, const Node& node) {
   }
 }
 
+void mix_granted(Digest& digest, const Granted& wish) {
+  digest.mix(static_cast<std::uint64_t>(wish.kind));
+  digest.mix(wish.key);
+  digest.mix(wish.at);
+  digest.mix(wish.answer.index());
+  if (const auto* job = std::get_if<JobId>(&wish.answer)) digest.mix(job->value);
+  if (const auto* pool = std::get_if<PoolId>(&wish.answer)) digest.mix(std::uint64_t{pool->value});
+  if (const auto* node = std::get_if<NodeRef>(&wish.answer)) digest.mix(*node);
+}
+
 }  // namespace
 
 std::uint64_t State::digest() const {
@@ -142,6 +152,8 @@ std::uint64_t State::digest() const {
   }
   for (const auto& [id, node] : nodes_) mix_node(digest, node);
   for (const auto& [id, job] : jobs_) mix_job(digest, job);
+  for (std::uint64_t n = granted_.first(); n < granted_.next(); ++n)
+    mix_granted(digest, granted_.at(n));
   return digest.value();
 }
 

@@ -92,11 +92,6 @@ const Pool* State::pool_named(const std::string& name) const {
   return nullptr;
 }
 
-const Job* State::job_by_key(const std::string& key) const {
-  const auto at = keys_.find(key);
-  return at == keys_.end() ? nullptr : job(at->second);
-}
-
 const Node* State::node_by_token(const Hash& hash) const {
   const auto at = tokens_.find(hash);
   return at == tokens_.end() ? nullptr : node(at->second);
@@ -132,7 +127,15 @@ void State::restore(Pool pool) {
   pools_[id] = std::move(pool);
 }
 
+bool State::restore(std::uint64_t number, Granted wish) {
+  return granted_.restore(number, std::move(wish));
+}
+
 void State::finish_restore() {
+  // Rows of before keys were kept by themselves.
+  if (granted_.empty())
+    for (const auto& [id, job] : jobs_)
+      granted_.add({WishKind::kSubmit, job.key, job.submitted, id});
   for (auto& [id, node] : nodes_) {
     tokens_[node.token_hash] = id;
     if (const Pool* its_pool = pool(node.pool)) node.tasks_max = its_pool->spec.tasks_per_node;
@@ -144,7 +147,6 @@ void State::finish_restore() {
   for (const auto& [id, pool] : pools_)
     if (pool.spec.for_job) own_pools_[pool.spec.for_job] = id;
   for (auto& [id, job] : jobs_) {
-    keys_[job.key] = id;
     if (!job.active()) {
       ended_[id] = job.ended;
       continue;
