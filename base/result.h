@@ -54,7 +54,9 @@ class [[nodiscard]] Result {  // NOLINT(bugprone-exception-escape): moving a T m
 };
 
 // For requests whose only answer is "done".
-struct Done {};
+struct Done {
+  friend bool operator==(Done, Done) = default;
+};
 
 inline Refusal invalid(std::string message) {
   return {Reason::kInvalid, std::move(message)};

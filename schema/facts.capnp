@@ -44,6 +44,7 @@ struct Fact {
     jobHeld @25 :JobWish;
     jobReleased @26 :JobWish;
     jobSet @27 :JobSet;
+    wishGranted @28 :WishGranted;
   }
 }
 
@@ -232,4 +233,23 @@ struct PoolDeleting {
   recallAtUs @2 :Int64;
   actor @3 :Types.Principal;
   key @4 :Text;
+}
+
+struct GivenAnswer {
+  union {
+    done @0 :Void;
+    job @1 :UInt64;
+    pool @2 :UInt32;
+    node @3 :Types.NodeRef;
+    number @4 :UInt64;
+  }
+}
+
+struct WishGranted {
+  # A wish was not refused: repeated under its key, it is answered so again. (JobAccepted is the
+  # same for a job.)
+  kind @0 :UInt16;                 # core WishKind
+  key @1 :Text;
+  actor @2 :Types.Principal;
+  answer @3 :GivenAnswer;
 }

@@ -3,8 +3,10 @@
 #
 # Served on the unix socket LEAT_HOME/head.sock to processes of the head's own uid. Mutating
 # calls are answered after their facts are on disk and carry a `key` chosen by the caller:
-# repeating a call with its key within seven days returns the first answer, so whoever loses the
-# connection may simply ask again. Refusals are data; exceptions mean transport.
+# repeating a call with its key (1 to 128 bytes) within seven days returns the first answer and
+# changes nothing, whatever others have done meanwhile, so whoever loses the connection may simply
+# ask again. Another kind of call may use the same key. What was refused is not kept.
+# Refusals are data; exceptions mean transport.
 
 using Cxx = import "/capnp/c++.capnp";
 using Pools = import "pools.capnp";
@@ -13,8 +15,8 @@ $Cxx.namespace("leat::schema");
 
 interface Scheduler {
   submit @0 (key :Text, spec :Types.JobSpec, pool :Types.PoolSpec) -> SubmitResult;
-  # `key`: 1 to 128 bytes. One job, whatever its size. `pool`, unless its name is empty, is made
-  # for this job alone, under that name and the job's number, and deleted when the job has ended.
+  # One job, whatever its size. `pool`, unless its name is empty, is made for this job alone, under
+  # that name and the job's number, and deleted when the job has ended.
 
   cancel @1 (key :Text, job :UInt64, stage :UInt16, indices :List(Types.Stride)) -> Answer;
   # No indices: the whole job. Answered when the wish is on disk; `watch` tells when it is done.
@@ -49,7 +51,7 @@ interface Scheduler {
   # A ticket to put blobs into leat-store (inputs of --each-line).
 
   createPool @12 (key :Text, spec :Types.PoolSpec) -> Answer;
-  # Repeating it with the same spec changes nothing; with another size, refused in this version.
+  # The same spec under another key changes nothing; another size is refused in this version.
 
   shutdown @13 (endTasks :Bool) -> Answer;
   # Stops the nodes of local pools and then the head. Work that waits is kept; runs on local

@@ -5,6 +5,7 @@
 # are a JobSpec (types.capnp). Fields are added, never changed (docs/store.md).
 
 using Cxx = import "/capnp/c++.capnp";
+using Facts = import "facts.capnp";
 using Types = import "types.capnp";
 $Cxx.namespace("leat::schema");
 
@@ -131,6 +132,19 @@ struct CellsRow {
   nodes @7 :List(UInt32);
   nodeEpochs @8 :List(UInt64);
   dueUs @9 :List(Int64);         # delayed: when they may run again
+}
+
+struct KeysRow {
+  # Wishes that were granted, with the numbers first, first + 1, ...: a page of the table of keys.
+  first @0 :UInt64;
+  wishes @1 :List(Wish);
+
+  struct Wish {
+    kind @0 :UInt16;             # core WishKind
+    key @1 :Text;
+    atUs @2 :Int64;
+    answer @3 :Facts.GivenAnswer;
+  }
 }
 
 struct HistoryRuns {

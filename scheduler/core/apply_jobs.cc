@@ -13,6 +13,9 @@ namespace {
 // Runs whose durations are remembered one by one before older ones count half.
 constexpr std::uint64_t kRunsRemembered = 4096;
 
+// Delays end together that end within such a span: they are rounded up to it.
+constexpr Duration kDueGrain{100'000};
+
 // A task that is over keeps nothing but its state, so that a finished range is one entry.
 void forget_all_but_state(TaskCell& cell) {
   cell = TaskCell::bare(cell.state);
@@ -153,7 +156,7 @@ void State::on(const JobAccepted& f, Time at) {
   job.retry_of = f.spec->retry_of;
   job.spec = f.spec;
   job.stages = make_stages(*f.spec);
-  keys_[f.key] = f.job;
+  granted_.add({WishKind::kSubmit, f.key, at, f.job});
   Job& stored = jobs_[f.job] = std::move(job);
   for (std::size_t id = 0; id < stored.stages.size(); ++id)
     refresh_ready(stored, static_cast<StageId>(id));
@@ -369,8 +372,6 @@ void State::on(const JobEnded& f, Time at) {
 void State::on(const JobForgotten& f, Time) {
   const Job& job = job_of(f.job);
   LEAT_CHECK(!job.active());
-  const auto key = keys_.find(job.key);
-  if (key != keys_.end() && key->second == f.job) keys_.erase(key);
   ended_.erase(f.job);
   jobs_.erase(f.job);
 }

@@ -269,4 +269,8 @@ void State::on(const JobSet& f, Time) {
   for (std::size_t n = 0; n < job.stages.size(); ++n) refresh_ready(job, static_cast<StageId>(n));
 }
 
+void State::on(const WishGranted& f, Time at) {
+  granted_.add({f.kind, f.key, at, f.answer});
+}
+
 }  // namespace leat::core

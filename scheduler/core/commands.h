@@ -1,6 +1,9 @@
 #pragma once
 
-// commands.h - wishes from outside, and what they are answered with.
+// commands.h - wishes from outside.
+//
+// Those with a WishKind are people's: they carry a key of 1 to kKeyBytesMax bytes, under which they
+// may be repeated.
 
 #include <cstdint>
 #include <optional>
@@ -28,6 +31,8 @@ struct StartHead {
   std::string version;
 };
 struct SetPool {
+  static constexpr WishKind kKind = WishKind::kSetPool;
+
   std::string key;
   Principal actor;
   PoolSpec spec;
@@ -47,6 +52,8 @@ struct Farewell {
 // What is not given stays as it is. A smaller maximum closes nodes at once, `farewell` says how.
 // A paused pool is opened again. Answered with the PoolId.
 struct ChangePool {
+  static constexpr WishKind kKind = WishKind::kChangePool;
+
   std::string key;
   Principal actor;
   std::string pool;
@@ -59,6 +66,8 @@ struct ChangePool {
 // The pool, with its nodes. Jobs that name it stay, and wait. kRefuse: only if nothing runs there
 // and no active job names it.
 struct DeletePool {
+  static constexpr WishKind kKind = WishKind::kDeletePool;
+
   std::string key;
   Principal actor;
   std::string pool;
@@ -66,6 +75,8 @@ struct DeletePool {
 };
 // No node is bought there until ProbePool or ChangePool.
 struct PausePool {
+  static constexpr WishKind kKind = WishKind::kPausePool;
+
   std::string key;
   Principal actor;
   std::string pool;
@@ -73,6 +84,8 @@ struct PausePool {
 };
 // Tries one node now in a pool that is paused; if it joins, the pool is open again.
 struct ProbePool {
+  static constexpr WishKind kKind = WishKind::kProbePool;
+
   std::string key;
   Principal actor;
   std::string pool;
@@ -99,18 +112,24 @@ struct FailNode {
 };
 // Takes no new work until it is resumed or removed. kComplete, or kRequeue.
 struct DrainNode {
+  static constexpr WishKind kKind = WishKind::kDrainNode;
+
   std::string key;
   Principal actor;
   NodeId node;
   Farewell farewell{Running::kComplete, {}};
 };
 struct ResumeNode {
+  static constexpr WishKind kKind = WishKind::kResumeNode;
+
   std::string key;
   Principal actor;
   NodeId node;
 };
 // Closed, and deleted when it is empty. The pool replaces it if it is below its size.
 struct RemoveNode {
+  static constexpr WishKind kKind = WishKind::kRemoveNode;
+
   std::string key;
   Principal actor;
   NodeId node;
@@ -136,6 +155,8 @@ struct ProveGone {
 // Answered with the JobId. `pool`: made for this job alone, under its name and the job's number,
 // and deleted when the job has ended.
 struct Submit {
+  static constexpr WishKind kKind = WishKind::kSubmit;
+
   std::string key;
   Principal owner;
   JobSpec spec;
@@ -144,6 +165,8 @@ struct Submit {
   std::vector<PastJob> past{};
 };
 struct Cancel {
+  static constexpr WishKind kKind = WishKind::kCancel;
+
   std::string key;
   Principal actor;
   JobId job;
@@ -152,16 +175,22 @@ struct Cancel {
 };
 // A person's wish about a whole job.
 struct HoldJob {
+  static constexpr WishKind kKind = WishKind::kHold;
+
   std::string key;
   Principal actor;
   JobId job;
 };
 struct ReleaseJob {
+  static constexpr WishKind kKind = WishKind::kRelease;
+
   std::string key;
   Principal actor;
   JobId job;
 };
 struct SetJob {
+  static constexpr WishKind kKind = WishKind::kSetJob;
+
   std::string key;
   Principal actor;
   JobId job;
@@ -179,15 +208,12 @@ struct ReportEnded {
   std::uint64_t session = 0;
   std::vector<EndedSet> ended;
 };
-// Time has passed: leases and keys end.
+// Time has passed: leases end.
 struct Tick {};
 
 using Command = std::variant<StartHead, SetPool, RequestNode, EnrolNode, JoinNode, LoseNode,
                              ProveGone, Submit, Cancel, ReportEnded, Tick, ChangePool, DeletePool,
                              PausePool, ProbePool, RequestNodes, FailNode, DrainNode, ResumeNode,
                              RemoveNode, HoldJob, ReleaseJob, SetJob>;
-
-// What a command comes to, besides facts.
-using Answer = std::variant<Done, JobId, PoolId, NodeRef, std::uint64_t>;
 
 }  // namespace leat::core

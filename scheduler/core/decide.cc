@@ -1,6 +1,7 @@
 #include "scheduler/core/decide.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "scheduler/core/decide_parts.h"
 
@@ -90,10 +91,33 @@ void cancel_waiting(const Stage& stage, StageRef ref, const IntervalSet& where, 
   set_aside(stage, {ref, {}, TaskState::kCancelled, SkipReason::kNone, {}}, waiting, out);
 }
 
+template <typename Command>
+concept KeyedWish = requires {
+  Command::kKind;
+};
+
+template <typename Other>
+Result<Answer> decide_any(const State& state, const Other& c, Time now, Facts& out) {
+  return decide_on(state, c, now, out);
+}
+
+// Of a person: once for each key.
+template <KeyedWish Wish>
+Result<Answer> decide_any(const State& state, const Wish& c, Time now, Facts& out) {
+  if (c.key.empty() || c.key.size() > kKeyBytesMax)
+    return invalid("a key has 1 to " + std::to_string(kKeyBytesMax) + " bytes");
+  if (const Granted* known = state.granted().find(Wish::kKind, c.key, now)) return known->answer;
+  Result<Answer> answer = decide_on(state, c, now, out);
+  // Also of what has changed nothing: repeated later, it might.
+  if constexpr (!std::is_same_v<Wish, Submit>)
+    if (answer.ok()) out.emplace_back(WishGranted{Wish::kKind, c.key, c.actor, answer.value()});
+  return answer;
+}
+
 }  // namespace
 
 Result<Answer> decide(const State& state, const Command& command, Time now, Facts& out) {
-  return std::visit([&](const auto& c) { return decide_on(state, c, now, out); }, command);
+  return std::visit([&](const auto& c) { return decide_any(state, c, now, out); }, command);
 }
 
 std::vector<const Pool*> pools_of(const State& state, const JobSpec& spec) {
@@ -110,11 +134,7 @@ std::vector<const Pool*> pools_of(const State& state, const Job& job) {
   return pools_of(state, *job.spec);
 }
 
-Result<Answer> decide_on(const State& state, const Submit& c, Time now, Facts& out) {
-  if (c.key.empty() || c.key.size() > kKeyBytesMax)
-    return invalid("a key has 1 to " + std::to_string(kKeyBytesMax) + " bytes");
-  const Job* known = state.job_by_key(c.key);
-  if (known != nullptr && now - known->submitted < kKeyLife) return Answer{known->id};
+Result<Answer> decide_on(const State& state, const Submit& c, Time, Facts& out) {
   if (auto refusal = check(c.spec)) return *refusal;
   std::vector<const Pool*> pools;
   Pool own;

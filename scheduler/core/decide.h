@@ -12,8 +12,6 @@
 
 namespace leat::core {
 
-// How long a key is remembered.
-inline constexpr Duration kKeyLife = std::chrono::hours(24 * 7);
 // Summaries of ended jobs in memory; beyond that the oldest go (history keeps them).
 inline constexpr std::size_t kEndedJobsKept = 20'000;
 // What one Tick may requeue or forget.
@@ -29,7 +27,8 @@ inline constexpr std::size_t kDelaysPerTick = 4'096;
 inline constexpr std::uint64_t kRunsPerPlacement = 4096;
 
 // Turns one command into facts, appended to `out`, and an answer. Reads `state`, changes nothing:
-// the caller applies the facts. Same state, same command, same time: same facts, always.
+// the caller applies the facts. Same state, same command, same time: same facts, always. A wish
+// whose key was used for one of its kind gets that one's answer, and makes no facts.
 Result<Answer> decide(const State& state, const Command& command, Time now, Facts& out);
 
 // Stages that nodes are kept for in one turn; what is behind them waits for the next.
@@ -79,7 +78,7 @@ JobState end_of(const Job& job);
 inline constexpr std::size_t kWithdrawalsMax = 256;
 std::vector<Withdrawal> rebalance(const State& state);
 
-// Whether a Tick could do something: leases, tokens or keys may end.
+// Whether a Tick could do something: leases or tokens may end.
 bool wants_tick(const State& state, Time now);
 
 // A reason why something waits, for people.

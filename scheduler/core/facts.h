@@ -68,6 +68,27 @@ enum class DeleteCause : std::uint8_t {
 };
 inline constexpr unsigned kDeleteCauseCount = 5;
 
+// What people wish for, under a key of their own. The numbers are on disk.
+enum class WishKind : std::uint8_t {
+  kSubmit,
+  kCancel,
+  kHold,
+  kRelease,
+  kSetJob,
+  kSetPool,
+  kChangePool,
+  kDeletePool,
+  kPausePool,
+  kProbePool,
+  kDrainNode,
+  kResumeNode,
+  kRemoveNode,
+};
+inline constexpr unsigned kWishKindCount = 13;
+
+// What a command comes to, besides facts.
+using Answer = std::variant<Done, JobId, PoolId, NodeRef, std::uint64_t>;
+
 struct HeadStarted {
   HeadEpoch epoch;
   std::int64_t wall_us = 0;
@@ -284,11 +305,21 @@ struct JobSet {
 
   friend bool operator==(const JobSet&, const JobSet&) = default;
 };
-using Fact = std::variant<HeadStarted, PoolSet, NodeRequested, NodeEnrolled, NodeJoined, NodeLost,
-                          NodeGone, JobAccepted, RunsPlaced, RunsEnded, RunsRequeued, TasksSetAside,
-                          OutputsLost, CancelRequested, JobEnded, JobForgotten, PoolRemoved,
-                          NodesRequested, DutyChanged, RunsRecalled, NodesDeleting, PoolPaused,
-                          PoolReopened, PoolDeleting, TasksDue, JobHeld, JobReleased, JobSet>;
+// A wish was not refused, whether or not it changed anything. JobAccepted says so itself.
+struct WishGranted {
+  WishKind kind = WishKind::kSubmit;
+  std::string key;
+  Principal actor;
+  Answer answer;
+
+  friend bool operator==(const WishGranted&, const WishGranted&) = default;
+};
+using Fact =
+    std::variant<HeadStarted, PoolSet, NodeRequested, NodeEnrolled, NodeJoined, NodeLost, NodeGone,
+                 JobAccepted, RunsPlaced, RunsEnded, RunsRequeued, TasksSetAside, OutputsLost,
+                 CancelRequested, JobEnded, JobForgotten, PoolRemoved, NodesRequested, DutyChanged,
+                 RunsRecalled, NodesDeleting, PoolPaused, PoolReopened, PoolDeleting, TasksDue,
+                 JobHeld, JobReleased, JobSet, WishGranted>;
 using Facts = std::vector<Fact>;
 
 }  // namespace leat::core

@@ -17,6 +17,7 @@
 #include "base/interval_map.h"
 #include "base/interval_set.h"
 #include "scheduler/core/capacity_index.h"
+#include "scheduler/core/granted_wishes.h"
 #include "scheduler/core/messages.h"
 #include "scheduler/core/ready_queue.h"
 
@@ -228,14 +229,14 @@ class State {
   const std::map<PoolId, Pool>& pools() const { return pools_; }
   const ReadyQueue& ready() const { return ready_; }
   const CapacityIndex& capacity() const { return capacity_; }
+  const GrantedWishes& granted() const { return granted_; }
 
-  // Nothing if there is no such thing (any more).
+  // Nothing if there is no such thing.
   const Job* job(JobId id) const;
   const Node* node(NodeId id) const;
   const Node* node(NodeRef ref) const;  // of this very life
   const Pool* pool(PoolId id) const;
   const Pool* pool_named(const std::string& name) const;
-  const Job* job_by_key(const std::string& key) const;
   const Node* node_by_token(const Hash& hash) const;
   // The pool that was made for this job alone.
   const Pool* own_pool(JobId job) const;
@@ -270,6 +271,7 @@ class State {
   void restore(Job job);
   void restore(Node node);
   void restore(Pool pool);
+  bool restore(std::uint64_t number, Granted wish);  // in order; false if it does not follow
   void finish_restore();
 
  private:
@@ -301,6 +303,7 @@ class State {
   void on(const JobHeld& f, Time at);
   void on(const JobReleased& f, Time at);
   void on(const JobSet& f, Time at);
+  void on(const WishGranted& f, Time at);
 
   void check_waits(StageRef ref, const Stage& stage) const;
 
@@ -354,9 +357,9 @@ class State {
   std::map<JobId, Job> jobs_;
   std::map<NodeId, Node> nodes_;
   std::map<PoolId, Pool> pools_;
+  GrantedWishes granted_;
 
   // Derived.
-  std::map<std::string, JobId> keys_;
   std::map<Hash, NodeId> tokens_;
   std::map<JobId, PoolId> own_pools_;
   std::map<JobId, Time> ended_;
@@ -390,9 +393,6 @@ IndexList unsuccessful_tasks(const Job& job);
 // What an end means for something that comes after it: kOpen while there is none.
 AfterState fate_of(TaskState state, Condition on);
 AfterState fate_of(JobState state, Condition on);
-
-// Delays end together that end within such a span: they are rounded up to it.
-inline constexpr Duration kDueGrain{100'000};
 
 // The inputs of the reduce task at `position`: positions in the stage it reduces.
 Interval inputs_of(const Stage& reduced, const ReduceInput& input, std::uint64_t position);

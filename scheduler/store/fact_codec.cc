@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "scheduler/store/fact_readers.h"
+#include "scheduler/store/keys_codec.h"
 #include "scheduler/store/message_bytes.h"
 #include "scheduler/store/spec_codec.h"
 #include "schema/facts.capnp.h"
@@ -176,6 +177,13 @@ template <typename Builder>
 void write_who(const core::Principal& actor, const std::string& key, Builder to) {
   write_principal(actor, to.initActor());
   to.setKey(text_of(key));
+}
+
+void write(const core::WishGranted& f, schema::Fact::Builder to) {
+  auto out = to.initWishGranted();
+  out.setKind(static_cast<std::uint16_t>(f.kind));
+  write_who(f.actor, f.key, out);
+  write_answer(f.answer, out.initAnswer());
 }
 
 void write(const core::PoolRemoved& f, schema::Fact::Builder to) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "scheduler/store/fact_codec.h"
+#include "scheduler/store/keys_codec.h"
 #include "scheduler/store/spec_codec.h"
 
 namespace leat::store {
@@ -117,6 +118,15 @@ Result<Fact> read(schema::JobSet::Reader from) {
                            from.getPriority(), read_text(from.getName())});
 }
 
+Result<Fact> read(schema::WishGranted::Reader from) {
+  const Result<core::WishKind> kind = read_wish_kind(from.getKind());
+  if (!kind.ok()) return kind.refusal();
+  Result<core::Answer> answer = read_answer(kind.value(), from.getAnswer());
+  if (!answer.ok()) return answer.refusal();
+  return Fact(core::WishGranted{kind.value(), read_text(from.getKey()),
+                                read_principal(from.getActor()), std::move(answer).value()});
+}
+
 Result<Fact> read(schema::OutputsLost::Reader from) {
   Result<IndexList> indices = read_index_list(from.getIndices());
   if (!indices.ok()) return indices.refusal();
@@ -191,6 +201,8 @@ Result<Fact> read_fact(schema::Fact::Reader from) {
     }
     case schema::Fact::JOB_SET:
       return read(from.getJobSet());
+    case schema::Fact::WISH_GRANTED:
+      return read(from.getWishGranted());
     default:
       return read_pool_fact(from);
   }

@@ -143,6 +143,7 @@ class Historian {
   void operator()(const core::OutputsLost&) {}
   void operator()(const core::JobForgotten&) {}
   void operator()(const core::TasksDue&) {}
+  void operator()(const core::WishGranted&) {}
   void operator()(const core::JobHeld& f) { action("hold", f.job.value, f.actor, {}); }
   void operator()(const core::JobReleased& f) { action("release", f.job.value, f.actor, {}); }
   void operator()(const core::JobSet& f) {

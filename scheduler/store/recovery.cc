@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "scheduler/store/fact_codec.h"
+#include "scheduler/store/keys_codec.h"
 #include "scheduler/store/message_bytes.h"
 #include "scheduler/store/row_codec.h"
 #include "scheduler/store/spec_codec.h"
@@ -66,8 +67,20 @@ class Assembler {
         return add_spec(JobId{key.id}, bytes);
       case RowKind::kCells:
         return add_cells(key, bytes);
+      case RowKind::kKeys:
+        return add_keys(bytes);
     }
     return invalid("a kind of row this version does not know");
+  }
+
+  Result<Done> add_keys(const std::string& bytes) {
+    Result<KeysPage> read = decode_keys(bytes_of(bytes));
+    if (!read.ok()) return read.refusal();
+    KeysPage page = std::move(read).value();
+    std::uint64_t number = page.first;
+    for (core::Granted& wish : page.wishes)
+      if (!state_.restore(number++, std::move(wish))) return invalid("keys before it are missing");
+    return Done{};
   }
 
   Result<Done> add_job(const std::string& bytes) {
@@ -143,6 +156,16 @@ class Replayer {
   Seal newest_;
 };
 
+// Of a store in which keys had no rows yet.
+void note_keys(const core::State& state, Snapshotter& snapshotter) {
+  constexpr std::uint64_t kPerPage = core::GrantedWishes::kPerPage;
+  const core::GrantedWishes& granted = state.granted();
+  for (std::uint64_t n = granted.first(); n < granted.next(); n += kPerPage)
+    snapshotter.note_missing({RowKind::kKeys, n / kPerPage, 0});
+  if (!granted.empty())
+    snapshotter.note_missing({RowKind::kKeys, (granted.next() - 1) / kPerPage, 0});
+}
+
 }  // namespace
 
 Result<Recovered> recover(Contents& contents, SnapshotLimits limits) {
@@ -156,8 +179,11 @@ Result<Recovered> recover(Contents& contents, SnapshotLimits limits) {
     snapshotter.note_stored(key);
     return assembler.add(key, bytes);
   });
-  if (done.ok()) done = assembler.finish();
   if (!done.ok()) return done.refusal();
+  const bool has_keys = !state->granted().empty();
+  done = assembler.finish();
+  if (!done.ok()) return done.refusal();
+  if (!has_keys) note_keys(*state, snapshotter);
 
   Replayer replayer(*state, snapshotter, seal.value());
   done = contents.each_turn([&](std::uint64_t sequence, const std::string& bytes) {

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "scheduler/store/fact_codec.h"
+#include "scheduler/store/keys_codec.h"
 #include "scheduler/store/row_codec.h"
 
 namespace leat::store {
@@ -33,6 +34,13 @@ std::optional<std::string> bytes_of_row(const RowKey& key, const core::State& st
   if (key.kind == RowKind::kNode) {
     const core::Node* node = state.node(NodeId{static_cast<std::uint32_t>(key.id)});
     return node == nullptr ? std::nullopt : std::optional(encode_node(*node));
+  }
+  if (key.kind == RowKind::kKeys) {
+    constexpr std::uint64_t kPerPage = core::GrantedWishes::kPerPage;
+    const core::GrantedWishes& granted = state.granted();
+    const bool there =
+        (key.id + 1) * kPerPage > granted.first() && key.id * kPerPage < granted.next();
+    return there ? std::optional(encode_keys(granted, key.id)) : std::nullopt;
   }
   const core::Job* job = state.job(JobId{key.id});
   if (job == nullptr) return std::nullopt;

@@ -69,6 +69,8 @@ class Snapshotter {
 
   // Recovery: a row of the newest snapshot, and the bytes of a turn it does not hold.
   void note_stored(const RowKey& key) { stored_.insert(key); }
+  // A row that the newest snapshot should have.
+  void note_missing(const RowKey& key) { dirty_.insert(key); }
   void count_fact_bytes(std::uint64_t bytes) { fact_bytes_ += bytes; }
 
  private:

@@ -27,6 +27,7 @@ enum class RowKind : std::uint8_t {
   kJob = 4,    // id: job; all but spec and cells
   kSpec = 5,   // id: job; the schema JobSpec itself
   kCells = 6,  // id: job; part: stage << 48 | first position
+  kKeys = 7,   // id: page of core::GrantedWishes
 };
 
 struct RowKey {

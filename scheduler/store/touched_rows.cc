@@ -47,6 +47,7 @@ class Toucher {
   void operator()(const core::PoolDeleting& f) { row(RowKind::kPool, f.pool.value); }
   void operator()(const core::JobAccepted& f) {
     meta();
+    keys();
     row(RowKind::kJob, f.job.value);
     row(RowKind::kSpec, f.job.value);
     // What it comes after may be there already.
@@ -78,6 +79,7 @@ class Toucher {
   void operator()(const core::JobHeld& f) { row(RowKind::kJob, f.job.value); }
   void operator()(const core::JobReleased& f) { row(RowKind::kJob, f.job.value); }
   void operator()(const core::JobSet& f) { row(RowKind::kJob, f.job.value); }
+  void operator()(const core::WishGranted&) { keys(); }
   void operator()(const core::OutputsLost& f) { tasks(f.stage, f.indices, true); }
   void operator()(const core::CancelRequested& f) {
     if (!f.indices.empty()) return tasks(f.stage, f.indices, false);
@@ -110,6 +112,15 @@ class Toucher {
  private:
   void row(RowKind kind, std::uint64_t id) { out_.rows.push_back({kind, id, 0}); }
   void meta() { row(RowKind::kMeta, 0); }
+  // One is added, and the oldest may go.
+  void keys() {
+    constexpr std::uint64_t kPerPage = core::GrantedWishes::kPerPage;
+    const core::GrantedWishes& granted = state_.granted();
+    row(RowKind::kKeys, granted.next() / kPerPage);
+    static_assert(core::kKeysDroppedPerWish <= kPerPage);
+    row(RowKind::kKeys, granted.first() / kPerPage);
+    row(RowKind::kKeys, (granted.first() + core::kKeysDroppedPerWish - 1) / kPerPage);
+  }
   void node(NodeRef ref) { row(RowKind::kNode, ref.id.value); }
   void node_and_pool(NodeRef ref) {
     node(ref);

@@ -148,6 +148,8 @@ struct Words {
     view.text = "priority " + std::to_string(f.priority) + ", " + f.name;
     return view;
   }
+  // What came of the wish says so itself.
+  EventView operator()(const core::WishGranted&) const { return {}; }
   EventView operator()(const core::JobEnded& f) const {
     EventView view;
     view.kind = "job-ended";

@@ -23,7 +23,7 @@ struct EventPlace {
 
 // One fact. What it is not about is zero or empty.
 struct EventView {
-  const char* kind = "";  // stable: leat-events(1)
+  const char* kind = "";  // stable: leat-events(1); empty: nothing that anybody could have seen
   JobId job;
   StageId stage = 0;
   const IndexList* indices = nullptr;  // borrowed from the fact
@@ -35,7 +35,8 @@ struct EventView {
   std::string text;
 };
 
-// A fact kind without words here does not compile: every fact is an event.
+// A fact kind without words here does not compile: every fact is an event, but for
+// those that are about keys alone.
 EventView view_of(const core::Fact& fact);
 
 void write_event(const EventView& event, EventPlace next, std::int64_t at_us,

@@ -52,7 +52,7 @@ Page read_page(const store::StoredTurns& stored, EventPlace from, JobId job, std
       if (page.events.size() == kEventsMax) return page;
       page.end = {turn.sequence, n + 1};
       EventView event = view_of(facts[n]);
-      if (!concerns(event, job)) continue;
+      if (event.kind[0] == '\0' || !concerns(event, job)) continue;
       page.events.push_back(std::move(event));
       page.next.push_back(page.end);
       page.at.push_back(page.turns.back().at);

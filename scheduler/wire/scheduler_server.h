@@ -73,6 +73,8 @@ class SchedulerServer final : public schema::Scheduler::Server {
   // Posts a job; first asks history for what it comes after and memory does not know as active.
   kj::Promise<Result<core::Answer>> post_submit(core::Submit command);
   kj::Promise<void> look_up_past(core::Submit& command);
+  // Whether a job was made under this key.
+  bool is_known(const std::string& key) const;
   // Posts a retry if what it reads is still there.
   kj::Promise<Result<core::Answer>> post_retry(core::Submit command);
   template <typename Context>

@@ -109,9 +109,20 @@ kj::Promise<void> SchedulerServer::look_up_past(core::Submit& command) {
   return all;
 }
 
+bool SchedulerServer::is_known(const std::string& key) const {
+  return services_.engine.state().granted().find(core::WishKind::kSubmit, key, services_.clock()) !=
+         nullptr;
+}
+
 kj::Promise<void> SchedulerServer::retry(RetryContext context) {
   const auto params = context.getParams();
   const JobId id = resolve(services_.engine.state(), params.getJob());
+  // Who repeats a wish gets its first answer, whatever has become of the job and its inputs.
+  if (core::Submit again{store::read_text(params.getKey()), user_, {}}; is_known(again.key))
+    return services_.engine.post(std::move(again))
+        .then([context](const Result<core::Answer>& answer) mutable {
+          write_job_id(answer, context.getResults());
+        });
   auto made = kj::heap<Result<core::JobSpec>>(
       Refusal{Reason::kNotFound, "no job " + std::to_string(id.value) + "; see: leat job list"});
   Result<core::JobSpec>& spec = *made;
@@ -149,9 +160,6 @@ kj::Promise<void> SchedulerServer::retry(RetryContext context) {
 }
 
 kj::Promise<Result<core::Answer>> SchedulerServer::post_retry(core::Submit command) {
-  // Who repeats a wish gets its first answer, whatever has become of the inputs.
-  if (services_.engine.state().job_by_key(command.key) != nullptr)
-    return services_.engine.post(std::move(command));
   return services_.has_inputs(command.spec)
       .then([this, command](const Result<bool>& there) -> kj::Promise<Result<core::Answer>> {
         if (!there.ok()) return Result<core::Answer>(there.refusal());

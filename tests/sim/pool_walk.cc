@@ -96,7 +96,7 @@ void PoolWalk::calm() {
     return;
   }
   core::ChangePool change;
-  change.key = "calm";
+  change.key = "calm-" + std::to_string(++calls_);
   change.pool = name();
   change.min = min_;
   change.max = max_;
@@ -104,7 +104,8 @@ void PoolWalk::calm() {
   world_.head()->ask(change, [](const auto&) {});
   for (const auto& [id, node] : world_.head()->state().nodes())
     if (node.duty == core::NodeDuty::kDraining)
-      world_.head()->ask(core::ResumeNode{"calm", {}, id}, [](const auto&) {});
+      world_.head()->ask(core::ResumeNode{"calm-" + std::to_string(++calls_), {}, id},
+                         [](const auto&) {});
   // Once more, for what was on its way.
   if (++calmed_ < 3) world_.events().after(Duration(2'000'000), [this] { calm(); });
 }

@@ -85,16 +85,23 @@ void World::refused(std::size_t n, const Refusal& refusal) {
   user.ready = false;
 }
 
-// A hold may get lost with the head; a release is repeated until it has been heard.
+// A hold may get lost with the head; a release is repeated until it has been heard. Then the hold
+// is repeated by somebody who has not heard that it was granted: the job must go on all the same.
 void World::hold(std::size_t n, bool release) {
   const User& user = users_[n];
   auto heard = std::make_shared<bool>(false);
-  const auto note = [heard](const Result<core::Answer>&) { *heard = true; };
+  const auto note = [this, n, heard](const Result<core::Answer>&) {
+    *heard = true;
+    if (users_[n].hold_granted) events_.after(Duration(100'000), [this, n] { hold(n, false); });
+  };
   if (head_ != nullptr && head_->ready() && user.job) {
     if (release)
       head_->ask(core::ReleaseJob{user.key + "-release", {}, *user.job}, note);
     else
-      head_->ask(core::HoldJob{user.key + "-hold", {}, *user.job}, note);
+      head_->ask(core::HoldJob{user.key + "-hold", {}, *user.job},
+                 [this, n](const Result<core::Answer>& answer) {
+                   users_[n].hold_granted = users_[n].hold_granted || answer.ok();
+                 });
   }
   if (!release) return;
   events_.after(Duration(2'000'000), [this, n, heard] {

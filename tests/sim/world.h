@@ -109,7 +109,8 @@ class World {
     bool cancels = false;
     std::uint64_t tasks = 0;
     Waits waits;
-    bool ready = false;  // the spec names what the job comes after
+    bool hold_granted = false;  // as answered
+    bool ready = false;         // the spec names what the job comes after
   };
 
   void start_head();

@@ -59,7 +59,7 @@ TEST(After, ADependantRunsOrIsSkippedByTheEndOfItsJob) {
         EXPECT_EQ(w.count(second, TaskState::kBlocked), 2u);
       }
       if (c.end == JobState::kCancelled) {
-        w.must(Cancel{"c", {}, first, 0, {}});
+        w.must(Cancel{{}, {}, first, 0, {}});
         w.place();
       } else {
         end_all(w, c.end == JobState::kFailed ? std::vector<Index>{1} : std::vector<Index>{});
@@ -197,7 +197,7 @@ TEST(After, ADependantMayBeCancelledAndItsJobEndsAlone) {
   w.node(1);
   const JobId first = w.submit(sweep(1));
   const JobId second = w.submit(after(sweep(3), first));
-  w.must(Cancel{"c", {}, second, 0, {}});
+  w.must(Cancel{{}, {}, second, 0, {}});
   w.place();
   EXPECT_EQ(w.job_state(second), JobState::kCancelled);
   EXPECT_EQ(w.state.dependants(first), nullptr);

@@ -293,11 +293,11 @@ TEST(Head, GrantsAFreshLeaseWhenItRestarts) {
 TEST(Cancel, EndsAJobThatWaits) {
   World w;
   const JobId job = w.submit(with_reduce(sweep(10), 2));
-  w.must(Cancel{"c", {}, job, 0, {}});
+  w.must(Cancel{{}, {}, job, 0, {}});
   w.place();
   EXPECT_EQ(w.job_state(job), JobState::kCancelled);
   EXPECT_EQ(w.count(job, TaskState::kCancelled), 10u);
-  EXPECT_FALSE(w.say(Cancel{"c2", {}, job, 0, {}}).ok());
+  EXPECT_FALSE(w.say(Cancel{{}, {}, job, 0, {}}).ok());
   w.check_replay();
 }
 
@@ -308,7 +308,7 @@ TEST(Cancel, EndsRunningTasksAndKeepsWhatSucceeded) {
   w.place();
   const RunSet runs = w.starts().at(0).runs;
   ASSERT_EQ(runs.indices.size(), 2u);
-  w.must(Cancel{"c", {}, job, 0, {}});
+  w.must(Cancel{{}, {}, job, 0, {}});
   EXPECT_EQ(w.count(job, TaskState::kEnding), 2u);
   bool told = false;
   for (const Effect& effect : w.effects)
@@ -329,7 +329,7 @@ TEST(Cancel, OfOneTaskLeavesTheOthers) {
   World w;
   w.node(1);
   const JobId job = w.submit(sweep(3));
-  w.must(Cancel{"c", {}, job, 0, IndexList(Stride{1, 1, 1})});
+  w.must(Cancel{{}, {}, job, 0, IndexList(Stride{1, 1, 1})});
   w.drain();
   EXPECT_EQ(w.count(job, TaskState::kSucceeded), 2u);
   EXPECT_EQ(w.count(job, TaskState::kCancelled), 1u);
@@ -340,7 +340,7 @@ TEST(Cancel, IsDoneWhenTheNodeOfAnEndingTaskIsGone) {
   const NodeRef node = w.node(1);
   const JobId job = w.submit(sweep(1));
   w.place();
-  w.must(Cancel{"c", {}, job, 0, {}});
+  w.must(Cancel{{}, {}, job, 0, {}});
   w.must(ProveGone{node, "died"});
   w.place();
   EXPECT_EQ(w.job_state(job), JobState::kCancelled);

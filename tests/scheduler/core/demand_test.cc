@@ -35,7 +35,7 @@ TEST(Demand, LeavesOutWhatDoesNotFitANode) {
   Pools w;
   const PoolId small = w.elastic(0, 4, "small");
   PoolSpec spec{"large", "local", {0, 4}, Resources{8000, 0, 0}, {}};
-  const auto large = std::get<PoolId>(w.must(SetPool{"k", {}, spec}));
+  const auto large = std::get<PoolId>(w.must(SetPool{{}, {}, spec}));
   w.submit(sweep(3, 4));  // four cores each
   EXPECT_EQ(w.plan(small).needed, 0u);
   EXPECT_EQ(w.plan(large).needed, 2u);
@@ -81,7 +81,7 @@ TEST(Demand, IsNoneForBlockedTasksAndForWhatFitsAFreeNode) {
 TEST(Demand, OfAPoolWhoseNodesNobodyHasSeenIsOneNode) {
   Pools w;
   PoolSpec spec{"p", "local", {0, 9}, std::nullopt, {}};
-  const auto pool = std::get<PoolId>(w.must(SetPool{"k", {}, spec}));
+  const auto pool = std::get<PoolId>(w.must(SetPool{{}, {}, spec}));
   w.submit(sweep(100));
   ASSERT_EQ(w.grow_and_arrive(pool).size(), 1u);
   w.place();

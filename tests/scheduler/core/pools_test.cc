@@ -95,7 +95,7 @@ TEST(Joining, AndNotStayingIsAFailureTooUntilANodeHasStayed) {
   // One that stays ends the row.
   const NodeRef good = w.grow_and_arrive(pool)[0];
   w.pass(20);
-  w.must(ChangePool{"k", {}, "p", 2u, 2u, {}, {}, {}});
+  w.must(ChangePool{{}, {}, "p", 2u, 2u, {}, {}, {}});
   const NodeRef bad = w.grow_and_arrive(pool)[0];
   w.pass(3);
   w.must(ProveGone{bad, "it died"});
@@ -107,13 +107,13 @@ TEST(Joining, DoesNotReopenWhatAPersonHasPaused) {
   Pools w;
   const PoolId pool = w.elastic(2, 4);
   const auto nodes = w.grow(pool);
-  w.must(PausePool{"k", {}, "p", "maintenance"});
+  w.must(PausePool{{}, {}, "p", "maintenance"});
   w.arrive(nodes[0]);
   EXPECT_EQ(w.state.pools().at(pool).state, PoolState::kPaused);
   w.must(ProveGone{nodes[1], "gone"});
   w.pass(1000);
   EXPECT_EQ(w.grow(pool).size(), 0u);
-  w.must(ProbePool{"k", {}, "p"});
+  w.must(ProbePool{{}, {}, "p"});
   const auto probe = w.grow(pool);
   ASSERT_EQ(probe.size(), 1u);
   w.arrive(probe[0]);
@@ -128,10 +128,10 @@ TEST(Deleting, APoolWithWorkAsksWhatBecomesOfIt) {
   w.submit(sweep(2));
   const NodeRef node = w.grow_and_arrive(pool)[0];
   w.place();
-  const std::string message = w.refused(DeletePool{"k", {}, "p", {}}, Reason::kConflict);
+  const std::string message = w.refused(DeletePool{{}, {}, "p", {}}, Reason::kConflict);
   EXPECT_NE(message.find("--requeue"), std::string::npos) << message;
   EXPECT_NE(message.find("--wait"), std::string::npos) << message;
-  w.must(DeletePool{"k", {}, "p", {Running::kComplete, {}}});
+  w.must(DeletePool{{}, {}, "p", {Running::kComplete, {}}});
   w.pass(1000);
   EXPECT_EQ(w.duty_of(node), NodeDuty::kLeaving);
   EXPECT_EQ(w.grow(pool).size(), 0u);
@@ -153,7 +153,7 @@ TEST(Deleting, APoolRequeuesItsTasksWhenTold) {
   const NodeRef node = w.grow_and_arrive(pool)[0];
   w.place();
   const auto started = w.starts();
-  w.must(DeletePool{"k", {}, "p", {Running::kRequeue, {}}});
+  w.must(DeletePool{{}, {}, "p", {Running::kRequeue, {}}});
   w.pass(2);
   RunRow row;
   row.outcome = Outcome::kWithdrawn;
@@ -170,7 +170,7 @@ TEST(Deleting, APoolGivesUpNodesThatAreComing) {
   Pools w;
   const PoolId pool = w.elastic(2, 2);
   const auto nodes = w.grow(pool);
-  w.must(DeletePool{"k", {}, "p", {}});
+  w.must(DeletePool{{}, {}, "p", {}});
   w.pass(1);
   for (const NodeRef node : nodes) {
     EXPECT_EQ(w.state_of(node), NodeState::kDeleting);
@@ -220,36 +220,38 @@ TEST(Resizing, BelowRunningWorkIsRefusedUnlessItIsSaidWhatBecomesOfIt) {
   w.grow_and_arrive(pool);
   w.place();
   const std::string message =
-      w.refused(ChangePool{"k", {}, "p", 1u, 1u, {}, {}, {}}, Reason::kConflict);
+      w.refused(ChangePool{{}, {}, "p", 1u, 1u, {}, {}, {}}, Reason::kConflict);
   EXPECT_NE(message.find("2 nodes of pool"), std::string::npos) << message;
   EXPECT_EQ(w.state.pools().at(pool).spec.nodes.max, 3u);
-  w.refused(ChangePool{"k", {}, "nope", 1u, 1u, {}, {}, {}}, Reason::kNotFound);
-  w.refused(ChangePool{"k", {}, "p", 4u, {}, {}, {}, {}}, Reason::kInvalid);
-  w.refused(ChangePool{"k", {}, "p", {}, 200'000u, {}, {}, {}}, Reason::kInvalid);
-  w.refused(ChangePool{"k", {}, "p", {}, {}, Duration(-1), {}, {}}, Reason::kInvalid);
-  w.refused(ChangePool{"k", {}, "p", {}, {}, {}, Duration(5), {}}, Reason::kInvalid);
+  w.refused(ChangePool{{}, {}, "nope", 1u, 1u, {}, {}, {}}, Reason::kNotFound);
+  w.refused(ChangePool{{}, {}, "p", 4u, {}, {}, {}, {}}, Reason::kInvalid);
+  w.refused(ChangePool{{}, {}, "p", {}, 200'000u, {}, {}, {}}, Reason::kInvalid);
+  w.refused(ChangePool{{}, {}, "p", {}, {}, Duration(-1), {}, {}}, Reason::kInvalid);
+  w.refused(ChangePool{{}, {}, "p", {}, {}, {}, Duration(5), {}}, Reason::kInvalid);
 }
 
 TEST(Resizing, ToTheSameSizeChangesNothing) {
   Pools w;
   w.elastic(0, 3);
   const std::size_t before = w.log.size();
-  w.must(ChangePool{"k", {}, "p", 0u, 3u, {}, {}, {}});
-  EXPECT_EQ(w.log.size(), before);
+  w.must(ChangePool{{}, {}, "p", 0u, 3u, {}, {}, {}});
+  // Its key is all that is kept of it.
+  ASSERT_EQ(w.log.size(), before + 1);
+  EXPECT_TRUE(std::holds_alternative<WishGranted>(w.log.back().first));
 }
 
 TEST(Nodes, ThatAreNotThereCannotBeSpokenOf) {
   Pools w;
   const PoolId pool = w.elastic(1, 1);
-  EXPECT_NE(w.refused(DrainNode{"k", {}, NodeId{77}}, Reason::kNotFound).find("node 77"),
+  EXPECT_NE(w.refused(DrainNode{{}, {}, NodeId{77}}, Reason::kNotFound).find("node 77"),
             std::string::npos);
-  w.refused(ResumeNode{"k", {}, NodeId{77}}, Reason::kNotFound);
-  w.refused(RemoveNode{"k", {}, NodeId{77}}, Reason::kNotFound);
+  w.refused(ResumeNode{{}, {}, NodeId{77}}, Reason::kNotFound);
+  w.refused(RemoveNode{{}, {}, NodeId{77}}, Reason::kNotFound);
   const NodeRef coming = w.grow(pool)[0];
-  w.refused(DrainNode{"k", {}, coming.id}, Reason::kConflict);
-  w.must(RemoveNode{"k", {}, coming.id});
+  w.refused(DrainNode{{}, {}, coming.id}, Reason::kConflict);
+  w.must(RemoveNode{{}, {}, coming.id});
   EXPECT_EQ(w.state_of(coming), NodeState::kDeleting);
-  w.refused(RemoveNode{"k", {}, coming.id}, Reason::kConflict);
+  w.refused(RemoveNode{{}, {}, coming.id}, Reason::kConflict);
 }
 
 TEST(Nodes, ThatAreLostAreRemovedByForceOnlyWhenTold) {
@@ -259,11 +261,11 @@ TEST(Nodes, ThatAreLostAreRemovedByForceOnlyWhenTold) {
   const NodeRef node = w.grow_and_arrive(pool)[0];
   w.place();
   w.must(LoseNode{node});
-  w.must(RemoveNode{"k", {}, node.id});
+  w.must(RemoveNode{{}, {}, node.id});
   w.pass(30);
   EXPECT_EQ(w.state_of(node), NodeState::kLost);
   EXPECT_EQ(w.count(job, TaskState::kPlaced), 2u);
-  w.must(RemoveNode{"k", {}, node.id, {Running::kRequeue, {}}});
+  w.must(RemoveNode{{}, {}, node.id, {Running::kRequeue, {}}});
   EXPECT_EQ(w.state_of(node), NodeState::kDeleting);
   // Only the proof frees its work.
   EXPECT_EQ(w.count(job, TaskState::kPlaced), 2u);

@@ -65,9 +65,9 @@ TEST(Shrinking, OpensAClosingNodeAgainWhenWorkComes) {
   w.submit(sweep(2));
   const auto nodes = w.grow_and_arrive(pool);
   w.place();
-  w.must(ChangePool{"k", {}, "p", 0u, 0u, {}, {}, {Running::kComplete, {}}});
+  w.must(ChangePool{{}, {}, "p", 0u, 0u, {}, {}, {Running::kComplete, {}}});
   EXPECT_EQ(w.duty_of(nodes[0]), NodeDuty::kClosing);
-  w.must(ChangePool{"k", {}, "p", 0u, 1u, {}, {}, {}});
+  w.must(ChangePool{{}, {}, "p", 0u, 1u, {}, {}, {}});
   const JobId more = w.submit(sweep(2));
   EXPECT_EQ(w.plan(pool).why, Growth::kReopens);
   EXPECT_EQ(w.plan(pool).grow, 0u);
@@ -83,14 +83,14 @@ TEST(Shrinking, PlacesNothingOnAClosedNode) {
   Pools w;
   const PoolId pool = w.elastic(1, 1);
   const auto nodes = w.grow_and_arrive(pool);
-  w.must(DrainNode{"k", {}, nodes[0].id});
+  w.must(DrainNode{{}, {}, nodes[0].id});
   const JobId job = w.submit(sweep(1));
   EXPECT_EQ(w.place(), 0u);
   // Also when it comes back from being lost.
   w.must(LoseNode{nodes[0]});
   w.join(nodes[0], 2);
   EXPECT_EQ(w.place(), 0u);
-  w.must(ResumeNode{"k", {}, nodes[0].id});
+  w.must(ResumeNode{{}, {}, nodes[0].id});
   w.place();
   EXPECT_EQ(w.count(job, TaskState::kPlaced), 1u);
 }
@@ -101,7 +101,7 @@ TEST(Shrinking, LetsTasksCompleteUnlessTold) {
   w.submit(sweep(4));
   const auto nodes = w.grow_and_arrive(pool);
   w.place();
-  w.must(ChangePool{"k", {}, "p", 0u, 1u, {}, {}, {Running::kComplete, {}}});
+  w.must(ChangePool{{}, {}, "p", 0u, 1u, {}, {}, {Running::kComplete, {}}});
   w.pass(10'000);
   EXPECT_EQ(w.duty_of(nodes[1]), NodeDuty::kClosing);
   EXPECT_EQ(w.state_of(nodes[1]), NodeState::kUp);
@@ -118,7 +118,7 @@ TEST(Shrinking, RequeuesAtTheDeadlineWithoutUsingARetry) {
   ASSERT_EQ(nodes.size(), 1u);
   w.place();
   const auto started = w.starts();
-  w.must(RemoveNode{"k", {}, nodes[0].id, {Running::kRequeue, seconds(5)}});
+  w.must(RemoveNode{{}, {}, nodes[0].id, {Running::kRequeue, seconds(5)}});
   w.pass(4);
   w.effects.clear();
   w.pass(2);
@@ -151,7 +151,7 @@ TEST(Shrinking, DropsWhatHasNotComeFirst) {
   w.submit(sweep(6));
   const auto coming = w.grow(pool);
   ASSERT_EQ(coming.size(), 3u);
-  w.must(ChangePool{"k", {}, "p", 0u, 1u, {}, {}, {}});
+  w.must(ChangePool{{}, {}, "p", 0u, 1u, {}, {}, {}});
   EXPECT_EQ(w.duty_of(up[0]), NodeDuty::kServing);
   for (const NodeRef node : coming) EXPECT_EQ(w.state_of(node), NodeState::kDeleting);
   EXPECT_EQ(w.state.pools().at(pool).failures, 0u);

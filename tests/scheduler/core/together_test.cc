@@ -27,7 +27,7 @@ TEST(Together, ATaskCancelledTooLateIsNotWaitedForByItsReduce) {
   const NodeRef node = w.node(2);
   const JobId job = w.submit(with_reduce(sweep(2), 2));
   w.place();
-  w.must(Cancel{"c", {}, job, 0, IndexList(Stride{1, 1, 1})});
+  w.must(Cancel{{}, {}, job, 0, IndexList(Stride{1, 1, 1})});
   w.end(node, one(job, 0));
   // It had succeeded before the order came.
   w.end(node, one(job, 1));
@@ -63,19 +63,19 @@ TEST(Together, APoolForOneJobIsNotMadeWhileTheJobWaitsForAnother) {
   w.place();
   EXPECT_EQ(w.plan(pool).grow, 3u);
   const std::vector<NodeRef> nodes = w.grow_and_arrive(pool);
-  w.must(HoldJob{"h", {}, second});
+  w.must(HoldJob{{}, {}, second});
   w.pass(400);
   for (const NodeRef ref : nodes) {
     EXPECT_NE(w.state_of(ref), NodeState::kUp);
     w.must(ProveGone{ref, "it was ended"});
   }
-  w.must(ReleaseJob{"r", {}, second});
+  w.must(ReleaseJob{{}, {}, second});
   EXPECT_EQ(w.plan(pool).needed, 2u);
 }
 
 TEST(Together, APoolGrowsForAJobThatOnlyKeptNodesCouldTake) {
   Pools w;
-  w.must(SetPool{"k", {}, PoolSpec{"a", "local", 1, std::nullopt, {}}});
+  w.must(SetPool{{}, {}, PoolSpec{"a", "local", 1, std::nullopt, {}}});
   const NodeRef busy = w.node(2);
   JobSpec wide = sweep(1, 2);
   wide.pools = {"a"};
@@ -123,7 +123,7 @@ TEST(Together, ALargeJobInManyPiecesIsCancelledByManyFacts) {
   w.end(node, {{job, 0}, 1, IndexList(Stride{0, tasks / 2, 2})}, failure());
   ASSERT_EQ(w.count(job, TaskState::kDelayed), tasks / 2);
   const std::size_t before = w.log.size();
-  w.must(Cancel{"c", {}, job, 0, {}});
+  w.must(Cancel{{}, {}, job, 0, {}});
   EXPECT_EQ(w.count(job, TaskState::kCancelled), tasks / 2);
   std::size_t facts = 0;
   for (std::size_t n = before; n < w.log.size(); ++n)
@@ -136,7 +136,7 @@ TEST(Together, ALargeJobInManyPiecesIsCancelledByManyFacts) {
 
 TEST(Together, NodesHaveTheLabelsOfTheirPoolWhoeverStartedThem) {
   World w;
-  w.must(SetPool{"k", {}, PoolSpec{"lab", "static", {2, 2}, std::nullopt, {"fast"}}});
+  w.must(SetPool{{}, {}, PoolSpec{"lab", "static", {2, 2}, std::nullopt, {"fast"}}});
   const NodeRef node = w.node_of(w.state.pools().begin()->first, 1);
   EXPECT_EQ(w.state.node(node)->report.labels, std::vector<std::string>{"fast"});
   const JobId job = w.submit(wanting(sweep(1), "fast"));
@@ -171,7 +171,7 @@ TEST(Together, OutputsOnANodeThatIsToGoAreReadByOneThatComesForThem) {
   const NodeRef node = w.grow_and_arrive(pool).at(0);
   w.place();
   w.end(node, {{job, 0}, 1, IndexList(Stride{0, 2, 1})});
-  w.must(RemoveNode{"r", {}, node.id, {Running::kComplete, {}}});
+  w.must(RemoveNode{{}, {}, node.id, {Running::kComplete, {}}});
   const std::vector<NodeRef> more = w.grow_and_arrive(pool);
   ASSERT_EQ(more.size(), 1u);
   EXPECT_EQ(w.plan(pool).grow, 0u);
@@ -191,9 +191,9 @@ TEST(Together, OutputsOfAHeldJobGiveWayToADeadlineInTheEnd) {
   const JobId job = w.submit(with_reduce(sweep(2), 2));
   w.place();
   w.end(node, {{job, 0}, 1, IndexList(Stride{0, 2, 1})});
-  w.must(HoldJob{"h", {}, job});
+  w.must(HoldJob{{}, {}, job});
   ASSERT_EQ(w.count(job, TaskState::kHeld), 2u);
-  w.must(RemoveNode{"r", {}, node.id, {Running::kRequeue, seconds(1)}});
+  w.must(RemoveNode{{}, {}, node.id, {Running::kRequeue, seconds(1)}});
   w.pass(60);
   EXPECT_EQ(w.state_of(node), NodeState::kUp);
   w.pass(600);

@@ -101,7 +101,7 @@ TEST(RetryDelay, DoesNotOutliveACancellation) {
   w.place();
   w.starts();
   w.end(node, {{job, 0}, 1, IndexList(Stride{0, 2, 1})}, ended(Outcome::kExit, 1));
-  w.must(Cancel{"c", {}, job, 0, {}});
+  w.must(Cancel{{}, {}, job, 0, {}});
   w.place();
   EXPECT_EQ(w.job_state(job), JobState::kCancelled);
   EXPECT_TRUE(w.state.due().empty());
@@ -189,24 +189,24 @@ TEST(Hold, StartsNothingUntilReleased) {
   World w;
   const NodeRef node = w.node(1);
   const JobId job = w.submit(sweep(3));
-  w.must(HoldJob{"h", {1000, "host", ""}, job});
+  w.must(HoldJob{{}, {1000, "host", ""}, job});
   EXPECT_EQ(w.job_state(job), JobState::kHeld);
   EXPECT_EQ(w.place(), 0u);
   const auto causes = why(w.state, {job, 0}, std::nullopt, w.now);
   ASSERT_FALSE(causes.empty());
   EXPECT_STREQ(causes[0].reason, "held");
   EXPECT_EQ(causes[0].message, "held by user 1000@host since 1970-01-01 00:00:01 UTC");
-  w.must(HoldJob{"h", {}, job});  // again: nothing
-  w.must(ReleaseJob{"r", {}, job});
+  w.must(HoldJob{{}, {}, job});  // again: nothing
+  w.must(ReleaseJob{{}, {}, job});
   EXPECT_EQ(w.job_state(job), JobState::kWaiting);
   EXPECT_EQ(w.place(), 1u);
   EXPECT_EQ(w.job_state(job), JobState::kRunning);
-  w.must(HoldJob{"h", {}, job});
+  w.must(HoldJob{{}, {}, job});
   // What runs goes on; the next one waits.
   w.end(node, {{job, 0}, 1, IndexList(Stride{0, 1, 1})});
   EXPECT_EQ(w.place(), 0u);
-  w.must(ReleaseJob{"r", {}, job});
-  w.must(ReleaseJob{"r", {}, job});
+  w.must(ReleaseJob{{}, {}, job});
+  w.must(ReleaseJob{{}, {}, job});
   EXPECT_EQ(w.job_state(job), JobState::kRunning);
   w.drain();
   EXPECT_EQ(w.job_state(job), JobState::kSucceeded);
@@ -223,7 +223,7 @@ TEST(Hold, TakesBackWhatIsOnlyQueued) {
   w.end(node, w.starts().at(0).runs, quick);
   w.place();
   w.effects.clear();
-  w.must(HoldJob{"h", {}, job});
+  w.must(HoldJob{{}, {}, job});
   const std::uint64_t placed = w.count(job, TaskState::kPlaced);
   ASSERT_GT(placed, 1u);
   std::uint64_t asked = 0;
@@ -242,14 +242,14 @@ TEST(Hold, TakesBackWhatIsOnlyQueued) {
 TEST(Hold, MayBeCancelledAndIsRefusedForWhatIsOver) {
   World w;
   const JobId job = w.submit(sweep(3));
-  w.must(HoldJob{"h", {}, job});
-  w.must(Cancel{"c", {}, job, 0, {}});
-  EXPECT_EQ(w.say(HoldJob{"h", {}, job}).refusal().message, "job 1 is being cancelled");
+  w.must(HoldJob{{}, {}, job});
+  w.must(Cancel{{}, {}, job, 0, {}});
+  EXPECT_EQ(w.say(HoldJob{{}, {}, job}).refusal().message, "job 1 is being cancelled");
   w.place();
   EXPECT_EQ(w.job_state(job), JobState::kCancelled);
-  EXPECT_EQ(w.say(HoldJob{"h", {}, job}).refusal().message, "job 1 has already ended: cancelled");
-  EXPECT_EQ(w.say(ReleaseJob{"h", {}, job}).refusal().reason, Reason::kConflict);
-  EXPECT_EQ(w.say(HoldJob{"h", {}, JobId{7}}).refusal().reason, Reason::kNotFound);
+  EXPECT_EQ(w.say(HoldJob{{}, {}, job}).refusal().message, "job 1 has already ended: cancelled");
+  EXPECT_EQ(w.say(ReleaseJob{{}, {}, job}).refusal().reason, Reason::kConflict);
+  EXPECT_EQ(w.say(HoldJob{{}, {}, JobId{7}}).refusal().reason, Reason::kNotFound);
   w.check_replay();
 }
 
@@ -258,16 +258,17 @@ TEST(SetJob, MovesAJobInTheQueue) {
   w.node(1);
   const JobId first = w.submit(sweep(1));
   const JobId second = w.submit(sweep(1));
-  w.must(SetJob{"s", {}, second, 5, "urgent"});
+  w.must(SetJob{{}, {}, second, 5, "urgent"});
   EXPECT_EQ(w.state.job(second)->priority, 5);
   EXPECT_EQ(w.state.job(second)->name, "urgent");
   w.place();
   EXPECT_EQ(w.count(second, TaskState::kPlaced), 1u);
   EXPECT_EQ(w.count(first, TaskState::kWaiting), 1u);
   const std::size_t facts = w.log.size();
-  w.must(SetJob{"s", {}, second, 5, std::nullopt});
-  EXPECT_EQ(w.log.size(), facts);
-  EXPECT_EQ(w.say(SetJob{"s", {}, second, {}, "a\x1b"}).refusal().reason, Reason::kInvalid);
+  w.must(SetJob{{}, {}, second, 5, std::nullopt});
+  ASSERT_EQ(w.log.size(), facts + 1);
+  EXPECT_TRUE(std::holds_alternative<WishGranted>(w.log.back().first));
+  EXPECT_EQ(w.say(SetJob{{}, {}, second, {}, "a\x1b"}).refusal().reason, Reason::kInvalid);
   w.check_replay();
 }
 

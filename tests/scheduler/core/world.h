@@ -45,7 +45,14 @@ class World {
 
   World() { must(StartHead{1'000'000, "test"}); }
 
-  Result<Answer> say(const Command& command) {
+  // A wish without a key gets one of its own.
+  Result<Answer> say(Command command) {
+    std::visit(
+        [this](auto& c) {
+          if constexpr (requires { c.key; })
+            if (c.key.empty()) c.key = "key-" + std::to_string(++keys_);
+        },
+        command);
     Facts facts;
     Result<Answer> answer = decide(state, command, now, facts);
     apply(facts);
@@ -89,8 +96,7 @@ class World {
   }
 
   JobId submit(JobSpec spec, std::string key = {}) {
-    if (key.empty()) key = "key-" + std::to_string(++keys_);
-    return std::get<JobId>(must(Submit{key, {}, std::move(spec)}));
+    return std::get<JobId>(must(Submit{std::move(key), {}, std::move(spec)}));
   }
 
   // One turn's placements and job ends. Returns how many facts there were.

@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "scheduler/core/decide.h"
+#include "scheduler/store/keys_codec.h"
 #include "scheduler/store/recovery.h"
 #include "scheduler/store/row_codec.h"
 #include "tests/scheduler/store/specs.h"
@@ -32,6 +33,10 @@ inline std::map<std::string, std::string> dump(const core::State& state) {
       rows[name + " stage " + std::to_string(n)] =
           encode_cells(job.stages[n], {0, job.stages[n].cells.size() - 1});
   }
+  const core::GrantedWishes& granted = state.granted();
+  constexpr std::uint64_t kPerPage = core::GrantedWishes::kPerPage;
+  for (std::uint64_t n = granted.first() / kPerPage; n * kPerPage < granted.next(); ++n)
+    rows["keys " + std::to_string(n)] = encode_keys(granted, n);
   return rows;
 }
 
@@ -98,11 +103,17 @@ class Driver {
     return at;
   }
 
+  // Now and then one that was used before.
+  std::string key(const std::string& prefix) {
+    const std::uint64_t n = random_.chance(10) ? random_.below(keys_ + 1) : ++keys_;
+    return prefix + std::to_string(life_) + "-" + std::to_string(n);
+  }
+
   void random_command() {
     const std::uint64_t what = random_.below(100);
     if (state_->pools().empty() || what < 1) {
       const std::string name = "pool-" + std::to_string(random_.below(3));
-      say(core::SetPool{"k" + name, {7, "h", ""}, core::PoolSpec{name, "local", 4, {}, {}}});
+      say(core::SetPool{key("k"), {7, "h", ""}, core::PoolSpec{name, "local", 4, {}, {}}});
     } else if (what < 10 || state_->nodes().size() < 3) {
       new_node();
     } else if (what < 20) {
@@ -147,15 +158,15 @@ class Driver {
     const core::Principal actor{7, "h", ""};
     switch (random_.below(9)) {
       case 0:
-        return say(core::DrainNode{"d", actor, node.ref.id, farewell});
+        return say(core::DrainNode{key("d"), actor, node.ref.id, farewell});
       case 1:
-        return say(core::RemoveNode{"r", actor, node.ref.id, farewell});
+        return say(core::RemoveNode{key("r"), actor, node.ref.id, farewell});
       case 2:
         return say(core::FailNode{node.ref, "no room"});
       case 3:
-        return say(core::PausePool{"p", actor, pool.spec.name, "maintenance"});
+        return say(core::PausePool{key("p"), actor, pool.spec.name, "maintenance"});
       case 4:
-        return say(core::ProbePool{"q", actor, pool.spec.name});
+        return say(core::ProbePool{key("q"), actor, pool.spec.name});
       case 5: {
         core::RequestNodes wish{pool.id, {core::Hash{}, core::Hash{}}};
         for (core::Hash& token : wish.tokens)
@@ -165,13 +176,13 @@ class Driver {
       case 6: {
         const auto max = 1 + static_cast<std::uint32_t>(random_.below(6));
         return say(
-            core::ChangePool{"c", actor, pool.spec.name, 0u, max, Duration(0), {}, farewell});
+            core::ChangePool{key("c"), actor, pool.spec.name, 0u, max, Duration(0), {}, farewell});
       }
       case 7:
-        if (random_.chance(20)) say(core::DeletePool{"x", actor, pool.spec.name, farewell});
+        if (random_.chance(20)) say(core::DeletePool{key("x"), actor, pool.spec.name, farewell});
         return;
       default:
-        return say(core::ResumeNode{"s", actor, node.ref.id});
+        return say(core::ResumeNode{key("s"), actor, node.ref.id});
     }
   }
 
@@ -210,8 +221,7 @@ class Driver {
     if (random_.chance(20)) message.stage().setStartWithinUs(40'000'000);
     Result<core::JobSpec> spec = message.read();
     LEAT_CHECK(spec.ok());
-    say(core::Submit{
-        "key" + std::to_string(random_.next()), {1000, "h", ""}, std::move(spec).value(), {}});
+    say(core::Submit{key("key"), {1000, "h", ""}, std::move(spec).value(), {}});
   }
 
   // Of one job or two, whole or task by task: then with its indices.
@@ -232,16 +242,17 @@ class Driver {
   void wish() {
     const JobId job = any_of(state_->jobs())->first;
     const std::uint64_t what = random_.below(4);
-    if (what == 0) say(core::HoldJob{"h", {7, "h", ""}, job});
-    if (what == 1 || what == 2) say(core::ReleaseJob{"r", {7, "h", ""}, job});
+    if (what == 0) say(core::HoldJob{key("h"), {7, "h", ""}, job});
+    if (what == 1 || what == 2) say(core::ReleaseJob{key("r"), {7, "h", ""}, job});
     if (what == 3)
-      say(core::SetJob{"s", {7, "h", ""}, job, static_cast<std::int32_t>(random_.below(9)), "new"});
+      say(core::SetJob{
+          key("s"), {7, "h", ""}, job, static_cast<std::int32_t>(random_.below(9)), "new"});
   }
 
   void cancel() {
     if (state_->jobs().empty()) return;
     const core::Job& job = any_of(state_->jobs())->second;
-    core::Cancel cancel{"c", {1000, "h", ""}, job.id, 0, {}};
+    core::Cancel cancel{key("c"), {1000, "h", ""}, job.id, 0, {}};
     if (job.active() && random_.chance(70)) {
       const IndexList& all = job.stages[0].spec->indices;
       const std::uint64_t first = random_.below(all.size());
@@ -292,6 +303,8 @@ class Driver {
   Random random_;
   core::Facts turn_;
   core::Facts last_facts_;
+  std::uint64_t keys_ = 0;
+  std::uint64_t life_ = random_.next() >> 44;
 };
 
 }  // namespace leat::store

@@ -9,6 +9,7 @@
 
 #include "scheduler/store/fact_codec.h"
 #include "scheduler/store/history.h"
+#include "scheduler/store/keys_codec.h"
 #include "scheduler/store/message_bytes.h"
 #include "scheduler/store/row_codec.h"
 #include "scheduler/store/value_codec.h"
@@ -46,6 +47,9 @@ std::map<std::string, std::string> fixtures() {
   files["row-node"] = encode_node(sample_node());
   files["row-job"] = encode_job(sample_job());
   files["row-job-waiting"] = encode_job(sample_waiting_job());
+  core::GrantedWishes wishes;
+  fill(wishes);
+  files["row-keys"] = encode_keys(wishes, 1);
   const core::StageSpec spec;
   files["row-cells"] = encode_cells(sample_stage(spec), {0, 9});
   files["row-cells-delayed"] = encode_cells(sample_delayed_stage(spec), {0, 9});

@@ -7,6 +7,7 @@
 
 #include "scheduler/store/fact_codec.h"
 #include "scheduler/store/history.h"
+#include "scheduler/store/keys_codec.h"
 #include "scheduler/store/message_bytes.h"
 #include "scheduler/store/row_codec.h"
 #include "scheduler/store/value_codec.h"
@@ -243,6 +244,15 @@ TEST(Fixtures, HoldAJobThatWaits) {
   ASSERT_EQ(job.stages[0].after.size(), 2u);
   EXPECT_EQ(job.stages[0].after[0].state, core::AfterState::kDead);
   EXPECT_EQ(job.stages[0].after[1].state, core::AfterState::kMet);
+}
+
+TEST(Fixtures, HoldAPageOfKeys) {
+  core::GrantedWishes sample;
+  fill(sample);
+  const KeysPage page = decode_keys(bytes_of(fixture("row-keys"))).value();
+  EXPECT_EQ(page.first, 70u);
+  ASSERT_EQ(page.wishes.size(), 5u);
+  for (std::uint64_t n = 0; n < 5; ++n) EXPECT_EQ(page.wishes[n], sample.at(70 + n)) << n;
 }
 
 TEST(Fixtures, HoldWhatAStageWaitsFor) {

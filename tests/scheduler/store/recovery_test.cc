@@ -79,7 +79,7 @@ TEST(Recovery, RefusesTimeThatRunsBackwards) {
 
 TEST(Recovery, RefusesADamagedRowOfEachKindAndNamesIt) {
   for (const RowKind kind : {RowKind::kMeta, RowKind::kPool, RowKind::kNode, RowKind::kJob,
-                             RowKind::kSpec, RowKind::kCells}) {
+                             RowKind::kSpec, RowKind::kCells, RowKind::kKeys}) {
     MemoryFile file = filled();
     const Seal seal = file.seal().value();
     bool spoiled = false;
@@ -94,6 +94,51 @@ TEST(Recovery, RefusesADamagedRowOfEachKindAndNamesIt) {
     const std::string name = "store: snapshot row " + std::to_string(static_cast<int>(kind)) + "/";
     EXPECT_EQ(refusal_of(file).rfind(name, 0), 0u) << refusal_of(file);
   }
+}
+
+// A job in every turn, with a snapshot in every turn or two.
+MemoryFile with_jobs(const core::Submit& seventieth, int jobs) {
+  MemoryFile file;
+  Driver driver(std::move(recover(file, {1u << 20, 1, 100})).value(), 1);
+  driver.say(core::StartHead{1'000'000, "t"});
+  driver.say(core::SetPool{"k", {}, core::PoolSpec{"p", "local", 4, {}, {}}});
+  for (int n = 1; n <= jobs; ++n) {
+    driver.say(n == 70 ? seventieth : core::Submit{"key" + std::to_string(n), {}, sweep_spec(10)});
+    file.append(*driver.finish());
+  }
+  return file;
+}
+
+TEST(Recovery, RefusesKeysWithAGap) {
+  MemoryFile file = with_jobs({"mine", {}, sweep_spec(10)}, 140);
+  ASSERT_EQ(refusal_of(file), "");
+  file.rows().erase({RowKind::kKeys, 1, 0});
+  EXPECT_EQ(refusal_of(file), "store: snapshot row 7/2/0: keys before it are missing");
+}
+
+// A store that was written before keys had rows of their own.
+TEST(Recovery, TakesTheKeysOfJobsFromTheirRowsAndWritesTheirOwn) {
+  const core::Submit wish{"mine", {}, sweep_spec(10)};
+  MemoryFile file = with_jobs(wish, 100);
+  ASSERT_GT(file.seal().value().sequence, 90u);
+  std::erase_if(file.rows(), [](const auto& row) { return row.first.kind == RowKind::kKeys; });
+
+  for (int life = 0; life < 2; ++life) {
+    Driver after(std::move(recover(file, {1u << 20, 1, 100})).value(), 2);
+    core::Facts facts;
+    const auto again = core::decide(after.state(), wish, after.now(), facts);
+    ASSERT_TRUE(again.ok());
+    EXPECT_EQ(std::get<JobId>(again.value()), JobId{70});
+    EXPECT_TRUE(facts.empty());
+    // A whole snapshot: the next life finds rows.
+    for (int turn = 0; turn < 5; ++turn) {
+      after.say(core::StartHead{1'000'000, "t"});
+      file.append(*after.finish());
+    }
+    EXPECT_EQ(recover(file).value().state->digest(), after.state().digest());
+  }
+  EXPECT_TRUE(file.rows().contains({RowKind::kKeys, 0, 0}));
+  EXPECT_TRUE(file.rows().contains({RowKind::kKeys, 1, 0}));
 }
 
 TEST(Recovery, RefusesAnActiveJobWithoutItsSpec) {

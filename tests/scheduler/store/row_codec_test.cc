@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/random.h"
+#include "scheduler/store/keys_codec.h"
 #include "scheduler/store/message_bytes.h"
 #include "tests/scheduler/store/samples.h"
 #include "tests/scheduler/store/specs.h"
@@ -61,6 +62,28 @@ TEST(RowCodec, GivesBackCellsWhereverTheyAreCut) {
   }
 }
 
+TEST(RowCodec, GivesBackKeysPageByPage) {
+  core::GrantedWishes wishes;
+  for (std::uint64_t n = 0; n < 150; ++n)
+    ASSERT_TRUE(wishes.restore(
+        100 + n, {core::WishKind::kCancel, "key-" + std::to_string(n), Time{}, Done{}}));
+  core::GrantedWishes copy;
+  for (std::uint64_t page = 1; page <= 3; ++page) {
+    KeysPage read = decode_keys(bytes_of(encode_keys(wishes, page))).value();
+    for (core::Granted& wish : read.wishes)
+      ASSERT_TRUE(copy.restore(read.first++, std::move(wish))) << page;
+  }
+  ASSERT_EQ(copy.first(), 100u);
+  ASSERT_EQ(copy.next(), 250u);
+  for (std::uint64_t n = 100; n < 250; ++n) EXPECT_EQ(copy.at(n), wishes.at(n));
+}
+
+TEST(RowCodec, RefusesASubmitThatWasNotAnsweredWithAJob) {
+  core::GrantedWishes wishes;
+  ASSERT_TRUE(wishes.restore(0, {core::WishKind::kSubmit, "key", Time{}, Done{}}));
+  EXPECT_FALSE(decode_keys(bytes_of(encode_keys(wishes, 0))).ok());
+}
+
 TEST(RowCodec, RefusesCellsBeyondTheStage) {
   const core::StageSpec spec;
   Random random(2);
@@ -87,6 +110,9 @@ TEST(RowCodec, SurvivesTruncationAndFlippedBits) {
   spoil(encode_pool(sample_pool()), [](auto bytes) { (void)decode_pool(bytes); });
   spoil(encode_node(sample_node()), [](auto bytes) { (void)decode_node(bytes); });
   spoil(encode_job(sample_job()), [](auto bytes) { (void)decode_job(bytes); });
+  core::GrantedWishes wishes;
+  fill(wishes);
+  spoil(encode_keys(wishes, 1), [](auto bytes) { (void)decode_keys(bytes); });
   const core::StageSpec spec;
   core::Stage stage = sample_stage(spec);
   spoil(encode_cells(stage, {0, 9}), [&stage](auto bytes) { (void)decode_cells(bytes, stage); });

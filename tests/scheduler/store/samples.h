@@ -30,6 +30,9 @@ core::Stage sample_stage(const core::StageSpec& spec);
 // The same, with tasks that wait for their next try.
 core::Stage sample_delayed_stage(const core::StageSpec& spec);
 
+// Five wishes, numbers 70 to 74: the rest of page 1 is not there.
+void fill(core::GrantedWishes& wishes);
+
 // A schema JobSpec in which every field, also those of later versions, has a value of its own.
 void fill_job_spec(capnp::MessageBuilder& message);
 

@@ -74,8 +74,44 @@ std::map<std::string, core::Fact> sample_pool_facts() {
        PoolPaused{PoolId{4}, "3 nodes in a row", Time{Duration{99}}, actor, "key-pause"}},
       {"pool-reopened", PoolReopened{PoolId{4}, actor, "key-open"}},
       {"pool-deleting", PoolDeleting{PoolId{4}, "by a person", kNever, actor, "key-end"}},
+      {"wish-granted", WishGranted{WishKind::kHold, "key-hold", actor, Done{}}},
+      {"wish-granted-node",
+       WishGranted{WishKind::kDrainNode, "key-drain", actor, Answer(node_ref(5, 9))}},
   };
 }
+
+void fill(core::GrantedWishes& wishes) {
+  using namespace core;
+  for (std::uint64_t n = 0; n < 3; ++n)
+    LEAT_CHECK(wishes.restore(70 + n, {static_cast<WishKind>(n), "key-" + std::to_string(n),
+                                       Time{Duration{static_cast<std::int64_t>(500 + n)}},
+                                       n == 0 ? Answer(JobId{17}) : Answer(Done{})}));
+  LEAT_CHECK(
+      wishes.restore(73, {WishKind::kSetPool, "key-pool", Time{Duration{503}}, Answer(PoolId{3})}));
+  LEAT_CHECK(wishes.restore(
+      74, {WishKind::kRemoveNode, "key-node", Time{Duration{504}}, Answer(node_ref(5, 9))}));
+}
+
+namespace {
+
+core::Answer random_answer(core::WishKind wish, Random& random) {
+  const auto number = static_cast<std::uint32_t>(random.next());
+  if (wish == core::WishKind::kSubmit) return JobId{number};
+  switch (random.below(5)) {
+    case 0:
+      return Done{};
+    case 1:
+      return PoolId{number};
+    case 2:
+      return node_ref(number, random.next());
+    case 3:
+      return random.next();
+    default:
+      return JobId{random.next()};
+  }
+}
+
+}  // namespace
 
 core::Fact random_pool_fact(std::size_t kind, Random& random) {
   using namespace core;
@@ -108,6 +144,10 @@ core::Fact random_pool_fact(std::size_t kind, Random& random) {
       return PoolPaused{pool, random_text(random), time(), actor, random_text(random)};
     case 22:
       return PoolReopened{pool, actor, random_text(random)};
+    case 28: {
+      const auto wish = static_cast<WishKind>(random.below(kWishKindCount));
+      return WishGranted{wish, random_text(random), actor, random_answer(wish, random)};
+    }
     default:
       LEAT_CHECK(kind == 23);
       return PoolDeleting{pool, random_text(random), time(), actor, random_text(random)};

@@ -333,19 +333,19 @@ TEST(SchedulerServer, StopsOnlyAnIdleClusterUnlessForced) {
 TEST(SchedulerServer, CreatesAPoolOnceAndTellsTheDriver) {
   WireHead wire;
   auto user = wire.user();
-  const auto create = [&](std::uint32_t nodes) {
+  const auto create = [&](std::uint32_t nodes, const char* key) {
     auto request = user.createPoolRequest();
-    request.setKey("p");
+    request.setKey(key);
     auto spec = request.initSpec();
     spec.setName("local");
     spec.setProvider("local");
     spec.setNodes(nodes);
     return wire.call(kj::mv(request));
   };
-  EXPECT_TRUE(create(2).isDone());
+  EXPECT_TRUE(create(2, "p").isDone());
   EXPECT_EQ(wire.pools_changed, 1);
-  EXPECT_TRUE(create(2).isDone());
-  EXPECT_TRUE(create(3).isRefusal());
+  EXPECT_TRUE(create(2, "q").isDone());
+  EXPECT_TRUE(create(3, "r").isRefusal());
   EXPECT_EQ(wire.head.engine.state().pools().size(), 1u);
 }
 

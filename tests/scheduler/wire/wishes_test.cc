@@ -234,6 +234,44 @@ TEST_F(Wishes, HoldReleaseAndSet) {
   EXPECT_EQ(wire.call(kj::mv(unknown)).getRefusal().getReason(), Refused::NOT_FOUND);
 }
 
+TEST_F(Wishes, AreGrantedOnceForEachKeyWhateverOthersDoMeanwhile) {
+  Plain message(100);
+  const std::uint64_t id = submit(message, "a");
+  const auto hold = [&](const char* key) {
+    auto request = user.holdRequest();
+    request.setKey(key);
+    request.setJob(id);
+    return wire.call(kj::mv(request)).isDone();
+  };
+  EXPECT_TRUE(hold("h"));
+  auto release = user.releaseRequest();
+  release.setKey("r");
+  release.setJob(id);
+  EXPECT_TRUE(wire.call(kj::mv(release)).isDone());
+  EXPECT_TRUE(hold("h"));
+  EXPECT_EQ(job(id).state, core::JobState::kRunning);
+  EXPECT_TRUE(hold("i"));
+  EXPECT_EQ(job(id).state, core::JobState::kHeld);
+  // Events are of what happened, not of keys.
+  auto events = user.eventsRequest();
+  events.setJob(id);
+  const auto answer = wire.call(kj::mv(events));
+  const auto told = answer.getPage().getEvents();
+  EXPECT_EQ(told[told.size() - 1].getKind(), "job-held");
+  for (const auto event : told) EXPECT_NE(event.getKind(), "");
+}
+
+TEST_F(Wishes, RetryAJobThatIsNotKnownAnyMoreUnderItsKey) {
+  Plain message(6);
+  const std::uint64_t old = submit(message, "a");
+  end_all(old, IndexList::parse("1").value());
+  const std::uint64_t made = retry(old, "r").getJob();
+  ASSERT_NE(made, 0u);
+  wire.head.store.jobs.clear();
+  EXPECT_TRUE(retry(old, "s").isRefusal());
+  EXPECT_EQ(retry(old, "r").getJob(), made);
+}
+
 TEST_F(Wishes, TellWhyTasksWereSkipped) {
   Plain first(1);
   const std::uint64_t old = submit(first, "a");
