@@ -81,8 +81,10 @@ class Node final : public RunnerEvents, private kj::TaskSet::ErrorHandler {
   // more and the head, if there is one, knows all about it.
   kj::Promise<void> stop(Duration grace);
   // Brings what runs have written to leat-store, once nothing runs here any more. `ticket`: empty
-  // for the one of the last join. Refused if that takes longer than `patience`. Never rejects.
-  kj::Promise<Result<std::uint64_t>> evacuate(std::string ticket, kj::Duration patience);
+  // for the one of the last join, perhaps in an earlier life of the agent. Refused when the
+  // patience is over. Never rejects.
+  kj::Promise<Result<std::uint64_t>> evacuate(std::string ticket, Patience patience,
+                                              BroughtSoFar tell);
 
   const AgentCore& core() const { return core_; }
 
@@ -115,6 +117,7 @@ class Node final : public RunnerEvents, private kj::TaskSet::ErrorHandler {
   void send_reports();
   void learn(const StartSet& set);
   void forget(JobId job);
+  void bring_outputs_to(OutputPlace place);
   void look_after_files();
   kj::Promise<void> look_after_files_for_ever();
   void taskFailed(kj::Exception&& exception) override;
@@ -124,6 +127,7 @@ class Node final : public RunnerEvents, private kj::TaskSet::ErrorHandler {
   Reporter reporter_;
   AgentCore core_;
   std::int64_t head_clock_us_ = 0;                // head's time less CLOCK_MONOTONIC
+  OutputPlace output_place_;                      // as the newest head said
   std::map<StageRef, StartSet> stages_;           // without runs and inputs
   std::set<StageRef> fed_;                        // those whose tasks have input
   std::map<RunId, kj::Promise<void>> preparing_;  // launched, waiting for their input
