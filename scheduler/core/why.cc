@@ -121,26 +121,31 @@ std::optional<Cause> inputs_missing(const Asked& asked) {
                "wait", asked.blocked};
 }
 
-// Runs that nobody hears of. They are placed, so nothing else is the matter with them.
+// Runs that nobody hears of. They are placed, so nothing else is the matter with them. A node that
+// was given up while it was lost has its runs, too, until it is proved gone.
 std::optional<Cause> node_lost(const Asked& asked) {
   std::string names;
   std::uint64_t nodes = 0;
+  std::uint64_t deleting = 0;
   std::uint64_t runs = 0;
   for (const auto& [id, node] : asked.state.nodes()) {
     const auto at = node.allotments.find(asked.ref);
-    if (node.state != NodeState::kLost || at == node.allotments.end()) continue;
+    const bool away = node.state == NodeState::kLost || node.state == NodeState::kDeleting;
+    if (!away || at == node.allotments.end()) continue;
     const IntervalSet& there = at->second.runs;
     if (asked.position && !there.contains(*asked.position)) continue;
     constexpr std::uint64_t kNamed = 8;
     if (++nodes <= kNamed) names += (names.empty() ? "" : ", ") + number(id.value);
+    deleting += node.state == NodeState::kDeleting ? 1 : 0;
     runs += asked.position ? 1 : there.size();
   }
   if (nodes == 0) return std::nullopt;
   return Cause{"node-lost",
                (nodes == 1 ? "node " : nodes_text(nodes) + ", among them ") + names +
                    (nodes == 1 ? " has" : " have") +
-                   " not been heard from; runs are kept there until their lease ends",
-               "wait, or prove the node gone", runs};
+                   " not been heard from; runs are kept there until their lease ends" +
+                   (deleting > 0 ? " or the node has been deleted" : ""),
+               deleting == nodes ? "wait" : "wait, or prove the node gone", runs};
 }
 
 // Every cause there is, in the order in which they are told.

@@ -273,6 +273,39 @@ TEST(Nodes, ThatAreLostAreRemovedByForceOnlyWhenTold) {
   EXPECT_EQ(w.count(job, TaskState::kWaiting), 2u);
 }
 
+TEST(Nodes, ThatAreDeletedWhileTheyAreLostAreNamedByWhyUntilTheyAreGone) {
+  struct Row {
+    bool forced;
+    const char* message;
+    const char* remedy;
+  };
+  const Row rows[] = {
+      {false, "node 1 has not been heard from; runs are kept there until their lease ends",
+       "wait, or prove the node gone"},
+      {true,
+       "node 1 has not been heard from; runs are kept there until their lease ends or the node has "
+       "been deleted",
+       "wait"},
+  };
+  for (const Row& row : rows) {
+    Pools w;
+    const JobId job = w.submit(sweep(2));
+    const NodeRef node = w.grow_and_arrive(w.elastic(0, 1)).at(0);
+    w.place();
+    w.must(LoseNode{node});
+    if (row.forced) w.must(RemoveNode{"k", {}, node.id, {Running::kRequeue, Duration(0)}});
+    const auto causes = why(w.state, {job, 0}, std::nullopt, w.now);
+    ASSERT_EQ(causes.size(), 1u) << row.forced;
+    EXPECT_STREQ(causes[0].reason, "node-lost");
+    EXPECT_EQ(causes[0].message, row.message);
+    EXPECT_EQ(causes[0].remedy, row.remedy);
+    EXPECT_EQ(causes[0].tasks, 2u);
+    EXPECT_EQ(why(w.state, {job, 0}, Index{1}, w.now).size(), 1u);
+    w.must(ProveGone{node, "deleted"});
+    EXPECT_STREQ(why(w.state, {job, 0}, std::nullopt, w.now).at(0).reason, "nodes");
+  }
+}
+
 TEST(Accounts, AddUpWhatANodeDid) {
   Pools w;
   const PoolId pool = w.elastic(1, 1);

@@ -1,32 +1,43 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <string>
+#include <string_view>
 
-#include "base/random.h"
-#include "tests/scheduler/core/world.h"
+#include "tests/scheduler/core/muddle.h"
 
 namespace leat::core {
 namespace {
 
 using Reasons = std::set<std::string>;
+// How many tasks have each reason.
+using Told = std::map<std::string, std::uint64_t>;
 
 // What the oracle can imagine away:
+//   held       nobody holds the job
 //   pool       a pool is made in which the task finds room
-//   nodes      a pool where nothing is up gets a node with room
+//   nodes      a pool where nothing takes work gets a node with room
 //   labels     a pool whose nodes all lack labels gets one that has them, and room
 //   resources  a pool whose labelled nodes are all too small gets a larger one
 //   busy       everything that runs is over
 //   priority   nobody is ahead in the queue
-constexpr const char* kRemovable[] = {"pool", "nodes", "labels", "resources", "busy", "priority"};
+constexpr const char* kRemovable[] = {"held",      "pool", "nodes",   "labels",
+                                      "resources", "busy", "priority"};
 
 bool may_use(const Job& job, const Pool& pool) {
   const std::vector<std::string>& named = job.spec->pools;
   return named.empty() || std::find(named.begin(), named.end(), pool.spec.name) != named.end();
 }
 
-bool is_up_in(const Node& node, const Pool& pool) {
-  return node.pool == pool.id && node.state == NodeState::kUp;
+bool is_held(const Job& job) {
+  return job.state == JobState::kHeld;
+}
+
+// There, and closed by nobody.
+bool works_in(const Node& node, const Pool& pool) {
+  return node.pool == pool.id && node.state == NodeState::kUp && node.duty == NodeDuty::kServing;
 }
 
 bool is_before(const Job& a, StageId a_stage, const Job& b, StageId b_stage) {
@@ -61,7 +72,7 @@ bool has_room(const State& state, const Pool& pool, const Job& job, const StageS
   bool any_labelled = false;
   bool any_large = false;
   for (const auto& [id, node] : state.nodes()) {
-    if (!is_up_in(node, pool)) continue;
+    if (!works_in(node, pool)) continue;
     any_up = true;
     if (!is_labelled(node, job)) continue;
     any_labelled = true;
@@ -76,27 +87,34 @@ bool has_room(const State& state, const Pool& pool, const Job& job, const StageS
 
 // Whether what becomes free in the pool is given to a task of `other`.
 bool takes_first(const State& state, const Pool& pool, const Job& other, const Stage& stage) {
-  if (!may_use(other, pool)) return false;
+  if (is_held(other) || !may_use(other, pool)) return false;
   bool any_up = false;
   for (const auto& [id, node] : state.nodes()) {
-    any_up = any_up || is_up_in(node, pool);
-    if (is_up_in(node, pool) && is_labelled(node, other) &&
+    any_up = any_up || works_in(node, pool);
+    if (works_in(node, pool) && is_labelled(node, other) &&
         node.report.capacity.holds(stage.spec->resources))
       return true;
   }
   return !any_up;
 }
 
+bool has_waiting(const Stage& stage) {
+  for (std::uint64_t position = 0; position < stage.cells.size(); ++position)
+    if (stage.cells.at(position).state == TaskState::kWaiting) return true;
+  return false;
+}
+
 bool is_first(const State& state, const Pool& pool, const Job& job, StageId own) {
   for (const auto& [id, other] : state.jobs())
     for (std::size_t n = 0; n < other.stages.size(); ++n)
-      if (!other.stages[n].waiting.empty() && is_before(other, static_cast<StageId>(n), job, own) &&
+      if (is_before(other, static_cast<StageId>(n), job, own) && has_waiting(other.stages[n]) &&
           takes_first(state, pool, other, other.stages[n]))
         return false;
   return true;
 }
 
 bool could_be_placed(const State& state, const Job& job, StageId stage, const Reasons& away) {
+  if (is_held(job) && !away.contains("held")) return false;
   bool any_pool = false;
   for (const auto& [id, pool] : state.pools()) {
     if (!may_use(job, pool)) continue;
@@ -111,46 +129,100 @@ bool could_be_placed(const State& state, const Job& job, StageId stage, const Re
 // Every cause that belongs to a smallest set of causes without which the task could be placed.
 Reasons blocking(const State& state, const Job& job, StageId stage) {
   constexpr unsigned kSets = 1u << std::size(kRemovable);
-  const auto is_enough = [&](unsigned set) {
+  std::vector<bool> is_enough;
+  for (unsigned set = 0; set < kSets; ++set) {
     Reasons away;
     for (unsigned n = 0; n < std::size(kRemovable); ++n)
       if ((set >> n & 1) != 0) away.insert(kRemovable[n]);
-    return could_be_placed(state, job, stage, away);
-  };
+    is_enough.push_back(could_be_placed(state, job, stage, away));
+  }
   Reasons found;
   for (unsigned set = 0; set < kSets; ++set) {
-    bool smallest = is_enough(set);
+    bool smallest = is_enough[set];
     for (unsigned part = 0; part < set && smallest; ++part)
-      smallest = (part & set) != part || !is_enough(part);
+      smallest = (part & set) != part || !is_enough[part];
     for (unsigned n = 0; n < std::size(kRemovable) && smallest; ++n)
       if ((set >> n & 1) != 0) found.insert(kRemovable[n]);
   }
   return found;
 }
 
-// The causes of a task, or of all tasks of a stage, by looking at each of them.
-Reasons oracle(const State& state, const Job& job, StageId id, std::optional<Index> index) {
+std::string after_text(JobId job) {
+  return "after " + std::to_string(job.value);
+}
+
+// Jobs that the task at `position` still comes after: what counts of them has not ended.
+Reasons awaited(const State& state, const Stage& stage, std::uint64_t position) {
   Reasons found;
-  const Stage& stage = job.stages[id];
-  for (std::uint64_t position = 0; position < stage.cells.size(); ++position) {
-    if (index && stage.spec->indices.at(position) != *index) continue;
-    const TaskCell& cell = stage.cells.at(position);
-    if (cell.state == TaskState::kWaiting) found.merge(blocking(state, job, id));
-    if (cell.state == TaskState::kBlocked) found.insert("dependency");
-    const bool on_node = cell.state == TaskState::kPlaced || cell.state == TaskState::kEnding;
-    const Node* node = on_node ? state.node(cell.node) : nullptr;
-    if (node != nullptr && node->state == NodeState::kLost) found.insert("node-lost");
+  if (stage.spec->reduces) found.insert("dependency");
+  for (const After& after : stage.spec->after) {
+    const Job* other = state.job(after.job);
+    if (other == nullptr || other->stages.empty()) continue;  // it is over
+    const TaskState theirs = other->stages[0].cells.at(after.element_wise ? position : 0).state;
+    const bool over = theirs >= TaskState::kHeld && theirs <= TaskState::kSkipped;
+    if (!after.element_wise || !over) found.insert(after_text(after.job));
   }
   return found;
 }
 
-Reasons reasons_of(const std::vector<Cause>& causes) {
+bool is_out_of_reach(const Node& node) {
+  return node.state == NodeState::kLost || node.state == NodeState::kDeleting;
+}
+
+// The causes of one task.
+Reasons causes_of(const State& state, const Job& job, StageId id, std::uint64_t position) {
+  const Stage& stage = job.stages[id];
+  const TaskCell& cell = stage.cells.at(position);
   Reasons found;
+  switch (cell.state) {
+    case TaskState::kWaiting:
+      found = blocking(state, job, id);
+      break;
+    case TaskState::kBlocked:
+      found = awaited(state, stage, position);
+      break;
+    case TaskState::kDelayed:
+      found.insert("retry");
+      break;
+    case TaskState::kPlaced:
+    case TaskState::kEnding:
+      if (is_out_of_reach(*state.node(cell.node))) found.insert("node-lost");
+      return found;
+    default:
+      return found;
+  }
+  if (is_held(job)) found.insert("held");
+  if (job.spec->stages[0].start_within.count() > 0 && job.started == kNever)
+    found.insert("start-within");
+  return found;
+}
+
+// The causes of a task, or of all tasks of a stage, by looking at each of them.
+Told oracle(const State& state, const Job& job, StageId id, std::optional<Index> index) {
+  Told found;
+  const Stage& stage = job.stages[id];
+  std::optional<Reasons> of_waiting;  // all of them wait for the same
+  for (std::uint64_t position = 0; position < stage.cells.size(); ++position) {
+    if (index && stage.spec->indices.at(position) != *index) continue;
+    const bool waits = stage.cells.at(position).state == TaskState::kWaiting;
+    const Reasons reasons = waits && of_waiting ? *of_waiting : causes_of(state, job, id, position);
+    if (waits) of_waiting = reasons;
+    for (const std::string& reason : reasons) ++found[reason];
+  }
+  return found;
+}
+
+Told told_by(const std::vector<Cause>& causes) {
+  constexpr std::string_view kLookAt = "wait, or: leat why ";
+  Told found;
   for (const Cause& cause : causes) {
+    std::string reason = cause.reason;
     // Three ways of being busy.
-    const std::string reason = cause.reason;
-    const bool busy = reason == "cap" || reason == "exclusive";
-    EXPECT_TRUE(found.insert(busy ? "busy" : reason).second) << reason << " is told twice";
+    if (reason == "cap" || reason == "exclusive") reason = "busy";
+    // Which job it comes after is in the advice.
+    if (reason == "dependency" && cause.remedy.starts_with(kLookAt))
+      reason = "after " + cause.remedy.substr(kLookAt.size());
+    EXPECT_TRUE(found.emplace(reason, cause.tasks).second) << reason << " is told twice";
     EXPECT_FALSE(cause.message.empty());
     EXPECT_FALSE(cause.remedy.empty()) << cause.reason;
     EXPECT_GT(cause.tasks, 0u) << cause.reason;
@@ -158,93 +230,13 @@ Reasons reasons_of(const std::vector<Cause>& causes) {
   return found;
 }
 
-// A small cluster in which nearly everything may be the matter.
-class Muddle {
- public:
-  explicit Muddle(std::uint64_t seed) : random_(seed) {
-    const std::uint64_t pools = random_.below(3);
-    for (std::uint64_t n = 0; n < pools; ++n) {
-      // Of static pools only the agents know the labels.
-      PoolSpec spec{n == 0 ? "a" : "b", "static", 1, std::nullopt, {}};
-      if (random_.chance(20)) spec.tasks_per_node = 1;
-      w.must(SetPool{"k-" + spec.name, {}, spec});
-    }
-    for (std::uint64_t n = random_.below(5); n > 0 && pools > 0; --n) add_node();
-    for (std::uint64_t n = 1 + random_.below(4); n > 0; --n) add_job();
-    if (random_.chance(80)) w.place();
-    for (std::uint64_t n = random_.below(6); n > 0; --n) disturb();
-    settled = random_.chance(70);
-    if (settled) w.place();
-  }
-
-  World w;
-  bool settled = false;  // nothing more can be placed
-
- private:
-  void add_node() {
-    auto pool = w.state.pools().begin();
-    if (w.state.pools().size() > 1 && random_.chance(50)) ++pool;
-    Hash token{};
-    token[0] = ++nodes_;
-    const auto ref = std::get<NodeRef>(w.must(RequestNode{pool->first, token, kNever}));
-    if (random_.chance(15)) return;
-    w.must(EnrolNode{token});
-    if (random_.chance(10)) return;
-    NodeReport report;
-    report.node = ref;
-    report.capacity = {static_cast<std::uint32_t>(1000 * (1 + random_.below(4))),
-                       random_.below(3) << 20,
-                       static_cast<std::uint32_t>(random_.below(2)),
-                       {}};
-    if (random_.chance(30)) report.labels.emplace_back("fast");
-    if (random_.chance(30)) report.labels.push_back("rack=" + std::to_string(random_.below(2)));
-    w.must(JoinNode{report});
-  }
-
-  void add_job() {
-    JobSpec spec = sweep(1 + random_.below(5), 1 + static_cast<std::uint32_t>(random_.below(5)));
-    spec.stages[0].resources.memory_bytes = random_.below(3) << 20;
-    if (random_.chance(20)) spec.stages[0].resources.gpus = 1;
-    if (random_.chance(20)) spec.stages[0].exclusive = true;
-    for (const char* label : {"fast", "!rack", "rack=1"})
-      if (random_.chance(10)) spec.labels.push_back(parse_requirement(label).value());
-    spec.priority = static_cast<std::int32_t>(random_.below(3));
-    if (random_.chance(30)) spec = with_reduce(std::move(spec), 2);
-    for (const auto& [id, pool] : w.state.pools())
-      if (random_.chance(30)) spec.pools.push_back(pool.spec.name);
-    w.submit(std::move(spec));
-  }
-
-  // Something happens: a run ends, a node is lost or gone, room is given out.
-  void disturb() {
-    const std::uint64_t what = random_.below(10);
-    if (what < 5) return end_some();
-    if (what < 6) return static_cast<void>(w.place());
-    for (const auto& [id, node] : w.state.nodes()) {
-      if (node.state != NodeState::kUp || random_.chance(50)) continue;
-      if (what < 9) {
-        w.must(LoseNode{node.ref});
-      } else {
-        w.must(ProveGone{node.ref, "test"});
-      }
-      return;
-    }
-  }
-
-  void end_some() {
-    for (const StartRuns& start : w.starts()) {
-      const Node* node = w.state.node(start.node);
-      if (node == nullptr || node->state != NodeState::kUp) continue;
-      RunRow row;
-      row.code = random_.chance(20) ? 1 : 0;
-      row.duration_us = 2'000'000;
-      w.end(start.node, start.runs, row);
-    }
-  }
-
-  Random random_;
-  std::uint8_t nodes_ = 0;
-};
+// Without the numbers of jobs and tasks.
+Reasons reasons_of(const Told& told) {
+  Reasons reasons;
+  for (const auto& [reason, tasks] : told)
+    reasons.insert(reason.starts_with("after ") ? "after" : reason);
+  return reasons;
+}
 
 TEST(Why, NamesJustTheCausesThatBruteForceFinds) {
   std::set<Reasons> seen;
@@ -253,13 +245,13 @@ TEST(Why, NamesJustTheCausesThatBruteForceFinds) {
     const State& state = muddle.w.state;
     for (const auto& [id, job] : state.jobs()) {
       for (StageId n = 0; n < job.stages.size(); ++n) {
-        const Reasons told = reasons_of(why(state, {id, n}, std::nullopt, muddle.w.now));
+        const Told told = told_by(why(state, {id, n}, std::nullopt, muddle.w.now));
         ASSERT_EQ(told, oracle(state, job, n, std::nullopt))
             << "seed " << seed << ", job " << id.value << ", stage " << n;
-        seen.insert(told);
-        for (const Index index : {Index{0}, job.stages[n].spec->indices.size() - 1})
-          ASSERT_EQ(reasons_of(why(state, {id, n}, index, muddle.w.now)),
-                    oracle(state, job, n, index))
+        seen.insert(reasons_of(told));
+        const IndexList& indices = job.stages[n].spec->indices;
+        for (const Index index : {indices.at(0), indices.at(indices.size() - 1)})
+          ASSERT_EQ(told_by(why(state, {id, n}, index, muddle.w.now)), oracle(state, job, n, index))
               << "seed " << seed << ", task " << id.value << '.' << n << '.' << index;
       }
     }
@@ -267,9 +259,9 @@ TEST(Why, NamesJustTheCausesThatBruteForceFinds) {
   // All causes came up, and several at once.
   Reasons all;
   for (const Reasons& reasons : seen) all.insert(reasons.begin(), reasons.end());
-  EXPECT_EQ(all, (Reasons{"busy", "dependency", "labels", "node-lost", "nodes", "pool", "priority",
-                          "resources"}));
-  EXPECT_GT(seen.size(), 15u);
+  EXPECT_EQ(all, (Reasons{"after", "busy", "dependency", "held", "labels", "node-lost", "nodes",
+                          "pool", "priority", "resources", "retry", "start-within"}));
+  EXPECT_GT(seen.size(), 60u);
 }
 
 TEST(Why, FindsACauseForWhateverThePlacerLeavesWaiting) {
