@@ -15,12 +15,6 @@ std::string seconds_text(Duration span) {
   return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(span).count()) + " s";
 }
 
-std::uint64_t claims_of(const Node& node) {
-  std::uint64_t claims = 0;
-  for (const auto& [stage, allotment] : node.allotments) claims += allotment.claims;
-  return claims;
-}
-
 bool is_leaving(const Node& node) {
   return node.duty == NodeDuty::kClosing || node.duty == NodeDuty::kLeaving;
 }
@@ -221,7 +215,7 @@ std::vector<const Node*> choose_surplus(const State& state, PoolId pool, std::si
     if (node.coming()) return std::uint64_t{0};
     // Drained, it serves nobody.
     if (node_is_empty(node)) return std::uint64_t{node.duty == NodeDuty::kDraining ? 1u : 2u};
-    return 3 + claims_of(node);
+    return std::uint64_t{3} + node.claimed;
   };
   std::sort(able.begin(), able.end(), [&cost](const Node* a, const Node* b) {
     const std::uint64_t left = cost(*a);

@@ -131,6 +131,20 @@ bool State::restore(std::uint64_t number, Granted wish) {
   return granted_.restore(number, std::move(wish));
 }
 
+namespace {
+
+std::uint32_t claims_of(const Node& node) {
+  std::uint32_t claims = 0;
+  for (const auto& [stage, allotment] : node.allotments) claims += allotment.claims;
+  return claims;
+}
+
+void add_due(const Stage& stage, StageRef ref, std::set<std::pair<Time, StageRef>>& all) {
+  for (const auto& [due, positions] : stage.delayed) all.insert({due, ref});
+}
+
+}  // namespace
+
 void State::finish_restore() {
   // Rows of before keys were kept by themselves.
   if (granted_.empty())
@@ -139,8 +153,7 @@ void State::finish_restore() {
   for (auto& [id, node] : nodes_) {
     tokens_[node.token_hash] = id;
     if (const Pool* its_pool = pool(node.pool)) node.tasks_max = its_pool->spec.tasks_per_node;
-    node.claimed = 0;
-    for (const auto& [stage, allotment] : node.allotments) node.claimed += allotment.claims;
+    node.claimed = claims_of(node);
     if (node.serves()) capacity_.insert(node);
     node.held = 0;
   }
@@ -156,7 +169,7 @@ void State::finish_restore() {
       derive(job.stages[n]);
       count_held(job.stages[n], nodes_);
       const StageRef ref{id, static_cast<StageId>(n)};
-      for (const auto& [due, indices] : job.stages[n].delayed) due_.insert({due, ref});
+      add_due(job.stages[n], ref, due_);
       refresh_ready(job, static_cast<StageId>(n));
     }
     note_end(job);

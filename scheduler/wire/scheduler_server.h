@@ -76,7 +76,7 @@ class SchedulerServer final : public schema::Scheduler::Server {
   // Whether a job was made under this key.
   bool is_known(const std::string& key) const;
   // Posts a retry if what it reads is still there.
-  kj::Promise<Result<core::Answer>> post_retry(core::Submit command);
+  kj::Promise<Result<core::Answer>> post_retry(const core::Submit& command);
   template <typename Context>
   kj::Promise<void> post_wish(core::Command command, Context context);
   kj::Promise<void> locate_in_history(LocateContext context, JobId id, bool pending);

@@ -151,7 +151,7 @@ kj::Promise<void> SchedulerServer::retry(RetryContext context) {
         }
         core::Submit command{key, user_, std::move(spec).value()};
         command.pool = own_pool_of(command.spec);
-        return post_retry(std::move(command))
+        return post_retry(command)
             .then([context](const Result<core::Answer>& answer) mutable {
               write_job_id(answer, context.getResults());
             });
@@ -159,7 +159,7 @@ kj::Promise<void> SchedulerServer::retry(RetryContext context) {
       .attach(kj::mv(made));
 }
 
-kj::Promise<Result<core::Answer>> SchedulerServer::post_retry(core::Submit command) {
+kj::Promise<Result<core::Answer>> SchedulerServer::post_retry(const core::Submit& command) {
   return services_.has_inputs(command.spec)
       .then([this, command](const Result<bool>& there) -> kj::Promise<Result<core::Answer>> {
         if (!there.ok()) return Result<core::Answer>(there.refusal());
