@@ -32,7 +32,7 @@ void Node::bring_outputs_away() {
   const Duration takes(5'000 + static_cast<std::int64_t>(world_.random().below(longest)));
   if (world_.chaos() && world_.random().chance(25))
     world_.events().after(takes / 2, [this, life = agent_life_] {
-      if (life == agent_life_) world_.strike(*this);
+      if (life == agent_life_ && world_.chaos()) world_.strike(*this);
     });
   world_.events().after(takes, [this, stored, sent = at_stake_, life = agent_life_] {
     if (life != agent_life_ || core_ == nullptr) return;
