@@ -130,7 +130,11 @@ std::uint64_t Network::session_for(std::uint64_t id, NodeRef ref,
 void Network::joined(std::uint64_t id, const core::NodeReport& report,
                      std::vector<core::RunSet> live, const Result<core::Answer>& answer) {
   Connection* connection = find(id);
-  if (connection == nullptr) return;
+  if (connection == nullptr) {
+    if (answer.ok())
+      world_.head()->links().missed(report.node, std::get<std::uint64_t>(answer.value()));
+    return;
+  }
   const std::uint64_t session = session_for(id, report.node, answer);
   if (session == 0) return;
   connection->session = session;
