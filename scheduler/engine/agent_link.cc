@@ -123,6 +123,14 @@ kj::Promise<void> AgentLink::ping() {
 void AgentLink::disconnected(std::uint64_t session) {
   if (session != session_ || agent_ == nullptr) return;
   close();
+  expect_return(session);
+}
+
+void AgentLink::missed(std::uint64_t session) {
+  if (session == newest_session() && agent_ == nullptr) expect_return(session);
+}
+
+void AgentLink::expect_return(std::uint64_t session) {
   back_until_ = services_.timer.now() + kRejoinDeadline;
   tasks_.add(wait_for_return().then([this, session] {
     if (session == newest_session() && agent_ == nullptr) lose("it has not come back");

@@ -75,6 +75,10 @@ class AgentLink final : private kj::TaskSet::ErrorHandler {
   // The connection of this session is gone. Harmless for an older session.
   void disconnected(std::uint64_t session);
 
+  // The node has joined with this session, and its connection was over before it could be opened.
+  // It has its time to come back. Harmless for an older session.
+  void missed(std::uint64_t session);
+
   // Has the node bring its outputs to leat-store; resolves when it says what came of it, or does
   // not come back to say so. At once if it has been away for long. Never rejects.
   kj::Promise<void> evacuate();
@@ -106,6 +110,7 @@ class AgentLink final : private kj::TaskSet::ErrorHandler {
   void lose(const char* why);
   kj::Promise<void> evacuation_silence();
   void conclude_evacuation();
+  void expect_return(std::uint64_t session);
   kj::Promise<void> wait_for_return();
   void taskFailed(kj::Exception&& exception) override;
 
@@ -150,6 +155,7 @@ class AgentLinks final : private kj::TaskSet::ErrorHandler {
   bool open(NodeRef node, std::uint64_t session, schema::Agent::Client agent,
             const std::vector<core::RunSet>& live, std::function<void()> hang_up);
   void disconnected(NodeRef node, std::uint64_t session);
+  void missed(NodeRef node, std::uint64_t session);
   kj::Promise<void> evacuate(NodeRef node);
   void evacuating(NodeRef node, std::uint64_t session);
   void evacuated(NodeRef node, std::uint64_t session, const std::string& what);

@@ -76,6 +76,10 @@ void AgentLinks::disconnected(NodeRef node, std::uint64_t session) {
   if (at != links_.end()) at->second->disconnected(session);
 }
 
+void AgentLinks::missed(NodeRef node, std::uint64_t session) {
+  if (services_.engine.state().node(node) != nullptr) link(node).missed(session);
+}
+
 kj::Promise<void> AgentLinks::evacuate(NodeRef node) {
   const core::Node* known = services_.engine.state().node(node);
   // It has never joined: nothing has run there.

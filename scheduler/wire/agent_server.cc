@@ -120,7 +120,9 @@ class AgentDoor::Gate final : public schema::AgentGate::Server {
         door_.joined(id_, session) &&
         services.links.open(node_, session, context.getParams().getAgent(), live, hang_up);
     if (!open) {
-      // It has joined once more, or is gone, while this was being written.
+      // It has joined once more, or is gone, while this was being written. Of a node that is up and
+      // has no connection nobody else would ever notice that it does not come back.
+      services.links.missed(node_, session);
       write_refusal({Reason::kOverloaded, "overtaken by another join: try again"},
                     context.getResults().initRefusal());
       return;

@@ -194,6 +194,20 @@ TEST(AgentLink, LosesANodeThatDoesNotComeBack) {
   EXPECT_EQ(state_of(world, node), core::NodeState::kLost);
 }
 
+TEST(AgentLink, LosesANodeWhoseConnectionWasOverBeforeItsJoinWasWritten) {
+  Links world;
+  const NodeRef node = world.node();
+  const std::uint64_t session = world.head.join(node, 4);
+  world.links.missed(node, session - 1);
+  world.pass(kRejoinDeadline + 1 * kj::SECONDS);
+  EXPECT_EQ(state_of(world, node), core::NodeState::kUp) << "an older one";
+  world.links.missed(node, session);
+  world.pass(kRejoinDeadline - 1 * kj::SECONDS);
+  EXPECT_EQ(state_of(world, node), core::NodeState::kUp);
+  world.pass(2 * kj::SECONDS);
+  EXPECT_EQ(state_of(world, node), core::NodeState::kLost);
+}
+
 TEST(AgentLink, KeepsANodeThatComesBackInTime) {
   Links world;
   Heard heard;

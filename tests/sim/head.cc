@@ -51,11 +51,12 @@ Head::Head(Events& events, Disk& disk, const transport::TicketSigner& signer,
       engine_(recover(disk), disk, sink_),
       tickets_(signer, [] { return transport::WallSeconds{1'700'000'000}; }),
       links_(engine::LinkServices{engine_, events.timer(), tickets_, [](std::string_view) {}}),
-      pools_(engine::PoolServices{
-                 engine_, provider, events.timer(), [&events] { return events.now(); },
-                 [] { return transport::WallSeconds{1'700'000'000}; },
-                 [&random] { return secret_from(random); }, [](std::string_view) {}},
-             site()),
+      nodes_(provider, [this](NodeRef node) { return links_.evacuate(node); }),
+      pools_(
+          engine::PoolServices{engine_, nodes_, events.timer(), [&events] { return events.now(); },
+                               [] { return transport::WallSeconds{1'700'000'000}; },
+                               [&random] { return secret_from(random); }, [](std::string_view) {}},
+          site()),
       loop_(
           engine_, events.timer(), [&events] { return events.now(); },
           [this](const core::Withdrawal& withdrawal) { links_.withdraw(withdrawal); }),

@@ -15,6 +15,7 @@
 #include "scheduler/engine/agent_link.h"
 #include "scheduler/engine/engine.h"
 #include "scheduler/engine/engine_loop.h"
+#include "scheduler/engine/evacuating_provider.h"
 #include "scheduler/engine/pool_driver.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/events.h"
@@ -60,6 +61,7 @@ class Head final : private kj::TaskSet::ErrorHandler {
   engine::Engine engine_;
   engine::TicketOffice tickets_;
   engine::AgentLinks links_;
+  engine::EvacuatingProvider nodes_;
   engine::PoolDriver pools_;
   engine::EngineLoop loop_;
   bool ready_ = false;

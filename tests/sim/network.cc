@@ -51,6 +51,10 @@ class RemoteAgent final : public schema::Agent::Server {
     return network_.to_agent(
         connection_, [epoch, jobs = std::move(jobs)](Node& node) { node.release(epoch, jobs); });
   }
+  kj::Promise<void> evacuate(EvacuateContext context) override {
+    const HeadEpoch epoch{context.getParams().getHeadEpoch()};
+    return network_.to_agent(connection_, [epoch](Node& node) { node.evacuate(epoch); });
+  }
   kj::Promise<void> ping(PingContext) override {
     return network_.to_agent(connection_, [](Node&) {});
   }
@@ -105,17 +109,35 @@ void Network::join(std::uint64_t id) {
                          const Result<core::Answer>& answer) { joined(id, report, live, answer); });
 }
 
+// As AgentDoor does it: a node that is being deleted goes on with its session to bring its outputs
+// away, once the last connection of that is over.
+std::uint64_t Network::session_for(std::uint64_t id, NodeRef ref,
+                                   const Result<core::Answer>& answer) {
+  if (answer.ok()) return std::get<std::uint64_t>(answer.value());
+  const core::Node* known = world_.head()->state().node(ref);
+  const engine::AgentLink* link = world_.head()->links().find(ref);
+  if (known == nullptr || known->state != core::NodeState::kDeleting || known->session == 0) {
+    world_.events().at(arrival(find(id)->agent_side), [this, id] {
+      if (Node* node = node_of(id)) node->refused();
+    });
+    return 0;
+  }
+  if (link == nullptr || !link->connected()) return known->session;
+  cut(id);
+  return 0;
+}
+
 void Network::joined(std::uint64_t id, const core::NodeReport& report,
                      std::vector<core::RunSet> live, const Result<core::Answer>& answer) {
   Connection* connection = find(id);
-  if (connection == nullptr) return;
-  if (!answer.ok()) {
-    world_.events().at(arrival(connection->agent_side), [this, id] {
-      if (Node* node = node_of(id)) node->refused();
-    });
+  if (connection == nullptr) {
+    if (answer.ok())
+      world_.head()->links().missed(report.node, std::get<std::uint64_t>(answer.value()));
     return;
   }
-  connection->session = std::get<std::uint64_t>(answer.value());
+  const std::uint64_t session = session_for(id, report.node, answer);
+  if (session == 0) return;
+  connection->session = session;
   const HeadEpoch epoch = world_.head()->epoch();
   // The welcome goes out before any order of the session.
   world_.events().at(arrival(connection->agent_side), [this, id, epoch] {
@@ -126,7 +148,7 @@ void Network::joined(std::uint64_t id, const core::NodeReport& report,
   const bool open = world_.head()->links().open(
       report.node, connection->session, kj::heap<RemoteAgent>(*this, id, world_), live, [this, id] {
         // Later: the link is in the middle of something.
-        world_.events().after(Duration(1), [this, id] { cut(id); });
+        world_.events().after(Duration(1), [this, id] { cut(id, true); });
       });
   if (!open) cut(id);
 }
@@ -198,20 +220,22 @@ bool Network::breaks(std::uint64_t id) {
   return true;
 }
 
-void Network::cut(std::uint64_t id) {
+void Network::cut(std::uint64_t id, bool by_head) {
   const auto at = connections_.find(id);
   if (at == connections_.end()) return;
   const NodeRef node = at->second.node;
   const std::uint64_t session = at->second.session;
   auto unanswered = std::move(at->second.unanswered);
   connections_.erase(at);
+  if (session != 0) left_[node] = world_.now();
   const auto some_time = [this] {
     return Duration(1 + static_cast<std::int64_t>(world_.random().below(3'000'000)));
   };
   world_.events().after(some_time(), [this, node, id] {
     if (Node* still = world_.node(node)) still->hung_up(id);
   });
-  world_.events().after(some_time(), [this, node, session, life = world_.head_life()] {
+  world_.events().after(some_time(), [this, node, session, by_head, life = world_.head_life()] {
+    if (by_head) return;
     if (life == world_.head_life() && world_.head() != nullptr && session != 0)
       world_.head()->links().disconnected(node, session);
   });

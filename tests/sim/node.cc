@@ -19,6 +19,7 @@ void Node::die() {
   kill_agent();
   processes_.clear();
   outputs_.clear();
+  at_stake_.clear();
   unconfirmed_.clear();
   world_.machine_died(ref_);
 }
@@ -43,6 +44,7 @@ void Node::kill_agent() {
   core_.reset();
   inputs_.clear();
   connecting_ = false;
+  evacuation_ = Evacuation::kNone;
   ++agent_life_;
   if (connection_ != 0) world_.network().cut(connection_);
   connection_ = 0;
@@ -171,6 +173,7 @@ void Node::act() {
     for (const JobId job : actions.forgotten)
       std::erase_if(log_stages_, [job](const auto& entry) { return entry.first.job == job; });
   }
+  if (core_ != nullptr) bring_outputs_away();
   report();
 }
 
@@ -254,6 +257,7 @@ void Node::exit(const RunId& run, agent::RunResult result, std::optional<Coverag
     // What a real node learns from is_result in the set; it survives the agent in its log.
     if (result_stages_.contains({run.job, run.stage})) ended.stored = world_.store(*output);
     outputs_[run] = std::move(*output);
+    at_stake_.insert(run);
   }
   unconfirmed_[run] = ended;
   if (core_ != nullptr) {

@@ -55,12 +55,17 @@ class Node {
   void end(HeadEpoch epoch, const std::string& bytes);
   void withdraw(HeadEpoch epoch, StageRef stage, std::uint64_t count);
   void release(HeadEpoch epoch, std::vector<JobId> jobs);
+  void evacuate(HeadEpoch epoch);
   void acknowledged(std::uint64_t connection, std::uint64_t batch);
 
   std::vector<agent::RunSet> live() const { return core_->live(); }
   std::uint64_t connection() const { return connection_; }
   // Of a run that ended well here; nothing if there is none.
   const Coverage* output(const RunId& run) const;
+  // Outputs that are nowhere but here.
+  std::size_t at_stake() const { return at_stake_.size(); }
+  // It said, the last time, that it could not bring its outputs away; or it hangs.
+  bool gave_up() const { return gave_up_; }
 
  private:
   struct Process {
@@ -78,6 +83,10 @@ class Node {
   void exit(const RunId& run, agent::RunResult result, std::optional<Coverage> output);
   void tell_exit(const RunId& run);
   void report();
+  // evacuation.cc
+  void bring_outputs_away();
+
+  enum class Evacuation : std::uint8_t { kNone, kAsked, kUnderWay };
 
   struct Exit {
     agent::RunResult result;
@@ -99,6 +108,8 @@ class Node {
   std::map<RunId, Process> processes_;
   std::map<RunId, Exit> unconfirmed_;
   std::map<RunId, Coverage> outputs_;
+  std::set<RunId> at_stake_;  // outputs that leat-store does not have
+  bool gave_up_ = false;
   std::set<RunId> launched_;  // evidence: nothing may be launched twice
 
   // The agent's log.
@@ -110,6 +121,7 @@ class Node {
   std::unique_ptr<agent::AgentCore> core_;
   std::map<RunId, agent::TaskInputs> inputs_;
   std::set<StageRef> result_stages_;
+  Evacuation evacuation_ = Evacuation::kNone;
 };
 
 }  // namespace leat::sim

@@ -24,6 +24,17 @@ bool fits_waiting_work(const core::State& state, const core::Node& node) {
 
 }  // namespace
 
+Plan walk_plan(std::uint64_t seed) {
+  Plan plan;
+  plan.seed = seed;
+  plan.jobs = 5;
+  plan.tasks_max = 40;
+  plan.walk = true;
+  // One node may hang until the head's deadline, and it may be the only one.
+  plan.heal = Duration(1'500'000'000);
+  return plan;
+}
+
 PoolWalk::PoolWalk(World& world) : world_(world) {
   min_ = static_cast<std::uint32_t>(world_.random().below(2));
   max_ = min_ + 1 + static_cast<std::uint32_t>(world_.random().below(5));
@@ -111,7 +122,7 @@ void PoolWalk::calm() {
 }
 
 void PoolWalk::finish() {
-  const Time deadline = world_.now() + Duration(600'000'000);
+  const Time deadline = world_.now() + Duration(1'500'000'000);
   world_.head()->ask(core::DeletePool{"finish", {}, name(), {core::Running::kComplete, {}}},
                      [](const auto&) {});
   const auto over = [this] {
@@ -137,7 +148,9 @@ void PoolWalk::about_to_destroy(NodeRef ref) {
   const core::State& state = world_.head()->state();
   const Node* machine = world_.node(ref);
   const core::Node* node = state.node(ref);
-  if (machine == nullptr || node == nullptr || forced_.contains(ref)) return;
+  if (machine == nullptr || node == nullptr) return;
+  check_outputs(*machine);
+  if (forced_.contains(ref)) return;
   if (node->held > 0) world_.evidence().complain(text_of(ref) + " was ended with an output");
   for (const RunId& run : machine->processes()) {
     const core::Stage* stage = state.stage({run.job, run.stage});
@@ -161,6 +174,7 @@ void PoolWalk::look() {
   }
   look_at_idle_nodes();
   look_at_what_waits();
+  look_at_nodes_that_go();
 }
 
 void PoolWalk::look_at_idle_nodes() {

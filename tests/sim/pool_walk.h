@@ -12,11 +12,16 @@
 
 namespace leat::sim {
 
+class Node;
 class World;
 
 // Watches from outside, by the head's state and the provider's machines:
 //   - no more machines than the largest maximum that was in force;
 //   - no run and no output that is still needed is on a machine that is ended;
+//   - no machine is ended with outputs that are not in leat-store, unless its agent has said that
+//   it
+//     cannot bring them there, or is away for too long;
+//   - a node that is given up is gone after a while;
 //   - no node idles beside work that it could take for longer than kIdleBesideWorkMax;
 //   - nobody waits for a node that is not bought, though it might be.
 class PoolWalk {
@@ -24,6 +29,7 @@ class PoolWalk {
   static constexpr Duration kIdleBesideWorkMax{5'000'000};
   static constexpr Duration kNotBoughtMax{5'000'000};
   static constexpr Duration kLookInterval{250'000};
+  static constexpr Duration kGoneWithin{300'000'000};
 
   explicit PoolWalk(World& world);
 
@@ -48,6 +54,9 @@ class PoolWalk {
   void look();
   void look_at_idle_nodes();
   void look_at_what_waits();
+  // evacuation.cc
+  void check_outputs(const Node& machine);
+  void look_at_nodes_that_go();
 
   World& world_;
   std::uint32_t min_ = 0;

@@ -57,6 +57,8 @@ TEST_P(Mutants, AreCaughtWithin50Seeds) {
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
     Plan plan;
     plan.seed = seed;
+    // Only there nodes are told to go.
+    if (GetParam() == Mutant::kEvacuateLater) plan = walk_plan(seed);
     plan.mutant = GetParam();
     const auto complaints = complaints_of(plan);
     if (!complaints.empty()) {
@@ -70,13 +72,15 @@ TEST_P(Mutants, AreCaughtWithin50Seeds) {
 
 INSTANTIATE_TEST_SUITE_P(All, Mutants,
                          testing::Values(Mutant::kAcknowledgeEarly, Mutant::kCountStale,
-                                         Mutant::kForgetEpoch),
+                                         Mutant::kForgetEpoch, Mutant::kEvacuateLater),
                          [](const auto& test) {
                            switch (test.param) {
                              case Mutant::kAcknowledgeEarly:
                                return "AcknowledgeBeforeCommit";
                              case Mutant::kCountStale:
                                return "CountAStaleAttempt";
+                             case Mutant::kEvacuateLater:
+                               return "SayOutputsAreSafeTooEarly";
                              default:
                                return "DropTheEpochCheck";
                            }

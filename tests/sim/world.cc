@@ -232,14 +232,9 @@ void World::one_fault() {
   if (alive.empty()) return;
   Node& victim = *alive[random_.below(alive.size())];
   if (kind < 5) {
-    if (!victim.agent_alive()) return;
-    ++agents_killed_;
-    victim.kill_agent();
-    const Duration away(100'000 + static_cast<std::int64_t>(random_.below(8'000'000)));
-    events_.after(away, [&victim] { victim.start_agent(); });
+    kill_agent(victim);
   } else if (kind < 7) {
-    ++nodes_killed_;
-    victim.die();
+    kill_node(victim);
   } else if (kind < 9) {
     // Out of reach for a while: longer than the head waits, or than a lease, now and then.
     const Duration away(static_cast<std::int64_t>(random_.below(40'000'000)));
@@ -247,6 +242,26 @@ void World::one_fault() {
   } else if (victim.connection() != 0) {
     network_.cut(victim.connection());
   }
+}
+
+void World::kill_agent(Node& node) {
+  if (!node.agent_alive()) return;
+  ++agents_killed_;
+  node.kill_agent();
+  const Duration away(100'000 + static_cast<std::int64_t>(random_.below(8'000'000)));
+  events_.after(away, [&node] { node.start_agent(); });
+}
+
+void World::kill_node(Node& node) {
+  ++nodes_killed_;
+  node.die();
+}
+
+void World::strike(Node& node) {
+  const std::uint64_t whom = random_.below(4);
+  if (whom < 2) return kill_agent(node);
+  if (whom < 3) return kill_head();
+  kill_node(node);
 }
 
 void World::submit(std::size_t n) {
@@ -338,7 +353,7 @@ World::Figures World::figures() const {
   return {head_life_,           agents_killed_,
           nodes_killed_,        disk_.seals(),
           evidence_.launches(), facts_ + (head_ == nullptr ? 0 : head_->engine().facts_written()),
-          provider_.made()};
+          provider_.made(),     evacuations_};
 }
 
 }  // namespace leat::sim

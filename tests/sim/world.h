@@ -32,6 +32,7 @@ enum class Mutant : std::uint8_t {
   kAcknowledgeEarly,  // before the facts are on disk
   kCountStale,        // a report of an old attempt passes for news about the newest
   kForgetEpoch,       // orders of an older session are carried out
+  kEvacuateLater,     // outputs are said to be in leat-store before they are
 };
 
 // What tasks themselves leave behind: evidence from outside the schedulers' own books.
@@ -61,6 +62,9 @@ struct Plan {
   bool walk = false;              // the pool is on demand, and people change it all the time
 };
 
+// Few jobs in a pool that is changed all the time.
+Plan walk_plan(std::uint64_t seed);
+
 class World {
  public:
   explicit World(const Plan& plan);
@@ -86,6 +90,9 @@ class World {
   void machine_made(NodeRef ref);
   void machine_died(NodeRef ref) { provider_.died(ref); }
   void about_to_destroy(NodeRef ref);
+  void brought_away() { ++evacuations_; }
+  // In the middle of something: the agent dies, or its machine, or the head.
+  void strike(Node& node);
 
   Duration task_length(const RunId& run);
   bool task_fails(const RunId& run);
@@ -97,7 +104,7 @@ class World {
 
   struct Figures {
     std::uint64_t heads = 0, agents = 0, nodes = 0, seals = 0, launches = 0, facts = 0;
-    std::uint64_t machines = 0;
+    std::uint64_t machines = 0, evacuations = 0;
   };
   Figures figures() const;
 
@@ -117,6 +124,8 @@ class World {
   void kill_head();
   core::PoolSpec make_pool() const;
   void one_fault();
+  void kill_agent(Node& node);
+  void kill_node(Node& node);
   void schedule_faults();
   void submit(std::size_t user);
   void cancel(std::size_t user);
@@ -150,6 +159,7 @@ class World {
   std::uint64_t agents_killed_ = 0;
   std::uint64_t nodes_killed_ = 0;
   std::uint64_t facts_ = 0;
+  std::uint64_t evacuations_ = 0;
   std::unique_ptr<Head> head_;  // last: its promises use all of the above
 };
 
