@@ -80,6 +80,7 @@ Value::Object event_row(schema::Event::Reader event) {
   if (event.getNode() != 0) row.push_back({"node", event.getNode()});
   if (event.getPool() != 0) row.push_back({"pool", event.getPool()});
   if (event.getState().size() > 0) row.push_back({"state", read_text(event.getState())});
+  if (event.getRetryInUs() > 0) row.push_back({"retry_in_us", event.getRetryInUs()});
   if (event.getPerson()) row.push_back({"uid", event.getUid()});
   if (event.getText().size() > 0) row.push_back({"text", read_text(event.getText())});
   return row;
@@ -93,6 +94,8 @@ std::string event_line(schema::Event::Reader event) {
   if (event.getAttempt() > 1) line += ", run " + std::to_string(event.getAttempt());
   if (event.getNode() != 0)
     line += (event.getJob() != 0 ? " on node " : "  node ") + std::to_string(event.getNode());
+  if (event.getRetryInUs() > 0)
+    line += "  retry in " + render_cell(Value(event.getRetryInUs()), Form::kDuration);
   if (event.getPool() != 0) line += "  pool " + std::to_string(event.getPool());
   if (event.getText().size() > 0) line += "  " + read_text(event.getText());
   if (event.getPerson()) line += "  by uid " + std::to_string(event.getUid());

@@ -26,7 +26,7 @@ struct Fact {
     jobAccepted @7 :JobAccepted;
     runsPlaced @8 :RunsPlaced;
     runsEnded @9 :RunsEnded;
-    runsRequeued @10 :RunsEnded;    # `state` is then waiting
+    runsRequeued @10 :RunsEnded;    # `state` is then waiting, or delayed
     tasksSetAside @11 :TasksSetAside;
     outputsLost @12 :OutputsLost;
     cancelRequested @13 :CancelRequested;
@@ -138,6 +138,7 @@ struct RunsEnded {
   state @2 :TaskState;
   columns @3 :Types.RunColumns;
   result @4 :Types.BlobRef;
+  delayUs @5 :Int64;         # requeued: from now until they are tried again; 0: as their spec says
 }
 
 struct TasksSetAside {

@@ -140,6 +140,7 @@ struct Event {
   uid @11 :UInt32;            # who did it, where a person did
   person @12 :Bool;
   text @13 :Text;
+  retryInUs @14 :Int64;       # tasks that are tried again: so long after `atUs`; 0: at once
 }
 
 struct EventsResult {

@@ -261,15 +261,17 @@ void State::on(const RunsRequeued& f, Time at) {
   const Cost cost = cost_of(outcome);
   if (cost == Cost::kRetry) job.retried += ended.size();
   if (cost == Cost::kLoss) job.lost += ended.size();
-  const RetryDelay& delay = stage.spec->retry_delay;
-  const bool delayed = cost == Cost::kRetry && delay.first.count() > 0;
+  const RetryDelay& told = stage.spec->retry_delay;
+  const bool delayed = cost == Cost::kRetry && (f.delay.count() > 0 || told.first.count() > 0);
   ended.for_each([&](Interval where) {
     step_tasks(job, id, where, delayed ? TaskStep::kDelay : TaskStep::kRequeue,
                [&](TaskCell& cell) {
                  cell.node = {};
                  if (cost == Cost::kRetry) ++cell.failures;
                  if (cost == Cost::kLoss) ++cell.losses;
-                 if (delayed) cell.due = round_up(at + delay.after(cell.failures));
+                 if (!delayed) return;
+                 const bool known = f.delay.count() > 0;
+                 cell.due = round_up(at + (known ? f.delay : told.after(cell.failures)));
                });
     block_incomplete(job, id, where);
   });

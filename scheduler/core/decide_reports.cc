@@ -14,6 +14,7 @@ namespace {
 struct Verdict {
   TaskState state = TaskState::kSucceeded;  // kWaiting: it is tried again
   Cost cost = Cost::kNothing;               // of trying again
+  Duration delay{0};                        // before that
 
   friend auto operator<=>(const Verdict&, const Verdict&) = default;
 };
@@ -36,7 +37,9 @@ Verdict judge(const Stage& stage, const TaskCell& cell, const RunRow& row) {
   if (cost == Cost::kRetry && !again) return {TaskState::kFailed, Cost::kNothing};
   if (cost == Cost::kLoss && cell.losses + 1 >= kLossesMax)
     return {TaskState::kQuarantined, Cost::kNothing};
-  return {TaskState::kWaiting, cost};
+  const bool delayed = cost == Cost::kRetry;
+  return {TaskState::kWaiting, cost,
+          delayed ? stage.spec->retry_delay.after(cell.failures + 1u) : Duration{0}};
 }
 
 // Runs of a set that share a verdict; positions ascend, rows go with them.
@@ -49,7 +52,7 @@ using Groups = std::map<Verdict, Group>;
 void emit(Verdict verdict, RunSet runs, RunColumns columns, const std::optional<Blob>& result,
           NodeRef node, Facts& out) {
   if (verdict.state == TaskState::kWaiting) {
-    out.emplace_back(RunsRequeued{std::move(runs), node, std::move(columns)});
+    out.emplace_back(RunsRequeued{std::move(runs), node, std::move(columns), verdict.delay});
   } else {
     const bool succeeded = verdict.state == TaskState::kSucceeded;
     out.emplace_back(RunsEnded{std::move(runs), node, verdict.state, std::move(columns),

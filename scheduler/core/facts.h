@@ -147,6 +147,8 @@ struct RunsRequeued {
   RunSet runs;
   NodeRef node;
   RunColumns columns;
+  // Before they may run again. 0 also in facts from before it was told: then their spec says it.
+  Duration delay{0};
 
   friend bool operator==(const RunsRequeued&, const RunsRequeued&) = default;
 };

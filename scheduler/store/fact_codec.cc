@@ -100,8 +100,9 @@ void write(const core::RunsRequeued& f, schema::Fact::Builder to) {
   auto out = to.initRunsRequeued();
   write_run_set(f.runs, out.initRuns());
   write_node_ref(f.node, out.initNode());
-  out.setState(schema::TaskState::WAITING);
+  out.setState(f.delay.count() > 0 ? schema::TaskState::DELAYED : schema::TaskState::WAITING);
   write_columns(f.columns, out.initColumns());
+  out.setDelayUs(f.delay.count());
 }
 
 void write(const core::TasksSetAside& f, schema::Fact::Builder to) {

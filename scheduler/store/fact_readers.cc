@@ -1,5 +1,6 @@
 #include "scheduler/store/fact_readers.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -86,7 +87,8 @@ Result<Fact> read(schema::RunsEnded::Reader from, bool requeued) {
   if (!result.ok()) return result.refusal();
   const NodeRef node = read_node_ref(from.getNode());
   if (requeued)
-    return Fact(core::RunsRequeued{std::move(runs).value(), node, std::move(columns).value()});
+    return Fact(core::RunsRequeued{std::move(runs).value(), node, std::move(columns).value(),
+                                   Duration{std::max<std::int64_t>(from.getDelayUs(), 0)}});
   return Fact(core::RunsEnded{std::move(runs).value(), node, state.value(),
                               std::move(columns).value(), result.value()});
 }

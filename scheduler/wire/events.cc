@@ -118,7 +118,9 @@ struct Words {
   }
   EventView operator()(const core::RunsRequeued& f) const {
     EventView view = about_runs("runs-requeued", f.runs, f.node);
-    view.state = core::name_of(core::TaskState::kWaiting);
+    const bool delayed = f.delay.count() > 0;
+    view.state = core::name_of(delayed ? core::TaskState::kDelayed : core::TaskState::kWaiting);
+    view.retry_in = f.delay;
     return view;
   }
   EventView operator()(const core::TasksSetAside& f) const {
@@ -232,6 +234,7 @@ void write_event(const EventView& event, EventPlace next, std::int64_t at_us,
     to.setPerson(true);
   }
   to.setText(store::text_of(event.text));
+  to.setRetryInUs(event.retry_in.count());
 }
 
 }  // namespace leat::wire

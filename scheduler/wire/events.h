@@ -33,6 +33,7 @@ struct EventView {
   const char* state = "";
   const core::Principal* actor = nullptr;  // borrowed from the fact
   std::string text;
+  Duration retry_in{0};  // of tasks that are tried again: 0, at once
 };
 
 // A fact kind without words here does not compile: every fact is an event.

@@ -58,6 +58,7 @@ void fill_event(schema::EventsResult::Page::Builder page) {
   event.setNode(3);
   event.setPool(1);
   event.setState("failed");
+  event.setRetryInUs(30'000'000);
   event.setUid(1000);
   event.setPerson(true);
   event.setText("text");

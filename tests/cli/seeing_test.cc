@@ -53,6 +53,19 @@ TEST_F(SeeingTest, EventsAreReadToTheEnd) {
             (std::vector<std::string>{"0.0 0", "6.0 0", "7.0 0"}));
 }
 
+TEST(EventLine, SaysWhenATaskIsTriedAgain) {
+  capnp::MallocMessageBuilder message;
+  auto event = message.initRoot<schema::Event>();
+  event.setKind("runs-requeued");
+  event.setJob(17);
+  event.setState("delayed");
+  event.setNode(2);
+  event.setRetryInUs(30'000'000);
+  const std::string line = event_line(event);
+  EXPECT_NE(line.find("runs-requeued  17 delayed on node 2  retry in 30s"), std::string::npos)
+      << line;
+}
+
 TEST_F(SeeingTest, EventsGoOnFromACursor) {
   EXPECT_EQ(cluster.run(kEvents, {"--since", "12.3"}), 0);
   EXPECT_EQ(cluster.run(kEvents, {"--since", "now"}), 0);

@@ -67,6 +67,46 @@ TEST(RetryDelay, KeepsATaskBackUntilItIsDue) {
   w.check_replay();
 }
 
+// The delays that requeueing facts tell, in their order.
+std::vector<Duration> delays_told(const World& w) {
+  std::vector<Duration> told;
+  for (const auto& [fact, at] : w.log)
+    if (const auto* again = std::get_if<RunsRequeued>(&fact)) told.push_back(again->delay);
+  return told;
+}
+
+TEST(RetryDelay, IsToldByTheFactWithTasksOfOtherDelaysApart) {
+  World w;
+  const NodeRef node = w.node(3);
+  JobSpec spec = retried(3, 10 * kSecond, 2000);
+  spec.stages[0].indices = IndexList(Stride{0, 3, 1});
+  const JobId job = w.submit(spec);
+  w.place();
+  w.end(node, {{job, 0}, 1, IndexList(Stride{0, 2, 1})}, ended(Outcome::kExit, 1));
+  w.end(node, {{job, 0}, 1, IndexList(Stride{2, 1, 1})}, ended(Outcome::kNodeLost, 0));
+  EXPECT_EQ(delays_told(w), (std::vector<Duration>{10 * kSecond, Duration{0}}));
+  tick(w, 11 * kSecond);
+  w.place();
+  // Of the same attempt; for two of them it is the second failure.
+  w.end(node, {{job, 0}, 2, IndexList(Stride{0, 3, 1})}, ended(Outcome::kExit, 1));
+  EXPECT_EQ(delays_told(w),
+            (std::vector<Duration>{10 * kSecond, Duration{0}, 10 * kSecond, 20 * kSecond}));
+  EXPECT_EQ(w.state.due().size(), 2u);
+  w.check_replay();
+}
+
+TEST(RetryDelay, IsTheSpecsInFactsThatDoNotTellIt) {
+  World w;
+  const NodeRef node = w.node(2);
+  const JobId job = w.submit(retried(2, 10 * kSecond));
+  w.place();
+  const std::vector<RunRow> row{ended(Outcome::kExit, 1)};
+  w.state.apply(RunsRequeued{{{job, 0}, 1, IndexList(Stride{0, 1, 1})}, node, to_columns(row)},
+                w.now);
+  EXPECT_EQ(w.count(job, TaskState::kDelayed), 1u);
+  EXPECT_GE(w.state.due().begin()->first, w.now + 10 * kSecond);
+}
+
 TEST(RetryDelay, IsNotForRunsThatWereLost) {
   World w;
   const NodeRef node = w.node(2);

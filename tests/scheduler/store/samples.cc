@@ -94,6 +94,8 @@ std::map<std::string, core::Fact> sample_facts() {
       {"runs-ended", RunsEnded{run_set(), node_ref(5, 9), TaskState::kSucceeded, columns,
                                Blob{hash_from(32), 4096}}},
       {"runs-requeued", RunsRequeued{run_set(), node_ref(5, 9), lost}},
+      {"runs-requeued-later",
+       RunsRequeued{run_set(), node_ref(5, 9), columns, Duration{30'000'000}}},
       {"tasks-set-aside",
        TasksSetAside{{JobId{17}, 2}, IndexList::parse("0-9").value(), TaskState::kSkipped}},
       {"outputs-lost", OutputsLost{{JobId{17}, 2}, IndexList::parse("4,6").value()}},
@@ -360,7 +362,8 @@ core::Fact random_fact(std::size_t kind, Random& random) {
       return ended;
     }
     case 10:
-      return RunsRequeued{runs, node, random_columns(random, indices.size())};
+      return RunsRequeued{runs, node, random_columns(random, indices.size()),
+                          Duration(random.chance(50) ? number32() : 0)};
     case 11:
       return TasksSetAside{stage, indices, static_cast<TaskState>(random.below(kTaskStateCount)),
                            static_cast<SkipReason>(random.below(3)), JobId{number()}};

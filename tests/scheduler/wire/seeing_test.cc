@@ -1,5 +1,6 @@
 // Events, the overview and history, as users see them over a pipe.
 
+#include <capnp/message.h>
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -67,6 +68,21 @@ TEST(Events, GoOnFromACursorAlsoInTheMiddleOfATurn) {
     EXPECT_EQ(rest.getPage().getEvents().size(), events.size() - n - 1);
     EXPECT_EQ(place(rest.getPage().getNext()), place(all.getPage().getNext()));
   }
+}
+
+TEST(Events, TellHowLongATaskIsKeptBackBeforeItIsTriedAgain) {
+  const core::RunSet runs{{JobId{17}, 0}, 1, IndexList(Stride{3, 1, 1})};
+  const core::Fact later =
+      core::RunsRequeued{runs, {NodeId{2}, NodeEpoch{9}}, {}, Duration{30'000'000}};
+  const core::Fact at_once = core::RunsRequeued{runs, {NodeId{2}, NodeEpoch{9}}, {}};
+  capnp::MallocMessageBuilder message;
+  auto event = message.initRoot<schema::Event>();
+  write_event(view_of(later), {1, 0}, 5, event);
+  EXPECT_STREQ(event.getState().cStr(), "delayed");
+  EXPECT_EQ(event.getRetryInUs(), 30'000'000);
+  write_event(view_of(at_once), {1, 0}, 5, event);
+  EXPECT_STREQ(event.getState().cStr(), "waiting");
+  EXPECT_EQ(event.getRetryInUs(), 0);
 }
 
 TEST(Events, ArePushedToWhoWaits) {
