@@ -71,6 +71,8 @@ kj::Promise<Result<std::uint64_t>> Evacuation::try_once(const OrderPtr& order) {
   order->files = std::move(files).value();
   order->next = 0;
   if (order->files.empty()) return Result<std::uint64_t>(std::uint64_t{0});
+  if (order->ticket.empty())
+    return Result<std::uint64_t>(invalid("no head has given the right to bring them"));
   return links_.get(store_.address, store_.server_name)
       .then([this, order](capnp::Capability::Client peer) {
         auto store = peer.castAs<schema::BlobServer>();

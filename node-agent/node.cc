@@ -34,6 +34,7 @@ Node::Node(NodeParts parts, RecoveredLog recovered)
       head_clock_us_(recovered.head_clock_us),
       tasks_(*this) {
   core_.on_recovered_head(recovered.head_epoch);
+  bring_outputs_to(std::move(recovered.output_place));
   for (StartSet& set : recovered.stages) {
     core_.on_recovered_stage(set.runs.stage, set.spec);
     if (set.spec->inputs.any()) fed_.insert(set.runs.stage);
@@ -66,11 +67,18 @@ Verdict Node::joined(const HeadWelcome& welcome) {
   head_clock_us_ = welcome.now_us - now().us();
   parts_.inputs.set_store(welcome.store);
   parts_.uploads.set_store(welcome.store);
-  parts_.evacuation.set_store(welcome.store);
-  parts_.evacuation.set_ticket(welcome.output_ticket);
+  bring_outputs_to({welcome.store.address, welcome.store.server_name, welcome.output_ticket});
   parts_.log.joined(welcome.head_epoch, head_clock_us_);
+  // For an agent that is started again and does not get to a head any more.
+  parts_.log.output_place(output_place_);
   schedule_pump();
   return verdict;
+}
+
+void Node::bring_outputs_to(OutputPlace place) {
+  parts_.evacuation.set_store({place.address, place.server_name});
+  parts_.evacuation.set_ticket(place.ticket);
+  output_place_ = std::move(place);
 }
 
 void Node::disconnected() {
@@ -144,7 +152,6 @@ kj::Promise<void> Node::stop(Duration grace) {
 
 kj::Promise<Result<std::uint64_t>> Node::evacuate(std::string ticket, kj::Duration patience) {
   if (ticket.empty()) ticket = parts_.evacuation.ticket();
-  if (ticket.empty()) return Result<std::uint64_t>(invalid("the head has given no right to do it"));
   const kj::TimePoint deadline = parts_.timer.now() + patience;
   return parts_.timer.timeoutAt(deadline, when_idle())
       .then([this, ticket = std::move(ticket),

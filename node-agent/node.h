@@ -115,6 +115,7 @@ class Node final : public RunnerEvents, private kj::TaskSet::ErrorHandler {
   void send_reports();
   void learn(const StartSet& set);
   void forget(JobId job);
+  void bring_outputs_to(OutputPlace place);
   void look_after_files();
   kj::Promise<void> look_after_files_for_ever();
   void taskFailed(kj::Exception&& exception) override;
@@ -124,6 +125,7 @@ class Node final : public RunnerEvents, private kj::TaskSet::ErrorHandler {
   Reporter reporter_;
   AgentCore core_;
   std::int64_t head_clock_us_ = 0;                // head's time less CLOCK_MONOTONIC
+  OutputPlace output_place_;                      // as the newest head said
   std::map<StageRef, StartSet> stages_;           // without runs and inputs
   std::set<StageRef> fed_;                        // those whose tasks have input
   std::map<RunId, kj::Promise<void>> preparing_;  // launched, waiting for their input

@@ -187,6 +187,7 @@ void Node::look_after_files() {
   RecoveredLog content;
   content.head_epoch = core_.head_epoch();
   content.head_clock_us = head_clock_us_;
+  content.output_place = output_place_;
   for (const auto& [ref, stage] : stages_) content.stages.push_back(stage);
   content.ended = core_.unreported_results();
   if (const Result<Done> done = parts_.log.rewrite(content); !done.ok())

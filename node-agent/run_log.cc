@@ -19,6 +19,7 @@ enum class LogKind : std::uint8_t {
   kAcknowledged = 3,  // runs
   kJoined = 4,        // head epoch, clock
   kForgotten = 5,     // job
+  kOutputPlace = 6,   // address, server name, ticket
 };
 
 void put_kind(spool::RecordWriter& out, LogKind kind) {
@@ -126,6 +127,11 @@ class Recovery {
         out_.head_epoch.value = in.take<std::uint64_t>();
         out_.head_clock_us = in.take_signed();
         break;
+      case LogKind::kOutputPlace: {
+        OutputPlace place{in.take_text(), in.take_text(), in.take_text()};
+        if (in.done()) out_.output_place = std::move(place);
+        break;
+      }
       case LogKind::kForgotten: {
         const JobId job{in.take<std::uint64_t>()};
         stages_.erase(stages_.lower_bound(StageRef{job, 0}),
@@ -185,6 +191,15 @@ std::string joined_record(HeadEpoch head_epoch, std::int64_t head_clock_us) {
   return out.text();
 }
 
+std::string place_record(const OutputPlace& place) {
+  spool::RecordWriter out;
+  put_kind(out, LogKind::kOutputPlace);
+  out.put_text(place.address);
+  out.put_text(place.server_name);
+  out.put_text(place.ticket);
+  return out.text();
+}
+
 }  // namespace
 
 Result<std::pair<RunLog, RecoveredLog>> RunLog::open(const std::string& path) {
@@ -218,6 +233,10 @@ void RunLog::joined(HeadEpoch head_epoch, std::int64_t head_clock_us) {
   log_.append(joined_record(head_epoch, head_clock_us));
 }
 
+void RunLog::output_place(const OutputPlace& place) {
+  log_.append(place_record(place));
+}
+
 void RunLog::forgotten(JobId job) {
   spool::RecordWriter out;
   put_kind(out, LogKind::kForgotten);
@@ -228,6 +247,7 @@ void RunLog::forgotten(JobId job) {
 Result<Done> RunLog::rewrite(const RecoveredLog& content) {
   std::vector<std::string> records;
   records.push_back(joined_record(content.head_epoch, content.head_clock_us));
+  records.push_back(place_record(content.output_place));
   for (const StartSet& set : content.stages) records.push_back(stage_record(set));
   for (const Ended& ended : content.ended) records.push_back(ended_record(ended));
   // What is not written yet is part of `content`.

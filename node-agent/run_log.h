@@ -2,7 +2,8 @@
 
 // run_log.h - DIR/runs.log: what an agent must know again after kill -9.
 //
-// Stages that were accepted, and results that the head has not acknowledged. The law: the warden
+// Stages that were accepted, results that the head has not acknowledged, and where outputs may be
+// brought by an agent that does not get to its head any more. The law: the warden
 // hears that an exit is confirmed only after its result (here) and the place of its output
 // (spool/spool_index.h) have been written. Written, not synced: kill -9 of the agent loses
 // nothing, and a node that loses power is a lost node.
@@ -21,12 +22,22 @@
 
 namespace leat::agent {
 
+// Where outputs are brought, and the right to do it.
+struct OutputPlace {
+  std::string address;
+  std::string server_name;
+  std::string ticket;
+
+  friend bool operator==(const OutputPlace&, const OutputPlace&) = default;
+};
+
 // What the log knew when it was opened.
 struct RecoveredLog {
   std::vector<StartSet> stages;    // without runs and inputs
   std::vector<Ended> ended;        // not acknowledged
   HeadEpoch head_epoch;            // the newest this node has joined; older ones stay refused
   std::int64_t head_clock_us = 0;  // head's time less this machine's CLOCK_MONOTONIC
+  OutputPlace output_place;        // as the newest head said; empty before the first join
   std::uint64_t dropped_bytes = 0;
 };
 
@@ -44,6 +55,7 @@ class RunLog {
   // The head has these.
   void acknowledged(const std::vector<Ended>& ended);
   void joined(HeadEpoch head_epoch, std::int64_t head_clock_us);
+  void output_place(const OutputPlace& place);
   void forgotten(JobId job);
 
   // Writes what was put since the last time. If refused, nothing is lost: call again later.

@@ -51,6 +51,8 @@ TEST(RunLog, RemembersStagesAndWhatTheHeadHasNotAcknowledged) {
     auto [log, nothing] = open(dir.path("runs.log"));
     EXPECT_TRUE(nothing.stages.empty());
     log.joined(HeadEpoch{3}, -77);
+    log.output_place({"old:1", "store", "old"});
+    log.output_place({"host:2", "store", std::string("a\0b", 3)});
     log.stage(stage());
     log.stage(stage(JobId{5}));
     log.ended(ended("1-10"));
@@ -63,6 +65,7 @@ TEST(RunLog, RemembersStagesAndWhatTheHeadHasNotAcknowledged) {
   const auto [log, found] = open(dir.path("runs.log"));
   EXPECT_EQ(found.head_epoch, HeadEpoch{3});
   EXPECT_EQ(found.head_clock_us, -77);
+  EXPECT_EQ(found.output_place, (OutputPlace{"host:2", "store", std::string("a\0b", 3)}));
   ASSERT_EQ(found.stages.size(), 1u);
   EXPECT_EQ(found.stages[0].runs.stage, kStage);
   EXPECT_EQ(found.stages[0].job_name, "name");
@@ -94,6 +97,7 @@ TEST(RunLog, IsTheSameAfterARewrite) {
     log.ended(ended("0-99"));
     RecoveredLog content;
     content.head_epoch = HeadEpoch{8};
+    content.output_place = {"host:2", "store", "right"};
     content.stages = {stage()};
     content.ended = ended("7");
     ASSERT_TRUE(log.rewrite(content).ok());
@@ -101,6 +105,7 @@ TEST(RunLog, IsTheSameAfterARewrite) {
   }
   const RecoveredLog found = open(dir.path("runs.log")).second;
   EXPECT_EQ(found.head_epoch, HeadEpoch{8});
+  EXPECT_EQ(found.output_place, (OutputPlace{"host:2", "store", "right"}));
   EXPECT_EQ(found.stages.size(), 1u);
   EXPECT_EQ(found.ended, ended("7"));
 }

@@ -331,6 +331,27 @@ TEST_F(StoreTest, BringsItsOutputsWhenItIsGivenUpForGood) {
   EXPECT_EQ(stored(run(0)), "out\n");
 }
 
+// The head gave its right to bring outputs to an earlier life of the agent.
+TEST_F(StoreTest, BringsItsOutputsWhenItIsGivenUpBeforeItHasJoinedAgain) {
+  join();
+  world.start(world.stage_set(kJob, {"/bin/echo", "out"}, "0"));
+  wait_for(1);
+  world.kill_agent();
+  world.refuse_with = "node 3 was given up";
+  world.start_agent();
+  EXPECT_EQ(world.agent_exit(), 4);
+  EXPECT_EQ(world.joins, 1);
+  EXPECT_EQ(stored(run(0)), "out\n");
+}
+
+TEST_F(StoreTest, HasNothingToBringBeforeItsFirstJoin) {
+  world.give_credentials();
+  world.refuse_with = "node 3 was given up";
+  world.start_agent();
+  EXPECT_EQ(world.agent_exit(), 4);
+  EXPECT_EQ(world.agent_log().find("not in leat-store"), std::string::npos) << world.agent_log();
+}
+
 TEST_F(StoreTest, PutsOutputsIntoADirectoryToo) {
   join();
   const std::string out = world.scratch.path("out");
