@@ -26,24 +26,37 @@ capnp::Data::Reader data_of(const std::string& text) {
 
 }  // namespace
 
-kj::Promise<Result<std::uint64_t>> Evacuation::run(std::string ticket, kj::Duration patience) {
-  auto order = std::make_shared<Order>();
-  order->ticket = std::move(ticket);
-  order->deadline = timer_.now() + patience;
-  order->wait = kFirstWait;
-  return try_until(std::move(order));
+kj::Promise<Result<std::uint64_t>> Evacuation::run(std::string ticket, Patience patience,
+                                                   BroughtSoFar tell) {
+  return try_until(std::make_shared<Order>(
+      Order{std::move(ticket), PatienceLeft(timer_.now(), patience), std::move(tell), kFirstWait}));
+}
+
+// Resolves when the patience is over, which every step forward prolongs.
+kj::Promise<Result<std::uint64_t>> Evacuation::run_out(const OrderPtr& order) {
+  const kj::TimePoint ends = order->left.ends();
+  if (timer_.now() >= ends)
+    return Result<std::uint64_t>(Refusal{Reason::kDisconnected, "leat-store takes no more"});
+  return timer_.atTime(ends).then([this, order]() { return run_out(order); });
+}
+
+void Evacuation::note(Order& order, std::uint64_t of_next) {
+  std::uint64_t bytes = of_next;
+  for (std::size_t n = 0; n < order.next; ++n) bytes += order.files[n].length;
+  if (order.left.brought(bytes, timer_.now()) && order.tell) order.tell(bytes);
 }
 
 kj::Promise<Result<std::uint64_t>> Evacuation::try_until(const OrderPtr& order) {
-  return timer_.timeoutAt(order->deadline, try_once(order))
+  return try_once(order)
       .catch_([](kj::Exception&& e) -> Result<std::uint64_t> {
         return Refusal{Reason::kDisconnected,
                        std::string("leat-store: ") + e.getDescription().cStr()};
       })
+      .exclusiveJoin(run_out(order))
       .then([this, order](Result<std::uint64_t> done) -> kj::Promise<Result<std::uint64_t>> {
         const bool again = !done.ok() && (done.refusal().reason == Reason::kDisconnected ||
                                           done.refusal().reason == Reason::kOverloaded);
-        if (!again || timer_.now() + order->wait >= order->deadline) return done;
+        if (!again || timer_.now() + order->wait >= order->left.ends()) return done;
         const kj::Duration wait = order->wait;
         order->wait = std::min(2 * wait, kLastWait);
         return timer_.afterDelay(wait).then([this, order]() { return try_until(order); });
@@ -105,7 +118,7 @@ kj::Promise<Result<Done>> Evacuation::send_all(const OrderPtr& order,
   };
   while (order->next < order->files.size() && is_there(order->files[order->next])) ++order->next;
   if (order->next < order->files.size())
-    return send_one(*order, store)
+    return send_one(order, store)
         .then([this, order, store, there](Result<Done> done) mutable -> kj::Promise<Result<Done>> {
           if (!done.ok()) return done;
           ++order->next;
@@ -125,9 +138,9 @@ kj::Promise<Result<Done>> Evacuation::send_all(const OrderPtr& order,
   });
 }
 
-kj::Promise<Result<Done>> Evacuation::send_one(const Order& order,
+kj::Promise<Result<Done>> Evacuation::send_one(const OrderPtr& order,
                                                schema::BlobServer::Client store) {
-  const File& file = order.files[order.next];
+  const File& file = order->files[order->next];
   const std::string path = directory_ + "/" + file.name;
   const int fd = ::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
   // One that was deleted meanwhile, to keep the spool within its bounds, is not in the next list.
@@ -135,8 +148,17 @@ kj::Promise<Result<Done>> Evacuation::send_one(const Order& order,
     return Result<Done>(Refusal{errno == ENOENT ? Reason::kOverloaded : Reason::kInvalid,
                                 path + ": cannot be opened: " + std::strerror(errno)});
   kj::AutoCloseFd owned(fd);
-  return transport::put_output(kj::mv(store), order.ticket, file.name, file.length,
-                               transport::file_source(fd, 0, file.length))
+  // Whoever asks for more has got rid of what there was.
+  const auto counted = [this, order, bytes = transport::file_source(fd, 0, file.length),
+                        given = std::make_shared<std::uint64_t>(0)](
+                           kj::ArrayPtr<kj::byte> buffer) -> kj::Promise<std::size_t> {
+    note(*order, *given);
+    return bytes(buffer).then([given](std::size_t read) {
+      *given += read;
+      return read;
+    });
+  };
+  return transport::put_output(kj::mv(store), order->ticket, file.name, file.length, counted)
       .then([](const Result<transport::Blob>& blob) -> Result<Done> {
         if (!blob.ok()) return blob.refusal();
         return Done{};

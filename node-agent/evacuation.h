@@ -5,7 +5,9 @@
 #include <kj/async.h>
 #include <kj/timer.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +18,38 @@
 #include "node-agent/peer_links.h"
 
 namespace leat::agent {
+
+// How long outputs are worth being tried to be brought away.
+struct Patience {
+  kj::Duration whole;
+  kj::Duration idle;  // without more being there than ever before
+};
+
+// Until when that is. A node that waits for this is paid for and holds the place of another, but
+// what has come a good part of the way shall arrive.
+class PatienceLeft {
+ public:
+  PatienceLeft(kj::TimePoint now, Patience patience)
+      : patience_(patience), last_(now + patience.whole), advanced_(now) {}
+
+  // So much has been brought by now, in this try. Whether that is more than ever before.
+  bool brought(std::uint64_t bytes, kj::TimePoint now) {
+    if (bytes <= most_) return false;
+    most_ = bytes;
+    advanced_ = now;
+    return true;
+  }
+  kj::TimePoint ends() const { return std::min(last_, advanced_ + patience_.idle); }
+
+ private:
+  Patience patience_;
+  kj::TimePoint last_;
+  kj::TimePoint advanced_;
+  std::uint64_t most_ = 0;
+};
+
+// Hears how much has been brought, whenever that is more than before.
+using BroughtSoFar = std::function<void(std::uint64_t bytes)>;
 
 // Uploads the spool as it is: its index and the files that outputs lie in, one after the other.
 // What has come already, also in an earlier try, does not travel again.
@@ -32,8 +66,8 @@ class Evacuation {
   const std::string& ticket() const { return ticket_; }
 
   // How many bytes were kept; with none written, nothing is brought. Tried again while the store
-  // is away or has no room, until `patience` is over. Never rejects.
-  kj::Promise<Result<std::uint64_t>> run(std::string ticket, kj::Duration patience);
+  // is away or has no room, until the patience is over. Never rejects.
+  kj::Promise<Result<std::uint64_t>> run(std::string ticket, Patience patience, BroughtSoFar tell);
 
  private:
   struct File {
@@ -42,9 +76,10 @@ class Evacuation {
   };
   struct Order {
     std::string ticket;
-    kj::TimePoint deadline = kj::origin<kj::TimePoint>();
-    kj::Duration wait = 0 * kj::SECONDS;
-    std::vector<File> files;
+    PatienceLeft left;
+    BroughtSoFar tell;
+    kj::Duration wait;
+    std::vector<File> files = {};
     std::size_t next = 0;
   };
   using OrderPtr = std::shared_ptr<Order>;
@@ -54,7 +89,9 @@ class Evacuation {
   Result<std::vector<File>> list_files();
   kj::Promise<Result<Done>> send_all(const OrderPtr& order, schema::BlobServer::Client store,
                                      std::shared_ptr<std::vector<File>> there);
-  kj::Promise<Result<Done>> send_one(const Order& order, schema::BlobServer::Client store);
+  kj::Promise<Result<Done>> send_one(const OrderPtr& order, schema::BlobServer::Client store);
+  kj::Promise<Result<std::uint64_t>> run_out(const OrderPtr& order);
+  void note(Order& order, std::uint64_t of_next);
 
   PeerLinks& links_;
   kj::Timer& timer_;

@@ -289,7 +289,8 @@ void HeadLink::report(const ReportBatch& batch) {
 // A head that asks again while it is under way hears of it once; one that is away asks again.
 void HeadLink::evacuate(std::string ticket) {
   if (std::exchange(evacuating_, true)) return;
-  tasks_.add(parts_.node.evacuate(std::move(ticket), kEvacuationPatience)
+  const auto tell = [this](std::uint64_t bytes) { tell_evacuating(bytes); };
+  tasks_.add(parts_.node.evacuate(std::move(ticket), kEvacuationPatience, tell)
                  .then([this](const Result<std::uint64_t>& done) {
                    evacuating_ = false;
                    parts_.say(done.ok()
@@ -298,6 +299,18 @@ void HeadLink::evacuate(std::string ticket) {
                                   : "outputs are not in leat-store: " + done.refusal().message);
                    tell_evacuated(done);
                  }));
+}
+
+void HeadLink::tell_evacuating(std::uint64_t bytes) {
+  if (connection_.get() == nullptr || parts_.timer.now() - progress_told_ < kProgressInterval)
+    return;
+  KJ_IF_MAYBE (head, connection_->head) {
+    progress_told_ = parts_.timer.now();
+    auto request = head->evacuatingRequest();
+    request.setBytes(bytes);
+    // An older head does not know the word, and waits without it.
+    tasks_.add(request.send().ignoreResult().catch_([](kj::Exception&&) {}));
+  }
 }
 
 void HeadLink::tell_evacuated(const Result<std::uint64_t>& done) {

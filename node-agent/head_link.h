@@ -28,8 +28,10 @@ namespace leat::agent {
 // A head that has not pinged for so long is not there any more, whatever the socket says.
 inline constexpr kj::Duration kHeadSilence = 15 * kj::SECONDS;
 inline constexpr kj::Duration kJoinDeadline = 20 * kj::SECONDS;
-// How long outputs are tried to be brought to leat-store when the head asks for it.
-inline constexpr kj::Duration kEvacuationPatience = 10 * kj::MINUTES;
+// How long outputs are tried to be brought to leat-store when the head asks for it. It waits a
+// little longer than that, and meanwhile hears of progress so often.
+inline constexpr Patience kEvacuationPatience{60 * kj::MINUTES, 2 * kj::MINUTES};
+inline constexpr kj::Duration kProgressInterval = 10 * kj::SECONDS;
 // Between SIGTERM and SIGKILL when the head ends the node.
 inline constexpr Duration kStopGrace{5'000'000};
 
@@ -84,6 +86,7 @@ class HeadLink final : private kj::TaskSet::ErrorHandler {
   kj::Promise<void> silence(Connection& connection);
   void report(const ReportBatch& batch);
   void evacuate(std::string ticket);
+  void tell_evacuating(std::uint64_t bytes);
   void tell_evacuated(const Result<std::uint64_t>& done);
   void lose();
   void taskFailed(kj::Exception&& exception) override;
@@ -92,6 +95,7 @@ class HeadLink final : private kj::TaskSet::ErrorHandler {
   AgentFacts facts_;
   transport::Backoff backoff_;
   bool evacuating_ = false;
+  kj::TimePoint progress_told_ = kj::origin<kj::TimePoint>();
   kj::Own<Connection> connection_;  // null while there is none
   kj::TaskSet tasks_;               // last: cancelled before anything it uses goes
 };

@@ -52,7 +52,7 @@ constexpr kj::Duration kStopDeadline = 15 * kj::SECONDS;
 constexpr kj::Duration kWardenDeadline = 20 * kj::SECONDS;
 constexpr kj::Duration kGoodbyeDeadline = 3 * kj::SECONDS;
 // Who ends an agent does not wait for ever; a node that is retired has been evacuated before.
-constexpr kj::Duration kLastEvacuation = 6 * kj::SECONDS;
+constexpr Patience kLastEvacuation{6 * kj::SECONDS, 6 * kj::SECONDS};
 
 void say(std::string_view line) {
   const std::time_t now = std::time(nullptr);
@@ -288,10 +288,10 @@ class Agent {
 
   // Ends every run, saves what they have written if there is time, tells the head, and then the
   // warden.
-  kj::Promise<Ending> wind_up(int code, Duration grace, kj::Duration patience) {
+  kj::Promise<Ending> wind_up(int code, Duration grace, Patience patience) {
     return timer_.timeoutAfter(kStopDeadline, node_->stop(grace))
         .catch_([](kj::Exception&&) { say("some runs did not end in time"); })
-        .then([this, patience]() { return node_->evacuate("", patience); })
+        .then([this, patience]() { return node_->evacuate("", patience, nullptr); })
         .then([](const Result<std::uint64_t>& done) {
           if (!done.ok()) say("outputs are not in leat-store: " + done.refusal().message);
         })

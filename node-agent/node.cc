@@ -2,6 +2,7 @@
 
 #include <kj/debug.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -150,15 +151,18 @@ kj::Promise<void> Node::stop(Duration grace) {
   return kj::mv(paf.promise);
 }
 
-kj::Promise<Result<std::uint64_t>> Node::evacuate(std::string ticket, kj::Duration patience) {
+kj::Promise<Result<std::uint64_t>> Node::evacuate(std::string ticket, Patience patience,
+                                                  BroughtSoFar tell) {
   if (ticket.empty()) ticket = parts_.evacuation.ticket();
-  const kj::TimePoint deadline = parts_.timer.now() + patience;
-  return parts_.timer.timeoutAt(deadline, when_idle())
-      .then([this, ticket = std::move(ticket),
-             deadline]() { return parts_.evacuation.run(ticket, deadline - parts_.timer.now()); },
-            [](kj::Exception&&) -> kj::Promise<Result<std::uint64_t>> {
-              return Result<std::uint64_t>(invalid("something still runs here"));
-            });
+  const kj::TimePoint last = parts_.timer.now() + patience.whole;
+  return parts_.timer.timeoutAfter(std::min(patience.whole, patience.idle), when_idle())
+      .then(
+          [this, ticket = std::move(ticket), idle = patience.idle, last, tell = std::move(tell)]() {
+            return parts_.evacuation.run(ticket, {last - parts_.timer.now(), idle}, tell);
+          },
+          [](kj::Exception&&) -> kj::Promise<Result<std::uint64_t>> {
+            return Result<std::uint64_t>(invalid("something still runs here"));
+          });
 }
 
 kj::Promise<void> Node::when_idle() {

@@ -81,8 +81,10 @@ class Node final : public RunnerEvents, private kj::TaskSet::ErrorHandler {
   // more and the head, if there is one, knows all about it.
   kj::Promise<void> stop(Duration grace);
   // Brings what runs have written to leat-store, once nothing runs here any more. `ticket`: empty
-  // for the one of the last join. Refused if that takes longer than `patience`. Never rejects.
-  kj::Promise<Result<std::uint64_t>> evacuate(std::string ticket, kj::Duration patience);
+  // for the one of the last join, perhaps in an earlier life of the agent. Refused when the
+  // patience is over. Never rejects.
+  kj::Promise<Result<std::uint64_t>> evacuate(std::string ticket, Patience patience,
+                                              BroughtSoFar tell);
 
   const AgentCore& core() const { return core_; }
 

@@ -64,6 +64,10 @@ interface HeadSession {
 
   evacuated @2 (stored :Bool, bytes :UInt64, reason :Text) -> ();
   # What came of `evacuate`: all that runs have written here is in leat-store, or why it is not.
+
+  evacuating @3 (bytes :UInt64) -> ();
+  # `evacuate` is at work, and has brought more than when this was last said: so much by now. A
+  # node of which nothing is heard for long is ended without its outputs.
 }
 
 const maxReportsInFlight :UInt32 = 4;

@@ -282,7 +282,10 @@ std::string text_of(const PoolPlan& plan, const PoolSpec& spec) {
     case Growth::kReopens:
       return "opens " + std::to_string(plan.reopen) + " again that were being closed";
     case Growth::kFull:
-      return "has its maximum of " + max;
+      // A machine is paid for until it is gone.
+      return "has its maximum of " + max +
+             (plan.deleting > 0 ? ", " + std::to_string(plan.deleting) + " of them on the way out"
+                                : std::string());
     case Growth::kPaused:
       return "is paused";
     case Growth::kByHand:

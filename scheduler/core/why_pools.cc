@@ -17,13 +17,30 @@ std::string paused_text(const Pool& pool, Time now) {
                           : " (one node is being tried)");
 }
 
-std::string text_of(const Pool& pool, const PoolPlan& plan, Time now) {
+// Which nodes of a full pool are on the way out: another may come when one of them is gone.
+std::string deleting_text(const State& state, const Pool& pool, Time now) {
+  constexpr std::uint32_t kNamed = 4;
+  std::string nodes;
+  std::uint32_t found = 0;
+  for (const auto& [id, node] : state.nodes()) {
+    if (node.pool != pool.id || node.state != NodeState::kDeleting || ++found > kNamed) continue;
+    const auto span = std::chrono::duration_cast<std::chrono::seconds>(now - node.since).count();
+    nodes += (nodes.empty() ? "node " : ", node ") + std::to_string(id.value) + " for " +
+             std::to_string(span) + " s";
+  }
+  if (nodes.empty()) return {};
+  return " (" + nodes + (found > kNamed ? ", ..." : "") +
+         "; one that brings its outputs away is waited for as long as it makes progress)";
+}
+
+std::string text_of(const State& state, const Pool& pool, const PoolPlan& plan, Time now) {
   if (pool.state == PoolState::kPaused) return paused_text(pool, now);
   if (plan.why == Growth::kEnough && plan.coming == 0) return {};
   const std::string does = text_of(plan, pool.spec);
-  return plan.coming > 0 && plan.why == Growth::kFull
-             ? does + ", of which " + std::to_string(plan.coming) + " are coming"
-             : does;
+  if (plan.why != Growth::kFull) return does;
+  return does +
+         (plan.coming > 0 ? ", of which " + std::to_string(plan.coming) + " are coming" : "") +
+         deleting_text(state, pool, now);
 }
 
 }  // namespace
@@ -34,7 +51,7 @@ std::string growth_text(const Asked& asked, const std::vector<const PoolView*>& 
   constexpr std::size_t kPoolsNamed = 4;
   std::size_t named = 0;
   for (const PoolView* view : views) {
-    std::string does = text_of(*view->pool, plans.at(view->pool->id), asked.now);
+    std::string does = text_of(asked.state, *view->pool, plans.at(view->pool->id), asked.now);
     if (does.empty() && tasks_per_node(*view->pool, asked.job, asked.stage) == 0)
       does = "makes no node that could take it: compare leat pool show with what it asks for";
     if (does.empty() || ++named > kPoolsNamed) continue;

@@ -2,6 +2,7 @@
 
 #include <kj/debug.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -91,7 +92,10 @@ bool AgentLink::open(std::uint64_t session, schema::Agent::Client agent,
   std::size_t released = 0;
   for (auto at = ended.rbegin(); at != ended.rend() && released < kReleasesAtJoin; ++at, ++released)
     queue_.emplace_back(at->first);
-  if (evacuated_.get() != nullptr) queue_.emplace_back(Evacuate{});
+  if (evacuated_.get() != nullptr) {
+    evacuation_heard_ = services_.timer.now();
+    queue_.emplace_back(Evacuate{});
+  }
   tasks_.add(ping());
   schedule_flush();
   return true;
@@ -147,9 +151,9 @@ kj::Promise<void> AgentLink::evacuate() {
   if (evacuated_.get() == nullptr) {
     auto paf = kj::newPromiseAndFulfiller<void>();
     evacuated_ = kj::mv(paf.fulfiller);
-    evacuation_ = services_.timer.timeoutAfter(kEvacuationDeadline, kj::mv(paf.promise))
-                      .catch_([](kj::Exception&&) {})
-                      .fork();
+    evacuation_heard_ = services_.timer.now();
+    evacuation_ends_ = evacuation_heard_ + kEvacuationDeadline;
+    evacuation_ = paf.promise.exclusiveJoin(evacuation_silence()).fork();
     if (here) {
       order(Evacuate{});
     } else {
@@ -157,6 +161,17 @@ kj::Promise<void> AgentLink::evacuate() {
     }
   }
   return evacuation_.addBranch();
+}
+
+// Resolves when it has been silent for too long, or it has taken too long altogether.
+kj::Promise<void> AgentLink::evacuation_silence() {
+  const kj::TimePoint until = std::min(evacuation_ends_, evacuation_heard_ + kEvacuationSilence);
+  if (services_.timer.now() >= until) return kj::READY_NOW;
+  return services_.timer.atTime(until).then([this] { return evacuation_silence(); });
+}
+
+void AgentLink::evacuating(std::uint64_t session) {
+  if (session == session_) evacuation_heard_ = services_.timer.now();
 }
 
 void AgentLink::evacuated(std::uint64_t session, const std::string& what) {

@@ -35,9 +35,10 @@ inline constexpr unsigned kCallsUnanswered = 8;
 inline constexpr std::size_t kReleasesAtJoin = 4'096;
 inline constexpr std::size_t kReleasesPerCall = 4'096;
 inline constexpr std::size_t kEndsPerCall = 1'024;
-// A node has so long to bring what its runs have written to leat-store. An agent gives up sooner,
-// and says so.
-inline constexpr kj::Duration kEvacuationDeadline = 11 * kj::MINUTES;
+// A node has so long to bring what its runs have written to leat-store, and no longer than that
+// without a word of progress. An agent gives up sooner, and says so.
+inline constexpr kj::Duration kEvacuationDeadline = 65 * kj::MINUTES;
+inline constexpr kj::Duration kEvacuationSilence = 5 * kj::MINUTES;
 // For an agent that is told to stop, to end its runs and hang up; then we do.
 inline constexpr kj::Duration kPartingDeadline = 30 * kj::SECONDS;
 
@@ -77,6 +78,7 @@ class AgentLink final : private kj::TaskSet::ErrorHandler {
   // Has the node bring its outputs to leat-store; resolves when it says what came of it, or does
   // not come back to say so. At once if it has been away for long. Never rejects.
   kj::Promise<void> evacuate();
+  void evacuating(std::uint64_t session);
   void evacuated(std::uint64_t session, const std::string& what);
 
   // Hangs up, if there is a session. Not done by the destructor: the other end may be gone first.
@@ -102,6 +104,7 @@ class AgentLink final : private kj::TaskSet::ErrorHandler {
   void refuse(const std::vector<core::RunSet>& runs);
   kj::Promise<void> ping();
   void lose(const char* why);
+  kj::Promise<void> evacuation_silence();
   void conclude_evacuation();
   kj::Promise<void> wait_for_return();
   void taskFailed(kj::Exception&& exception) override;
@@ -123,6 +126,8 @@ class AgentLink final : private kj::TaskSet::ErrorHandler {
   std::set<StageRef> specs_sent_;
   kj::Own<kj::PromiseFulfiller<void>> evacuated_;  // null unless it has been asked for
   kj::ForkedPromise<void> evacuation_ = nullptr;   // while evacuated_ is there
+  kj::TimePoint evacuation_ends_ = kj::origin<kj::TimePoint>();   // whatever is heard
+  kj::TimePoint evacuation_heard_ = kj::origin<kj::TimePoint>();  // asked for, or progress
   kj::TaskSet tasks_;  // last: cancelled before anything it uses goes away
 };
 
@@ -146,6 +151,7 @@ class AgentLinks final : private kj::TaskSet::ErrorHandler {
             const std::vector<core::RunSet>& live, std::function<void()> hang_up);
   void disconnected(NodeRef node, std::uint64_t session);
   kj::Promise<void> evacuate(NodeRef node);
+  void evacuating(NodeRef node, std::uint64_t session);
   void evacuated(NodeRef node, std::uint64_t session, const std::string& what);
 
   // Tells the agent of a node that is being deleted to stop. Resolves when its session is over, at

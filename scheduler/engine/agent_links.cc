@@ -83,6 +83,11 @@ kj::Promise<void> AgentLinks::evacuate(NodeRef node) {
   return link(node).evacuate();
 }
 
+void AgentLinks::evacuating(NodeRef node, std::uint64_t session) {
+  const auto at = links_.find(node);
+  if (at != links_.end()) at->second->evacuating(session);
+}
+
 void AgentLinks::evacuated(NodeRef node, std::uint64_t session, const std::string& what) {
   const auto at = links_.find(node);
   if (at != links_.end()) at->second->evacuated(session, what);

@@ -48,6 +48,11 @@ class AgentDoor::Reports final : public schema::HeadSession::Server {
     return services_.engine.post(core::LoseNode{node_}).ignoreResult();
   }
 
+  kj::Promise<void> evacuating(EvacuatingContext) override {
+    services_.links.evacuating(node_, session_);
+    return kj::READY_NOW;
+  }
+
   kj::Promise<void> evacuated(EvacuatedContext context) override {
     const auto params = context.getParams();
     services_.links.evacuated(

@@ -72,6 +72,11 @@ struct EvacuationTest : testing::Test {
     head.settle();
   }
 
+  // In steps in which pings are answered.
+  void pass_slowly(kj::Duration span) {
+    for (; span > 0 * kj::SECONDS; span -= kj::SECONDS) pass(kj::SECONDS);
+  }
+
   // Ends the node; `destroyed` tells whether that has happened.
   kj::Promise<void> end() {
     kj::Promise<void> ended = provider.destroy(node).ignoreResult().eagerlyEvaluate(nullptr);
@@ -162,20 +167,34 @@ TEST_F(EvacuationTest, DoesNotWaitLongForAgentsThatDoNotComeBack) {
   EXPECT_EQ(inner.destroyed, 1);
 }
 
-TEST_F(EvacuationTest, HasADeadline) {
+TEST_F(EvacuationTest, EndsWhenNothingIsHeardOfIt) {
   join();
   const kj::Promise<void> ended = end();
-  // Pings are answered all the time.
-  for (kj::Duration span = 0 * kj::SECONDS; span < kEvacuationDeadline - 2 * kj::SECONDS;
-       span += kj::SECONDS) {
-    head.timer.advanceTo(head.timer.now() + kj::SECONDS);
-    head.settle();
+  pass_slowly(kEvacuationSilence - 2 * kj::SECONDS);
+  EXPECT_EQ(inner.destroyed, 0);
+  pass_slowly(4 * kj::SECONDS);
+  EXPECT_EQ(inner.destroyed, 1);
+}
+
+TEST_F(EvacuationTest, GoesOnWhileThereIsProgressUpToItsDeadline) {
+  join();
+  const kj::Promise<void> ended = end();
+  kj::Duration span = 0 * kj::SECONDS;
+  for (; span < kEvacuationDeadline - 2 * kj::MINUTES; span += kj::MINUTES) {
+    pass_slowly(kj::MINUTES);
+    links.evacuating(node, session);
   }
   EXPECT_EQ(inner.destroyed, 0);
-  for (int i = 0; i < 4; ++i) {
-    head.timer.advanceTo(head.timer.now() + kj::SECONDS);
-    head.settle();
-  }
+  pass_slowly(kEvacuationDeadline - span + 2 * kj::SECONDS);
+  EXPECT_EQ(inner.destroyed, 1);
+}
+
+TEST_F(EvacuationTest, MakesNoProgressInAnotherSession) {
+  join();
+  const kj::Promise<void> ended = end();
+  pass_slowly(kEvacuationSilence - 2 * kj::SECONDS);
+  links.evacuating(node, session + 1);
+  pass_slowly(4 * kj::SECONDS);
   EXPECT_EQ(inner.destroyed, 1);
 }
 

@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 
+#include "node-agent/evacuation.h"
 #include "node-agent/node_file.h"
 #include "node-agent/run_outcome.h"
 #include "node-agent/scratch.h"
@@ -22,6 +23,22 @@ std::multiset<std::string> strings(const warden::StringBlock& block) {
   std::multiset<std::string> found;
   block.for_each([&found](std::string_view text) { found.emplace(text); });
   return found;
+}
+
+TEST(PatienceLeft, IsProlongedByWhatIsThereForTheFirstTime) {
+  const auto at = [](int seconds) { return kj::origin<kj::TimePoint>() + seconds * kj::SECONDS; };
+  PatienceLeft left(at(0), {100 * kj::SECONDS, 20 * kj::SECONDS});
+  EXPECT_TRUE(left.ends() == at(20));
+  EXPECT_TRUE(left.brought(5, at(10)));
+  EXPECT_TRUE(left.ends() == at(30));
+  // Another try begins anew: what was there before is no step forward.
+  EXPECT_FALSE(left.brought(3, at(15)));
+  EXPECT_FALSE(left.brought(5, at(16)));
+  EXPECT_TRUE(left.ends() == at(30));
+  EXPECT_TRUE(left.brought(6, at(25)));
+  EXPECT_TRUE(left.ends() == at(45));
+  EXPECT_TRUE(left.brought(7, at(95)));
+  EXPECT_TRUE(left.ends() == at(100)) << "and yet not for ever";
 }
 
 TEST(TaskEnvironment, IsTheProgramsOwnAndWhatLeatAdds) {

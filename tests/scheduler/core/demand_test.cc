@@ -88,6 +88,26 @@ TEST(Demand, OfAPoolWhoseNodesNobodyHasSeenIsOneNode) {
   EXPECT_EQ(w.plan(pool).grow, 8u);  // 98 tasks, two to a node, at most nine nodes
 }
 
+TEST(Growth, OfAFullPoolWaitsForNodesThatAreOnTheWayOut) {
+  Pools w;
+  const PoolId pool = w.elastic(0, 1);
+  w.submit(sweep(2));
+  const auto nodes = w.grow_and_arrive(pool);
+  w.place();
+  w.end_all();
+  w.pass(40);
+  ASSERT_EQ(w.state_of(nodes[0]), NodeState::kDeleting);
+  const JobId job = w.submit(sweep(2));
+  EXPECT_EQ(w.grow(pool).size(), 0u) << "it is paid for until it is gone";
+  const std::vector<Cause> causes = why(w.state, {job, 0}, std::nullopt, w.now);
+  ASSERT_EQ(causes.size(), 1u);
+  const std::string& text = causes[0].message;
+  EXPECT_NE(text.find("maximum of 1, 1 of them on the way out (node 1 for "), std::string::npos)
+      << text;
+  w.must(ProveGone{nodes[0], "ended"});
+  EXPECT_EQ(w.grow(pool).size(), 1u);
+}
+
 TEST(Demand, OfAPoolThatDoesNotExistIsAnsweredWithoutMakingIt) {
   Pools w;
   w.submit(sweep(7));
