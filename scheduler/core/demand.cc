@@ -55,7 +55,7 @@ std::uint64_t fill(const Pool& pool, const Job& job, const Stage& stage, std::ui
     const std::uint64_t more = std::min(wanted - first, nodes * *per_node);
     filling.nodes += nodes;
     const std::uint64_t last = more - (nodes - 1) * *per_node;
-    filling.left = pool.spec.shape ? *pool.spec.shape : *pool.seen;
+    filling.left = *shape_of(pool);
     filling.left.take(exclusive ? Resources(filling.left) : need, last);
     const std::uint64_t cap = pool.spec.tasks_per_node;
     filling.room = cap == 0 ? std::numeric_limits<std::uint64_t>::max() : cap - last;
@@ -240,9 +240,13 @@ std::map<PoolId, PoolPlan> plan_these(const State& state, const Pools& pools, Ti
 
 }  // namespace
 
+const std::optional<Resources>& shape_of(const Pool& pool) {
+  return pool.seen ? pool.seen : pool.spec.shape;
+}
+
 std::optional<std::uint64_t> tasks_per_node(const Pool& pool, const Job& job, const Stage& stage) {
   if (!could_have(pool, job.spec->labels)) return 0;
-  const std::optional<Resources>& shape = pool.spec.shape ? pool.spec.shape : pool.seen;
+  const std::optional<Resources>& shape = shape_of(pool);
   if (!shape) return std::nullopt;
   const std::uint64_t fit = shape->fit_count(stage.spec->resources);
   if (stage.spec->exclusive) return std::min<std::uint64_t>(fit, 1);

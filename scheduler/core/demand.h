@@ -55,6 +55,10 @@ std::map<PoolId, PoolPlan> plan_pools(const State& state, Time now);
 // The books of a pool that does not exist: as if it were created now.
 PoolPlan plan_for(const State& state, const PoolSpec& spec, Time now);
 
+// What its next node is taken to have: as much as the newest that joined, for a machine may have
+// less than was declared for it; before the first, what was declared. Nothing: nobody knows.
+const std::optional<Resources>& shape_of(const Pool& pool);
+
 // How many tasks of `stage` one node of the pool holds at a time: 0, if it can never hold one;
 // nothing, if nobody knows yet what its nodes are like.
 std::optional<std::uint64_t> tasks_per_node(const Pool& pool, const Job& job, const Stage& stage);

@@ -43,6 +43,15 @@ std::string text_of(const State& state, const Pool& pool, const PoolPlan& plan, 
          deleting_text(state, pool, now);
 }
 
+// Of a pool none of whose nodes could take a task of the stage.
+std::string no_use_text(const Pool& pool, const Resources& need) {
+  const bool promised = pool.spec.shape && pool.spec.shape->holds(need);
+  if (promised && pool.seen && !pool.seen->holds(need))
+    return "declares " + to_text(*pool.spec.shape) + " a node, but the newest that joined has " +
+           to_text(*pool.seen) + ": it makes no more for this until one joins with enough";
+  return "makes no node that could take it: compare leat pool show with what it asks for";
+}
+
 }  // namespace
 
 std::string growth_text(const Asked& asked, const std::vector<const PoolView*>& views) {
@@ -51,11 +60,14 @@ std::string growth_text(const Asked& asked, const std::vector<const PoolView*>& 
   constexpr std::size_t kPoolsNamed = 4;
   std::size_t named = 0;
   for (const PoolView* view : views) {
-    std::string does = text_of(asked.state, *view->pool, plans.at(view->pool->id), asked.now);
-    if (does.empty() && tasks_per_node(*view->pool, asked.job, asked.stage) == 0)
-      does = "makes no node that could take it: compare leat pool show with what it asks for";
+    const Pool& pool = *view->pool;
+    std::string does = text_of(asked.state, pool, plans.at(pool.id), asked.now);
+    // Nodes that are started by hand are not alike.
+    const bool buys = pool.state == PoolState::kOpen && pool.spec.provider != kStaticProvider;
+    if ((does.empty() || buys) && tasks_per_node(pool, asked.job, asked.stage) == 0)
+      does = no_use_text(pool, asked.stage.spec->resources);
     if (does.empty() || ++named > kPoolsNamed) continue;
-    text += "; pool \"" + view->pool->spec.name + "\" " + does;
+    text += "; pool \"" + pool.spec.name + "\" " + does;
   }
   return text;
 }

@@ -88,6 +88,74 @@ TEST(Demand, OfAPoolWhoseNodesNobodyHasSeenIsOneNode) {
   EXPECT_EQ(w.plan(pool).grow, 8u);  // 98 tasks, two to a node, at most nine nodes
 }
 
+// Declared: four cores and a GPU. What the nodes that join have is said with them.
+struct Declared : Pools {
+  Declared() {
+    PoolSpec spec{"p", "local", {0, 20}, Resources{4000, 0, 1}, {}};
+    pool = std::get<PoolId>(must(SetPool{"k", {}, spec}));
+  }
+  void arrive_with(NodeRef ref, Resources has) {
+    must(EnrolNode{state.node(ref)->token_hash});
+    NodeReport report;
+    report.node = ref;
+    report.capacity = std::move(has);
+    must(JoinNode{report});
+  }
+  std::string why_text(JobId job) const {
+    std::string text;
+    for (const Cause& cause : why(state, {job, 0}, std::nullopt, now)) text += cause.message;
+    return text;
+  }
+
+  PoolId pool;
+};
+
+TEST(Demand, CountsComingNodesByWhatTheNewestThatJoinedHas) {
+  Declared w;
+  w.submit(sweep(16));
+  auto nodes = w.grow(w.pool);
+  EXPECT_EQ(nodes.size(), 4u) << "as declared";
+  w.arrive_with(nodes[0], {2000, 0, 1});
+  w.place();
+  // 14 tasks, two to a node: three are coming, and four more.
+  EXPECT_EQ(w.plan(w.pool).needed, 7u);
+  EXPECT_EQ(w.grow(w.pool).size(), 4u);
+  EXPECT_EQ(w.grow(w.pool).size(), 0u);
+  w.arrive_with(nodes[1], {8000, 0, 1});
+  w.place();
+  // Six tasks and one node with eight cores: nothing more is bought.
+  EXPECT_EQ(w.plan(w.pool).needed, 1u);
+  EXPECT_EQ(w.plan(w.pool).grow, 0u);
+  w.check_replay();
+}
+
+TEST(Demand, BuysNoSecondNodeForWhatOnlyTheDeclarationHas) {
+  Declared w;
+  JobSpec spec = sweep(1);
+  spec.stages[0].resources.gpus = 1;
+  const JobId job = w.submit(spec);
+  const auto nodes = w.grow(w.pool);
+  ASSERT_EQ(nodes.size(), 1u);
+  w.arrive_with(nodes[0], {4000, 0, 0});
+  w.place();
+  EXPECT_EQ(w.grow(w.pool).size(), 0u);
+  EXPECT_NE(w.why_text(job).find("the newest that joined has"), std::string::npos)
+      << w.why_text(job);
+  // It idles and goes, and so it stays, until a node joins that has what was declared.
+  w.pass(1000);
+  EXPECT_EQ(w.duty_of(nodes[0]), NodeDuty::kClosing);
+  w.must(ProveGone{nodes[0], "ended"});
+  EXPECT_EQ(w.grow(w.pool).size(), 0u);
+  EXPECT_NE(w.why_text(job).find("the newest that joined has"), std::string::npos)
+      << w.why_text(job);
+  w.must(ChangePool{"k", {}, "p", 1u, 20u, {}, {}, {}});
+  const auto mended = w.grow(w.pool);
+  ASSERT_EQ(mended.size(), 1u);
+  w.arrive_with(mended[0], {4000, 0, 1});
+  w.place();
+  EXPECT_EQ(w.count(job, TaskState::kPlaced), 1u);
+}
+
 TEST(Growth, OfAFullPoolWaitsForNodesThatAreOnTheWayOut) {
   Pools w;
   const PoolId pool = w.elastic(0, 1);
