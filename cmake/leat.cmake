@@ -85,16 +85,18 @@ function(leat_program name)
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
 
-# leat_test(name [LONG] SOURCES … DEPS … LABELS …): one GoogleTest binary, its tests found by ctest.
-# LONG: it computes for long, so that optimising it pays. The code of the other tests, not what they
+# leat_test(name [LONG] [SPEAKS] SOURCES … DEPS … LABELS …): one GoogleTest binary, its tests found
+# by ctest. SPEAKS: as above. LONG: it computes for long, so that optimising it pays. The code of the other tests, not what they
 # test, is built without optimisation and undefined-behaviour sanitizer: in half the time.
 function(leat_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "LONG" "" "SOURCES;DEPS;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "LONG;SPEAKS" "" "SOURCES;DEPS;LABELS")
   add_executable(${name} ${arg_SOURCES})
   target_compile_options(${name} PRIVATE ${LEAT_WARNINGS})
   if(NOT arg_LONG)
     target_compile_options(${name} PRIVATE ${LEAT_TEST_OPTIONS})
-    leat_reuse(${name} leat_precompiled_tests)
+    if(arg_SPEAKS)
+      leat_reuse(${name} leat_precompiled_tests)
+    endif()
   endif()
   target_link_libraries(${name} PRIVATE ${arg_DEPS} GTest::gtest_main)
   gtest_discover_tests(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300 DISCOVERY_TIMEOUT 60)
