@@ -86,8 +86,9 @@ function(leat_program name)
 endfunction()
 
 # leat_test(name [LONG] [SPEAKS] SOURCES … DEPS … LABELS …): one GoogleTest binary, its tests found
-# by ctest. SPEAKS: as above. LONG: it computes for long, so that optimising it pays. The code of the other tests, not what they
-# test, is built without optimisation and undefined-behaviour sanitizer: in half the time.
+# by ctest. SPEAKS: as above. LONG: it computes for long, so that optimising it pays. The code of
+# the other tests, not what they test, is built without optimisation and undefined-behaviour
+# sanitizer: in half the time.
 function(leat_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "LONG;SPEAKS" "" "SOURCES;DEPS;LABELS")
   add_executable(${name} ${arg_SOURCES})
