@@ -31,8 +31,21 @@ Patience change_patience(const std::string& key) {
 }
 
 bool Head::answers() {
-  const kj::Maybe<kj::Exception> lost = kj::runCatchingExceptions([this] { client(); });
-  return lost == nullptr;
+  bool connected = false;
+  const kj::Maybe<kj::Exception> lost = kj::runCatchingExceptions([this, &connected] {
+    kj::Promise<void> answer = client().statusRequest().send().ignoreResult();
+    connected = true;
+    shell_.io.provider->getTimer()
+        .timeoutAfter(transport::kConnectDeadline, kj::mv(answer))
+        .wait(shell_.io.waitScope);
+  });
+  KJ_IF_MAYBE (exception, lost) {
+    client_ = nullptr;
+    session_ = nullptr;
+    // A slow one, or one of another version, is there all the same.
+    return connected && exception->getType() != kj::Exception::Type::DISCONNECTED;
+  }
+  return true;
 }
 
 void Head::try_later(const kj::Exception& exception, kj::TimePoint start,

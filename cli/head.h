@@ -41,7 +41,7 @@ class Head {
   Head(const Head&) = delete;
   Head& operator=(const Head&) = delete;
 
-  // Whether a head takes connections now.
+  // Whether a head takes requests now. One that has just been killed still takes connections.
   bool answers();
 
   // Calls `call(schema::Scheduler::Client&)`, which sends one request, and returns its response.

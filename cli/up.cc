@@ -97,25 +97,22 @@ class Up final : public Command {
     return address;
   }
 
+  // Another head may hold the directory: one that was just killed will soon have let go of it, and
+  // one that somebody else starts will soon answer.
   void start(Shell& shell, Head& head) const {
     shell.console.progress("starting the head");
-    try {
-      start_head(shell, listen_.value_or(""));
-    } catch (const Failure& failure) {
-      // Two of us at once: the other's head holds the directory, and will answer soon.
-      const bool other_starts = failure.message.rfind("another head", 0) == 0;
-      if (!head.answers() && !(other_starts && comes_up(shell, head))) throw;
-    }
-  }
-
-  static bool comes_up(Shell& shell, Head& head) {
     kj::Timer& timer = shell.io.provider->getTimer();
     const kj::TimePoint give_up = timer.now() + transport::to_kj(kReadyDeadline);
-    while (!head.answers()) {
-      if (timer.now() >= give_up) return false;
+    for (;;) {
+      try {
+        return start_head(shell, listen_.value_or(""));
+      } catch (const Failure& failure) {
+        const bool is_held = failure.message.rfind("another head", 0) == 0;
+        if (head.answers()) return;
+        if (!is_held || timer.now() >= give_up) throw;
+      }
       timer.afterDelay(kHeadPause).wait(shell.io.waitScope);
     }
-    return true;
   }
 
   static bool has_pools(Head& head) {

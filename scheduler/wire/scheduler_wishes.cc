@@ -151,10 +151,9 @@ kj::Promise<void> SchedulerServer::retry(RetryContext context) {
         }
         core::Submit command{key, user_, std::move(spec).value()};
         command.pool = own_pool_of(command.spec);
-        return post_retry(command)
-            .then([context](const Result<core::Answer>& answer) mutable {
-              write_job_id(answer, context.getResults());
-            });
+        return post_retry(command).then([context](const Result<core::Answer>& answer) mutable {
+          write_job_id(answer, context.getResults());
+        });
       })
       .attach(kj::mv(made));
 }

@@ -1,6 +1,10 @@
 """head_restart_test.py - the head dies at any moment; nothing acknowledged is lost, nothing runs
 twice."""
 
+import fcntl
+import os
+import socket
+import struct
 import subprocess
 
 from support import ClusterTest, kill, main, wait_for_end
@@ -39,6 +43,26 @@ class HeadRestartTest(ClusterTest):
         gate.release()
         _, errors = waiting.communicate(timeout=60)
         self.assertEqual(waiting.returncode, 0, errors)
+
+    def test_up_outlasts_a_head_that_is_just_dying(self):
+        self.cluster.kill_head()
+        home = self.cluster.home
+        os.unlink(home / "head.sock")
+        # What is left of a killed head for a moment: it takes connections, and holds the directory.
+        with open(home / "head.lock", "r+", encoding="utf-8") as held, \
+                socket.socket(socket.AF_UNIX) as dying:
+            fcntl.fcntl(held, fcntl.F_OFD_SETLK,
+                        struct.pack("hhxxxxqqixxxx", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+            dying.bind(str(home / "head.sock"))
+            dying.listen()
+            dying.settimeout(60)
+            up = subprocess.Popen(self.cluster.command("up", "--local", self.cluster.nodes),
+                                  stderr=subprocess.PIPE, env=self.cluster.environment())
+            for _ in range(2):  # the second time it has found the directory held
+                dying.accept()[0].close()
+        _, errors = up.communicate(timeout=60)
+        self.assertEqual(up.returncode, 0, errors)
+        self.cluster.status()
 
     def test_an_acknowledged_job_is_there_after_every_kill(self):
         jobs = []
