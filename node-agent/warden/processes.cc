@@ -159,6 +159,7 @@ bool send_signal(const Process& process, int signal_number) {
 
 std::size_t kill_left_overs(std::string_view node_token, int rounds_max, unsigned pause_us) {
   std::size_t killed = 0;
+  int unseen = 0;
   const int self = getpid();
   for (int round = 0; round < rounds_max; ++round) {
     const std::vector<Process> processes = read_processes();
@@ -170,7 +171,8 @@ std::size_t kill_left_overs(std::string_view node_token, int rounds_max, unsigne
       for (const Descendant& below : descendants_of(process.pid, processes))
         if (below.process->pid != self && !below.process->dead()) found.push_back(below.process);
     }
-    if (found.empty()) break;
+    unseen = found.empty() ? unseen + 1 : 0;
+    if (unseen == kUnseenLooks) break;
     for (const Process* process : found)
       if (send_signal(*process, SIGKILL)) ++killed;
     usleep(pause_us);
@@ -179,12 +181,14 @@ std::size_t kill_left_overs(std::string_view node_token, int rounds_max, unsigne
 }
 
 void kill_all_below(int rounds_max, unsigned pause_us) {
+  int unseen = 0;
   for (int round = 0; round < rounds_max; ++round) {
     while (waitpid(-1, nullptr, WNOHANG) > 0) {
     }
     const std::vector<Process> processes = read_processes();
     const std::vector<Descendant> below = descendants_of(getpid(), processes);
-    if (below.empty()) return;
+    unseen = below.empty() ? unseen + 1 : 0;
+    if (unseen == kUnseenLooks) return;
     for (const Descendant& descendant : below)
       if (!descendant.process->dead()) send_signal(*descendant.process, SIGKILL);
     usleep(pause_us);

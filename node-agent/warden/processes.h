@@ -64,6 +64,12 @@ Origin origin_of(int pid, std::string_view node_token);
 // Sends a signal to exactly that process; false if it is gone, or another has its pid by now.
 bool send_signal(const Process& process, int signal_number);
 
+// The list of processes is read in the order of their pids. Where these begin anew, a child may
+// have a lower one than its parent: it is missed if it was born behind the reader's back and its
+// parent has died by the time the reader gets there. It is there for the next look: so many in a
+// row must find nothing.
+inline constexpr int kUnseenLooks = 2;
+
 // Kills every process that carries our node's token, and what descends from such: what a killed
 // warden left behind. Waits in between, `pause_us` at a time, at most `rounds_max` times. Returns
 // how many it killed. Must not be called once runs have been started.

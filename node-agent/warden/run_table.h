@@ -48,6 +48,7 @@ struct Run {
   bool grouped = false;          // it is in its slot's cgroup
   int kill_rounds = 0;
   bool seen_alive = false;  // by the last look, while it is being killed
+  int unseen_rounds = 0;    // looks in a row that saw nothing of it
   bool report_queued = false;
 
   bool live() const {

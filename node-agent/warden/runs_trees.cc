@@ -99,7 +99,8 @@ void Runs::look_at_trees(std::int64_t now_us) {
   settle_killed(now_us);
 }
 
-// After a round of SIGKILL: a run of which nothing was seen is over, the others get another round.
+// After a round of SIGKILL: a run of which nothing was seen, again, is over; the others get another
+// round.
 void Runs::settle_killed(std::int64_t now_us) {
   std::vector<RunRef> killed;
   table_.for_each([&killed](const Run& run) {
@@ -107,7 +108,8 @@ void Runs::settle_killed(std::int64_t now_us) {
   });
   for (const RunRef ref : killed) {
     Run& run = *table_.at(ref);
-    const bool seen = run.seen_alive;
+    run.unseen_rounds = run.seen_alive ? 0 : run.unseen_rounds + 1;
+    const bool seen = run.unseen_rounds < kUnseenLooks;
     run.seen_alive = false;
     // Rounds are bounded; what survives them hangs in the kernel, and the sweep goes on trying.
     const bool given_up = ++run.kill_rounds > kKillRoundsMax;
