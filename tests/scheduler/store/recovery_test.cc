@@ -119,8 +119,9 @@ TEST(Recovery, RefusesKeysWithAGap) {
 // A store that was written before keys had rows of their own.
 TEST(Recovery, TakesTheKeysOfJobsFromTheirRowsAndWritesTheirOwn) {
   const core::Submit wish{"mine", {}, sweep_spec(10)};
-  MemoryFile file = with_jobs(wish, 100);
-  ASSERT_GT(file.seal().value().sequence, 90u);
+  // Pages in the middle, too, which no later wish would write.
+  MemoryFile file = with_jobs(wish, 260);
+  ASSERT_GT(file.seal().value().sequence, 250u);
   std::erase_if(file.rows(), [](const auto& row) { return row.first.kind == RowKind::kKeys; });
 
   for (int life = 0; life < 2; ++life) {
@@ -137,8 +138,8 @@ TEST(Recovery, TakesTheKeysOfJobsFromTheirRowsAndWritesTheirOwn) {
     }
     EXPECT_EQ(recover(file).value().state->digest(), after.state().digest());
   }
-  EXPECT_TRUE(file.rows().contains({RowKind::kKeys, 0, 0}));
-  EXPECT_TRUE(file.rows().contains({RowKind::kKeys, 1, 0}));
+  for (const std::uint64_t page : {0u, 1u, 2u, 3u})
+    EXPECT_TRUE(file.rows().contains({RowKind::kKeys, page, 0})) << page;
 }
 
 TEST(Recovery, RefusesAnActiveJobWithoutItsSpec) {
