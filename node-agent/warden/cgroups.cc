@@ -2,10 +2,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -91,6 +93,13 @@ std::set<int> pids_in(std::string_view text) {
   return pids;
 }
 
+// Directories are removed there: nothing that only looks like groups may be taken for them.
+bool is_of_groups(const std::string& place) {
+  struct statfs status {};
+  return statfs(place.c_str(), &status) == 0 &&
+         (status.f_type == CGROUP2_SUPER_MAGIC || status.f_type == CGROUP_SUPER_MAGIC);
+}
+
 // A group whose lock is free belongs to nobody: its warden is dead.
 void remove_if_dead(const std::string& path) {
   const Fd group = open_directory(path);
@@ -134,6 +143,7 @@ int Cgroups::memory_fd() const {
 }
 
 bool Cgroups::open_tree(Hierarchy tree, const std::string& place) {
+  if (!is_of_groups(place)) return false;
   std::size_t strangers = 0;
   for (const std::string& name : groups_below(place)) {
     if (!name.starts_with(kPrefix) || name == name_ || name == kInnerGroup) continue;

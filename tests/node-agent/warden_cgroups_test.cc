@@ -12,6 +12,7 @@
 #include <array>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <vector>
 
 #include "node-agent/warden/cgroups.h"
@@ -234,10 +235,19 @@ TEST(Cgroups, MoveProcessesOutOfADelegatedGroupBeforeTheyGiveItAController) {
 
 TEST(Cgroups, ArePlainWhereNothingMayBeMade) {
   for (const CgroupPlaces& places :
-       {CgroupPlaces{}, CgroupPlaces{"", "/proc/self", ""}, CgroupPlaces{"/nowhere", "/tmp", ""}}) {
+       {CgroupPlaces{}, CgroupPlaces{"", "/proc/self", ""}, CgroupPlaces{"/nowhere", "", ""}}) {
     const Cgroups groups(places, token());
     EXPECT_EQ(groups.enforcement(), Enforcement::kPlain);
   }
+}
+
+TEST(Cgroups, LeaveAloneWhatOnlyLooksLikeGroups) {
+  const TemporaryDirectory folder;
+  const std::string inner = folder.path() + "/leat-other/inner";
+  ASSERT_TRUE(std::filesystem::create_directories(inner));
+  const Cgroups groups({folder.path(), folder.path(), folder.path()}, token());
+  EXPECT_EQ(groups.enforcement(), Enforcement::kPlain);
+  EXPECT_TRUE(std::filesystem::exists(inner));
 }
 
 }  // namespace
