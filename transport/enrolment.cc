@@ -84,6 +84,7 @@ kj::Promise<void> serve(Exchange& exchange, const EnrolHandler& handler) {
         // Closing now could overtake the answer inside kj-tls: let the other side close first.
         return exchange.stream->tryRead(exchange.buffer.data(), 1, 1)
             .then([](std::size_t) {}, [](kj::Exception&&) {})
+            // NOLINTNEXTLINE(bugprone-suspicious-semicolon): KJ's macro ends in an else
             .then([given] { KJ_REQUIRE(given, "enrolment refused"); });
       });
 }
@@ -150,9 +151,11 @@ kj::Promise<Result<Credentials>> ask(Exchange& exchange, const JoinToken& token,
       .then([&exchange] { return exchange.read(kAnswerHead); })
       .then([&exchange, &token, &key] {
         ByteReader head(exchange.buffer);
+        // NOLINTNEXTLINE(bugprone-suspicious-semicolon): KJ's macro ends in an else
         KJ_REQUIRE(head.raw(kAnswerMagic.size()) == kAnswerMagic, "not an enrolment port");
         const auto status = head.number<std::uint8_t>();
         const auto size = head.number<std::uint32_t>();
+        // NOLINTNEXTLINE(bugprone-suspicious-semicolon): KJ's macro ends in an else
         KJ_REQUIRE(size <= kAnswerMax, "enrolment answer of a wrong size", size);
         return exchange.read(size).then([&exchange, &token, &key, status] {
           return read_answer(status, exchange.buffer, token, key.key_pem);

@@ -50,7 +50,7 @@ Refusal read_refusal(schema::Refusal::Reader from) {
 
 void write_refusal(const Refusal& refusal, schema::Refusal::Builder to) {
   to.setReason(to_wire(refusal.reason));
-  to.setMessage(refusal.message.c_str());
+  to.setMessage({refusal.message.c_str(), refusal.message.size()});
 }
 
 }  // namespace leat::transport

@@ -182,16 +182,20 @@ TEST(AgentLink, TellsOfReleasedOutputsNowAndAtTheNextJoin) {
   EXPECT_EQ(later.released, std::vector<std::uint64_t>{job.value});
 }
 
+void expect_its_time_to_come_back(Links& world, NodeRef node) {
+  world.pass(kRejoinDeadline - 1 * kj::SECONDS);
+  EXPECT_EQ(state_of(world, node), core::NodeState::kUp);
+  world.pass(2 * kj::SECONDS);
+  EXPECT_EQ(state_of(world, node), core::NodeState::kLost);
+}
+
 TEST(AgentLink, LosesANodeThatDoesNotComeBack) {
   Links world;
   Heard heard;
   const NodeRef node = world.node();
   const std::uint64_t session = world.join(node, heard);
   world.links.disconnected(node, session);
-  world.pass(kRejoinDeadline - 1 * kj::SECONDS);
-  EXPECT_EQ(state_of(world, node), core::NodeState::kUp);
-  world.pass(2 * kj::SECONDS);
-  EXPECT_EQ(state_of(world, node), core::NodeState::kLost);
+  expect_its_time_to_come_back(world, node);
 }
 
 TEST(AgentLink, LosesANodeWhoseConnectionWasOverBeforeItsJoinWasWritten) {
@@ -202,10 +206,7 @@ TEST(AgentLink, LosesANodeWhoseConnectionWasOverBeforeItsJoinWasWritten) {
   world.pass(kRejoinDeadline + 1 * kj::SECONDS);
   EXPECT_EQ(state_of(world, node), core::NodeState::kUp) << "an older one";
   world.links.missed(node, session);
-  world.pass(kRejoinDeadline - 1 * kj::SECONDS);
-  EXPECT_EQ(state_of(world, node), core::NodeState::kUp);
-  world.pass(2 * kj::SECONDS);
-  EXPECT_EQ(state_of(world, node), core::NodeState::kLost);
+  expect_its_time_to_come_back(world, node);
 }
 
 TEST(AgentLink, KeepsANodeThatComesBackInTime) {

@@ -12,10 +12,12 @@ TEST(WireRefusal, ComesAsItWent) {
         Reason::kDisconnected, Reason::kNotInThisVersion}) {
     capnp::MallocMessageBuilder message;
     auto refusal = message.initRoot<schema::Refusal>();
-    write_refusal({reason, "what to do"}, refusal);
+    // A name that somebody gave us may have a zero in it.
+    const std::string what("what\0 to do", 11);
+    write_refusal({reason, what}, refusal);
     const Refusal read = read_refusal(refusal.asReader());
     EXPECT_EQ(read.reason, reason);
-    EXPECT_EQ(read.message, "what to do");
+    EXPECT_EQ(read.message, what);
   }
 }
 
