@@ -126,7 +126,7 @@ struct Gang {
   // What those that have ended come to as one run. Its outcome and code are those of the member
   // that is to blame, if the gang is broken.
   RunRow sum;
-  bool broken = false;  // a member did not end well: nobody wants the others any more
+  bool broken = false;        // a member did not end well: nobody wants the others any more
   std::uint32_t culprit = 0;  // that member
   std::optional<Blob> result;
 

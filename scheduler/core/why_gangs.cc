@@ -71,16 +71,14 @@ std::optional<Cause> gang_lacks(const Asked& asked, Filter filter) {
     case Filter::kLargeEnough:
       return Cause{"resources",
                    needs + some_of(some, all, "it may use") + " have " +
-                       to_text(asked.stage.spec->resources) + " in all" +
-                       growth_text(asked, views),
+                       to_text(asked.stage.spec->resources) + " in all" + growth_text(asked, views),
                    "ask for less, or add larger nodes", asked.waiting};
     case Filter::kHasRoom:
       break;
   }
   return Cause{"busy",
-               needs + some_of(some, all, "could run it") +
-                   (some == 1 ? " is" : " are") + " free" + promise_text(asked) +
-                   growth_text(asked, views),
+               needs + some_of(some, all, "could run it") + (some == 1 ? " is" : " are") + " free" +
+                   promise_text(asked) + growth_text(asked, views),
                "wait, or add nodes", asked.waiting};
 }
 
