@@ -106,7 +106,7 @@ class Cluster {
   }
 
   void place() {
-    Placer placer;
+    Placer placer(now_);
     Facts facts;
     while (placer.next(state_, facts)) apply(facts);
   }

@@ -45,6 +45,8 @@ struct Fact {
     jobReleased @26 :JobWish;
     jobSet @27 :JobSet;
     wishGranted @28 :WishGranted;
+    gangPlaced @29 :GangPlaced;
+    memberEnded @30 :MemberEnded;
   }
 }
 
@@ -111,7 +113,7 @@ struct RunsPlaced {
   runs @0 :Types.RunSet;
   node @1 :Types.NodeRef;
   claims @2 :UInt32;         # of the stage on the node, from now on
-  shares @3 :List(Share);    # the other members of a placement on several nodes
+  shares @3 :List(Share);    # never written: a gang is placed by a GangPlaced
 
   struct Share {
     member @0 :UInt32;
@@ -140,6 +142,27 @@ struct RunsEnded {
   columns @3 :Types.RunColumns;
   result @4 :Types.BlobRef;
   delayUs @5 :Int64;         # requeued: from now until they are tried again; 0: as their spec says
+}
+
+struct GangPlaced {
+  # One run of a gang, each of its members on a node of its own.
+  job @0 :UInt64;
+  stage @1 :UInt16;
+  attempt @2 :UInt32;
+  index @3 :UInt64;
+  nodes @4 :List(Types.NodeRef);  # by member; the first is the primary
+}
+
+struct MemberEnded {
+  # One member of a gang is over. What the run has come to is told by a fact of its own, after the
+  # last of them.
+  job @0 :UInt64;
+  stage @1 :UInt16;
+  attempt @2 :UInt32;
+  index @3 :UInt64;
+  node @4 :Types.NodeRef;
+  columns @5 :Types.RunColumns;   # of this member alone
+  result @6 :Types.BlobRef;
 }
 
 struct TasksSetAside {

@@ -62,12 +62,14 @@ struct NodeRow {
   countedUs @23 :Int64 = 9223372036854775807;  # never: written before these were kept
   usedMillicoreUs @24 :UInt64;
   busyUs @25 :UInt64;
+  placedUs @26 :Int64;           # when anything was last placed there
 
   struct Allotment {
     job @0 :UInt64;
     stage @1 :UInt16;
     claims @2 :UInt32;
     runs @3 :List(Interval);     # positions
+    untilUs @4 :Int64 = 9223372036854775807;  # when all are over at the latest; never: unknown
   }
   struct Interval {
     first @0 :UInt64;
@@ -132,6 +134,19 @@ struct CellsRow {
   nodes @7 :List(UInt32);
   nodeEpochs @8 :List(UInt64);
   dueUs @9 :List(Int64);         # delayed: when they may run again
+}
+
+struct GangRow {
+  # One run of a gang of which a member has not ended. The row's id is the job, its part says stage
+  # and position.
+  attempt @0 :UInt32;
+  placedUs @1 :Int64;
+  nodes @2 :List(Types.NodeRef);  # by member; the first is the primary
+  live @3 :List(NodeRow.Interval);  # members that have not ended
+  sum @4 :Types.RunColumns;       # of those that have, as one run
+  broken @5 :Bool;                # a member did not end well
+  culprit @6 :UInt32;             # that member
+  result @7 :Types.BlobRef;
 }
 
 struct KeysRow {

@@ -97,6 +97,8 @@ struct Resources {
 }
 
 struct Member {
+  # What a task is placed as. A single member on any node is a plain task; `count` of them on
+  # distinct nodes are a gang: one task that runs on all of them at once, perhaps on one alone.
   count @0 :UInt32 = 1;
   resources @1 :Resources;
   spread @2 :Spread;

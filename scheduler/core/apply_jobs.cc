@@ -165,6 +165,13 @@ void State::on(const JobAccepted& f, Time at) {
   if (start_within.count() > 0) start_by_.insert({at + start_within, f.job});
 }
 
+void State::note_start(Job& job, Time at) {
+  if (job.state != JobState::kWaiting) return;
+  step_job(job, JobStep::kStart);
+  job.started = at;
+  start_by_.erase({job.submitted + job.spec->stages[0].start_within, job.id});
+}
+
 void State::on(const RunsPlaced& f, Time at) {
   Job& job = job_of(f.runs.stage.job);
   Stage& stage = stage_of(f.runs.stage);
@@ -172,11 +179,9 @@ void State::on(const RunsPlaced& f, Time at) {
   LEAT_CHECK(node.serves());
   count_use(node, at);
   node.idle_since = kNever;
-  if (job.state == JobState::kWaiting) {
-    step_job(job, JobStep::kStart);
-    job.started = at;
-    start_by_.erase({job.submitted + job.spec->stages[0].start_within, job.id});
-  }
+  node.placed = at;
+  note_start(job, at);
+  LEAT_CHECK(!stage.spec->gang);
   Allotment& allotment = node.allotments[f.runs.stage];
   positions(stage, f.runs.indices).for_each([&](Interval where) {
     step_tasks(job, f.runs.stage.stage, where, TaskStep::kPlace, [&f](TaskCell& cell) {
@@ -186,9 +191,12 @@ void State::on(const RunsPlaced& f, Time at) {
     });
     allotment.runs.insert(where);
   });
-  LEAT_CHECK(f.claims >= allotment.claims && f.claims <= allotment.runs.size());
+  LEAT_CHECK(f.claims > 0 && f.claims >= allotment.claims);
+  LEAT_CHECK(f.claims <= allotment.runs.size());
   const std::uint32_t more = f.claims - allotment.claims;
   allotment.claims = f.claims;
+  // However they follow each other, so many take turns at every claim.
+  allotment.until = stage.spec->over_by(at, (allotment.runs.size() - 1) / f.claims + 1);
   LEAT_CHECK(more <= node.fit_count(*stage.spec));
   change_claims(node, *stage.spec, 0, more);
   refresh_ready(job, f.runs.stage.stage);
@@ -228,10 +236,16 @@ void State::on(const RunsEnded& f, Time at) {
   const StageId id = f.runs.stage.stage;
   Stage& stage = stage_of(f.runs.stage);
   const IntervalSet ended = positions(stage, f.runs.indices);
-  leave_node(f.runs, f.node, ended, at);
-  note_runs(stage, f.columns, ended.size());
-  if (f.state == TaskState::kHeld) node_of(f.node).held += ended.size();
   const bool failed = f.state == TaskState::kFailed || f.state == TaskState::kQuarantined;
+  if (failed) note_failures(job, f);
+  const bool kept = f.state == TaskState::kHeld;
+  if (stage.spec->gang) {
+    settle_gangs(f.runs.stage, ended, kept);
+  } else {
+    leave_node(f.runs, f.node, ended, at);
+    if (kept) node_of(f.node).held += ended.size();
+  }
+  note_runs(stage, f.columns, ended.size());
   ended.for_each([&](Interval where) {
     step_tasks(job, id, where, step_to(f.state), [&f](TaskCell& cell) {
       if (f.state == TaskState::kHeld) {
@@ -243,12 +257,6 @@ void State::on(const RunsEnded& f, Time at) {
     if (f.state == TaskState::kHeld) unblock_reducers(job, id, where);
     if (failed || f.state == TaskState::kCancelled) skip_reducers(job, id, where);
   });
-  if (failed) {
-    const std::vector<Index> indices = f.runs.indices.expand();
-    for (std::size_t n = 0; n < indices.size() && job.failures.size() < Job::kFailuresKept; ++n)
-      job.failures.push_back(
-          {id, indices[n], f.columns.outcome.at(n), f.columns.code.at(n), f.node});
-  }
   if (f.state == TaskState::kQuarantined) job.lost += ended.size();
   if (f.result) job.result = f.result;
   note_end(job);
@@ -259,7 +267,11 @@ void State::on(const RunsRequeued& f, Time at) {
   const StageId id = f.runs.stage.stage;
   Stage& stage = stage_of(f.runs.stage);
   const IntervalSet ended = positions(stage, f.runs.indices);
-  leave_node(f.runs, f.node, ended, at);
+  if (stage.spec->gang) {
+    settle_gangs(f.runs.stage, ended, false);
+  } else {
+    leave_node(f.runs, f.node, ended, at);
+  }
   const Outcome outcome = f.columns.outcome.at(0);
   const Cost cost = cost_of(outcome);
   if (cost == Cost::kRetry) job.retried += ended.size();

@@ -25,7 +25,11 @@ bool is_idle(const Resources& free, const Resources& capacity) {
 
 }  // namespace
 
-bool Reserved::contains(NodeId node) {
+bool Reserved::contains(NodeId node, Time ends) {
+  if (!from_.empty()) {
+    const auto at = from_.find(node);
+    if (at != from_.end() && ends > at->second) return true;
+  }
   if (!fresh_.empty()) {
     sorted_.insert(sorted_.end(), fresh_.begin(), fresh_.end());
     std::sort(sorted_.begin(), sorted_.end());
@@ -131,27 +135,70 @@ bool CapacityIndex::suits(const Node& node, const Want& want) {
 }
 
 // Precondition: the kind suits.
-std::optional<CapacityIndex::Entry> CapacityIndex::best_of(const Kind& kind, const Want& want,
-                                                           Reserved& except) {
+template <typename Visit>
+void CapacityIndex::visit_fitting(const Kind& kind, const Want& want, Reserved& except,
+                                  Visit visit) {
   const std::set<Entry>& entries = want.exclusive ? kind.idle : kind.open;
   const std::size_t tries = kind.likeness.mixed ? kMixedCandidatesMax : kCandidatesMax;
   const auto fits = [&](const Entry& entry) {
     const Node& node = *entry.node;
-    if (node.room() == 0 || !node.free.holds(want.need) || except.contains(entry.id)) return false;
+    if (node.room() == 0 || !node.free.holds(want.need)) return false;
+    if (except.contains(entry.id, want.ends)) return false;
     return !kind.likeness.mixed || all_met(want.labels, node.report.labels);
   };
-  std::size_t tried = 0;
+  std::size_t misses = 0;
   if (want.spread) {
-    for (auto i = entries.rbegin(); i != entries.rend() && tried++ < tries; ++i) {
-      if (i->millicores < want.need.millicores) break;
-      if (fits(*i)) return *i;
+    for (auto i = entries.rbegin(); i != entries.rend() && misses < tries; ++i) {
+      if (i->millicores < want.need.millicores) return;
+      if (!fits(*i)) {
+        ++misses;
+      } else if (!visit(*i)) {
+        return;
+      }
     }
-    return std::nullopt;
+    return;
   }
   const Entry least{want.need.millicores, want.need.memory_bytes, NodeId{}, nullptr};
-  for (auto i = entries.lower_bound(least); i != entries.end() && tried++ < tries; ++i)
-    if (fits(*i)) return *i;
-  return std::nullopt;
+  for (auto i = entries.lower_bound(least); i != entries.end() && misses < tries; ++i) {
+    if (!fits(*i)) {
+      ++misses;
+    } else if (!visit(*i)) {
+      return;
+    }
+  }
+}
+
+std::optional<CapacityIndex::Entry> CapacityIndex::best_of(const Kind& kind, const Want& want,
+                                                           Reserved& except) {
+  std::optional<Entry> best;
+  visit_fitting(kind, want, except, [&best](const Entry& entry) {
+    best = entry;
+    return false;
+  });
+  return best;
+}
+
+std::vector<NodeId> CapacityIndex::collect(PoolId pool, const Want& want, std::size_t count,
+                                           Reserved& except) const {
+  const auto at = pools_.find(pool);
+  if (at == pools_.end()) return {};
+  std::vector<Entry> found;
+  for (const Kind& kind : at->second) {
+    if (except.has_kind(kind.id) || !suits(kind, want)) continue;
+    std::size_t of_kind = 0;
+    visit_fitting(kind, want, except, [&](const Entry& entry) {
+      found.push_back(entry);
+      return ++of_kind < count;
+    });
+  }
+  std::sort(found.begin(), found.end(),
+            [&want](const Entry& a, const Entry& b) { return want.spread ? b < a : a < b; });
+  found.resize(std::min(found.size(), count));
+  std::vector<NodeId> nodes;
+  nodes.reserve(found.size());
+  for (const Entry& entry : found) nodes.push_back(entry.id);
+  std::sort(nodes.begin(), nodes.end());
+  return nodes;
 }
 
 std::optional<NodeId> CapacityIndex::best(PoolId pool, const Want& want, Reserved& except) const {
@@ -174,19 +221,45 @@ void CapacityIndex::visit_emptiest(const Kind& kind, Visit visit) {
       if (!visit(*i)) return;
 }
 
-bool CapacityIndex::could_ever(PoolId pool, const Want& want, const Reserved& except) const {
+std::size_t CapacityIndex::able_count(PoolId pool, const Want& want, std::size_t up_to,
+                                      const Reserved& except) const {
   const auto at = pools_.find(pool);
-  if (at == pools_.end()) return false;
-  return std::any_of(at->second.begin(), at->second.end(), [&](const Kind& kind) {
-    if (except.has_kind(kind.id)) return false;
-    if (!kind.likeness.mixed) return suits(kind, want);
-    bool found = false;
+  if (at == pools_.end()) return 0;
+  std::size_t found = 0;
+  for (const Kind& kind : at->second) {
+    if (found >= up_to) break;
+    if (except.has_kind(kind.id) || !suits(kind, want)) continue;
+    if (!kind.likeness.mixed && up_to == 1) return 1;
+    if (!kind.likeness.mixed) {
+      // Alike but for their memory.
+      for (auto at_least = kind.memory.lower_bound(want.need.memory_bytes);
+           at_least != kind.memory.end() && found < up_to; ++at_least)
+        found += at_least->second;
+      continue;
+    }
     visit_emptiest(kind, [&](const Entry& entry) {
-      found = suits(*entry.node, want);
-      return !found;
+      found += suits(*entry.node, want) ? 1 : 0;
+      return found < up_to;
     });
-    return found;
-  });
+  }
+  return std::min(found, up_to);
+}
+
+std::vector<const Node*> CapacityIndex::able(PoolId pool, const Want& want, const Reserved& except,
+                                             std::size_t looks) const {
+  std::vector<const Node*> nodes;
+  const auto at = pools_.find(pool);
+  if (at == pools_.end()) return nodes;
+  for (const Kind& kind : at->second) {
+    if (except.has_kind(kind.id) || !suits(kind, want)) continue;
+    visit_emptiest(kind, [&](const Entry& entry) {
+      if (looks == 0) return false;
+      --looks;
+      if (suits(*entry.node, want)) nodes.push_back(entry.node);
+      return true;
+    });
+  }
+  return nodes;
 }
 
 std::uint64_t CapacityIndex::reserve(PoolId pool, const Want& want, std::uint64_t tasks,

@@ -3,6 +3,7 @@
 // capacity_index.h - nodes by kind and by what they have free, so that a place is found without
 // looking at all of them.
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "base/ids.h"
 #include "base/labels.h"
 #include "base/resources.h"
+#include "base/time.h"
 
 namespace leat::core {
 
@@ -25,22 +27,31 @@ struct Want {
   std::span<const Requirement> labels;
   bool exclusive = false;  // the whole node
   bool spread = false;     // the emptiest node rather than the tightest
+  Time ends = kNever;      // when the task would be over at the latest
 };
 
 // Nodes of a pool that are alike but for how much memory they have to the byte.
 using KindId = std::uint32_t;
 
-// Nodes that are kept free for something else. Adding many costs next to nothing: they are sorted
-// when first looked for.
+// Nodes that are kept free for something else: wholly, or from some time on. Adding many costs next
+// to nothing: they are sorted when first looked for.
 class Reserved {
  public:
   // Precondition: `node` is not among them.
   void add(NodeId node) { fresh_.push_back(node); }
   void add_kind(KindId kind) { kinds_.insert(kind); }
   bool has_kind(KindId kind) const { return kinds_.contains(kind); }
-  bool contains(NodeId node);
+  // `node` is kept free from then on: what is over by then may run there. Time{}: wholly.
+  void add_from(NodeId node, Time from) {
+    Time& known = from_.emplace(node, from).first->second;
+    known = std::min(known, from);
+  }
+  bool is_kept_from(NodeId node) const { return from_.contains(node); }
+  // For what would be over at `ends`.
+  bool contains(NodeId node, Time ends = kNever);
 
  private:
+  std::map<NodeId, Time> from_;
   std::vector<NodeId> sorted_;
   std::vector<NodeId> fresh_;
   std::set<KindId> kinds_;
@@ -68,9 +79,21 @@ class CapacityIndex {
   // the most; nothing if there is none, or if all candidates were tried in vain.
   std::optional<NodeId> best(PoolId pool, const Want& want, Reserved& except) const;
 
-  // Whether some node of `pool`, of a kind that is not reserved, could take a task if nothing else
-  // ran.
-  bool could_ever(PoolId pool, const Want& want, const Reserved& except) const;
+  // The same for `count` tasks, each on a node of its own: the nodes, ordered by id, or fewer if
+  // there are no more. Looks at no more than `count` nodes of each kind beside those that are tried
+  // in vain.
+  std::vector<NodeId> collect(PoolId pool, const Want& want, std::size_t count,
+                              Reserved& except) const;
+
+  // How many nodes of `pool`, of kinds that are not reserved, could each take a task if nothing
+  // else ran. Counts no further than to `up_to`.
+  std::size_t able_count(PoolId pool, const Want& want, std::size_t up_to,
+                         const Reserved& except) const;
+
+  // Nodes that could take a task if nothing else ran, of kinds that are not reserved: the emptiest
+  // of each kind first, `looks` at most.
+  std::vector<const Node*> able(PoolId pool, const Want& want, const Reserved& except,
+                                std::size_t looks) const;
 
   // Reserves nodes that could take a task if nothing else ran, the emptiest first, for so many
   // tasks; where more tasks are wanted than a kind has nodes, the kind. Returns for how many tasks
@@ -119,6 +142,10 @@ class CapacityIndex {
   static bool suits(const Kind& kind, const Want& want);
   static bool suits(const Node& node, const Want& want);
   static std::optional<Entry> best_of(const Kind& kind, const Want& want, Reserved& except);
+  // Visits the nodes of a kind that can take a task now, in the order of preference, while `visit`
+  // returns true.
+  template <typename Visit>
+  static void visit_fitting(const Kind& kind, const Want& want, Reserved& except, Visit visit);
   static void add_to(Kind& kind, const Node& node);
   static void take_from(Kind& kind, const Node& node);
   // Visits the nodes of a kind, the emptiest first, while `visit` returns true.

@@ -59,9 +59,25 @@ std::optional<Refusal> check_pools(const State& state, const JobSpec& spec) {
   return std::nullopt;
 }
 
+// Refuses gangs of more nodes than any pool the job may use can ever have.
+std::optional<Refusal> check_size(const JobSpec& spec, const std::vector<const Pool*>& pools) {
+  const auto larger = [](const Pool* a, const Pool* b) {
+    return a->spec.nodes.max < b->spec.nodes.max;
+  };
+  const Pool& largest = **std::max_element(pools.begin(), pools.end(), larger);
+  for (const StageSpec& stage : spec.stages)
+    if (stage.gang && stage.nodes > largest.spec.nodes.max)
+      return Refusal{Reason::kConflict,
+                     "a task needs " + std::to_string(stage.nodes) + " nodes at once; pool \"" +
+                         largest.spec.name + "\" has " + std::to_string(largest.spec.nodes.max) +
+                         " at most: ask for fewer, or make it larger with leat pool resize"};
+  return std::nullopt;
+}
+
 // Refuses what no node of any pool the job may use can ever hold, where that is known.
 std::optional<Refusal> check_fit(const JobSpec& spec, const std::vector<const Pool*>& pools) {
   if (pools.empty()) return std::nullopt;
+  if (auto refusal = check_size(spec, pools)) return refusal;
   for (const StageSpec& stage : spec.stages) {
     const bool fits = std::any_of(pools.begin(), pools.end(), [&stage](const Pool* pool) {
       return !pool->spec.shape || pool->spec.shape->holds(stage.resources);

@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "scheduler/core/messages.h"
+#include "scheduler/core/reservation.h"
 #include "scheduler/core/state.h"
 
 namespace leat::core {
@@ -38,12 +39,19 @@ inline constexpr std::size_t kBlockedMax = 16;
 // serves one turn; it remembers which nodes wait for a stage that is ahead in the queue.
 //
 // Strict order within reason: a stage that does not fit now, but would on an emptier node, keeps
-// nodes enough for its waiting tasks free of work that is behind it.
+// nodes enough for its waiting tasks free of work that is behind it. The first gangs that do not
+// fit reserve nodes from the time on at which they will: work behind them that is over by then may
+// use them. A gang never holds a part of its nodes, so no two can wait for each other's.
 class Placer {
  public:
+  explicit Placer(Time now) : now_(now) {}
+
   // The next placement, appended to `out`; false if there is none. The caller applies the fact
   // before it asks again.
   bool next(const State& state, Facts& out);
+
+  // When next() has returned false: what is reserved for gangs, the first in the queue first.
+  const std::vector<Reservation>& reservations() const { return reservations_; }
 
  private:
   // Stages that were passed over: no node could ever hold their tasks, or all that could are kept
@@ -56,15 +64,22 @@ class Placer {
   // Many jobs that wait for one pool to grow must not hold up the jobs of another.
   bool is_hopeless(const State& state, StageRef ref) const;
   bool place_stage(const State& state, StageRef ref, Facts& out);
+  bool place_gang(const State& state, StageRef ref, Facts& out);
+  // New claims on a node that has room, and a queue behind them; false if what is reserved there
+  // leaves no time for all that would be on it then.
+  bool claim(const State& state, const Node& node, StageRef ref, bool spread, Facts& out);
+  bool refill(const State& state, const Node& node, StageRef ref, Facts& out);
   // True if something is kept for the stage now that was not kept for anybody.
   bool reserve(const State& state, const Job& job, const Stage& stage);
 
+  Time now_;
   std::optional<ReadyQueue::Entry> at_;
   bool at_blocked_ = false;  // *at_ has been tried in vain
   std::size_t blocked_ = 0;
   std::size_t passed_ = 0;
   std::size_t hopeless_ = 0;
   Reserved reserved_;
+  std::vector<Reservation> reservations_;
 };
 
 // What a shell has to do for a fact that is on disk. `state` has the fact applied, and no later

@@ -66,8 +66,8 @@ bool could_have(const PoolSpec& pool, const std::vector<Requirement>& labels);
 // The same, and as far as those that have joined tell.
 bool could_have(const Pool& pool, const std::vector<Requirement>& labels);
 
-// What a task of `stage` wants of a node of `pool`. Borrows from both specs.
-Want want_of(const JobSpec& job, const StageSpec& stage, const Pool& pool);
+// What a task of `stage` that starts now wants of a node of `pool`. Borrows from both specs.
+Want want_of(const JobSpec& job, const StageSpec& stage, const Pool& pool, Time now);
 
 // Calls visit(pool) for the pools a job may use, in its order of preference, while it returns true.
 template <typename Visit>

@@ -19,17 +19,13 @@ struct Verdict {
   friend auto operator<=>(const Verdict&, const Verdict&) = default;
 };
 
-bool is_success(const RunRow& row) {
-  return row.outcome == Outcome::kExit && row.code == 0;
-}
-
 Verdict judge(const Stage& stage, const TaskCell& cell, const RunRow& row) {
   if (cell.state == TaskState::kEnding) {
     // Of a stage that is reduced the output would have to be held, and nobody wants it any more.
-    const bool counts = is_success(row) && !stage.reduced_by;
+    const bool counts = ended_well(row) && !stage.reduced_by;
     return {counts ? TaskState::kSucceeded : TaskState::kCancelled, Cost::kNothing};
   }
-  if (is_success(row))
+  if (ended_well(row))
     return {stage.reduced_by ? TaskState::kHeld : TaskState::kSucceeded, Cost::kNothing};
   const Cost cost = cost_of(row.outcome);
   const bool again =
@@ -87,6 +83,41 @@ bool end_as_one(const Stage& stage, const EndedSet& set, NodeRef node, const Int
   return true;
 }
 
+// What the run of a gang has come to whose last member has ended.
+void end_gang(const State& state, GangRef ref, const Gang& gang, Facts& out) {
+  const Stage& stage = *state.stage(ref.first);
+  RunRow whole = gang.sum;
+  // Its output would have to be held on a node that is no more.
+  if (stage.reduced_by && !gang.broken && state.node(gang.nodes.front()) == nullptr)
+    whole.outcome = Outcome::kOutputLost;
+  const Verdict verdict = judge(stage, stage.cells.at(ref.second), whole);
+  emit(verdict, {ref.first, gang.attempt, IndexList(Stride{stage.spec->indices.at(ref.second)})},
+       to_columns({whole}), gang.result, gang.nodes.front(), out);
+}
+
+// The members on `node` of the gangs at `positions`, for whose attempt it is.
+void end_members(const State& state, const EndedSet& set, NodeRef node,
+                 const IntervalSet& positions, IntervalSet& seen, Facts& out) {
+  const StageRef ref = set.runs.stage;
+  const IndexList& indices = state.stage(ref)->spec->indices;
+  std::size_t n = 0;
+  positions.for_each([&](Interval where) {
+    for (std::uint64_t p = where.first; p <= where.last; ++p, ++n) {
+      // Stale, or said twice in one batch.
+      if (seen.contains(p) || !state.is_on(ref, p, set.runs.attempt, node)) continue;
+      seen.insert(Interval{p, p});
+      const RunRow row = row_of(set.columns, n);
+      out.emplace_back(MemberEnded{ref, set.runs.attempt, indices.at(p), node, to_columns({row}),
+                                   ended_well(row) ? set.result : std::nullopt});
+      Gang gang = *state.gang(ref, p);
+      if (gang.live.size() > 1) continue;
+      gang.end(*gang.live_on(node), row);
+      if (ended_well(row) && set.result && !gang.result) gang.result = set.result;
+      end_gang(state, {ref, p}, gang, out);
+    }
+  });
+}
+
 }  // namespace
 
 void end_runs(const State& state, const EndedSet& set, NodeRef node, IntervalSet& seen,
@@ -95,6 +126,10 @@ void end_runs(const State& state, const EndedSet& set, NodeRef node, IntervalSet
   if (stage == nullptr || !set.columns.fit(set.runs.indices.size())) return;
   const auto positions = stage->spec->indices.positions_of(set.runs.indices);
   if (!positions || positions->empty()) return;
+  if (stage->spec->gang) {
+    end_members(state, set, node, *positions, seen, out);
+    return;
+  }
   if (end_as_one(*stage, set, node, *positions, seen, out)) return;
   Groups groups;
   std::size_t row = 0;

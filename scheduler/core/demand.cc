@@ -17,6 +17,8 @@ struct Filling {
   Resources left = Resources::none();  // on the last one
   std::uint64_t room = 0;              // for tasks there, as its pool allows
   bool full = false;                   // more tasks would fit its nodes than nodes it may have
+  bool too_small = false;              // the same of gangs; a smaller task may still find room
+  bool awaited = false;                // a gang waits for nodes that are there
 };
 
 bool may_use(const State& state, const Pool& pool, const Job& job) {
@@ -66,6 +68,41 @@ std::uint64_t fill(const Pool& pool, const Job& job, const Stage& stage, std::ui
   return taken;
 }
 
+// What the pool has of nodes that a gang could use.
+struct Suitable {
+  std::uint64_t now = 0;  // with room for a member, and not kept for somebody else
+  std::uint64_t ever = 0;
+};
+
+// The same for gangs, which are bought whole: to start as soon as the new nodes come, or at least
+// once those that are busy are free; never for a gang that the pool cannot hold.
+std::uint64_t fill_gangs(const Pool& pool, const Job& job, const Stage& stage, std::uint64_t wanted,
+                         const Suitable& suitable, Filling& filling) {
+  const std::uint64_t members = stage.spec->nodes;
+  const auto per_node = tasks_per_node(pool, job, stage);
+  if (per_node && *per_node == 0) return 0;
+  const std::uint64_t room = filling.limit - std::min(filling.limit, filling.nodes);
+  if (suitable.ever + room < members) {
+    filling.too_small = true;
+    return 0;
+  }
+  // The first node will tell what they are like.
+  if (!per_node) return fill(pool, job, stage, wanted, filling);
+  filling.awaited = filling.awaited || suitable.ever > 0;
+  const std::uint64_t soon = members - std::min(suitable.now, members);
+  const std::uint64_t first = soon <= room ? soon : members - std::min(suitable.ever, members);
+  // Each new set of nodes holds as many gangs as a node holds members.
+  const std::uint64_t others = (wanted - 1 + *per_node - 1) / *per_node;
+  const std::uint64_t sets = std::min((room - first) / members, others);
+  const std::uint64_t taken = std::min(wanted, 1 + sets * *per_node);
+  filling.nodes += first + sets * members;
+  filling.left = Resources::none();
+  filling.room = 0;
+  filling.tasks += taken;
+  filling.too_small = filling.too_small || taken < wanted;
+  return taken;
+}
+
 using Pools = std::vector<const Pool*>;
 
 // As the job prefers them, but open ones before paused ones.
@@ -87,41 +124,63 @@ Pools in_order(const State& state, const Job& job, const Pools& pools) {
 // Nodes that are kept for stages ahead, as the Placer keeps them.
 class Keeping {
  public:
-  explicit Keeping(const State& state) : state_(state) {}
+  Keeping(const State& state, Time now) : state_(state), now_(now) {}
 
   // Whether a task would be placed now; if not, nodes are kept for the stage.
-  bool fits_now(const Pools& usable, const Job& job, const Stage& stage) {
+  bool fits_now(const Pools& usable, const Job& job, StageRef ref) {
+    const Stage& stage = job.stages[ref.stage];
+    if (stage.spec->gang) return gang_fits_now(usable, job, ref);
     for (const Pool* pool : usable) {
-      const Want want = want_of(*job.spec, *stage.spec, *pool);
+      const Want want = want_of(*job.spec, *stage.spec, *pool, now_);
       if (state_.capacity().best(pool->id, want, reserved_)) return true;
     }
     if (kept_ == kBlockedMax) return false;
     std::uint64_t waiting = stage.waiting.size();
     for (const Pool* pool : usable) {
       if (waiting == 0) break;
-      const Want want = want_of(*job.spec, *stage.spec, *pool);
+      const Want want = want_of(*job.spec, *stage.spec, *pool, now_);
       waiting = state_.capacity().reserve(pool->id, want, waiting, reserved_);
     }
     kept_ += waiting < stage.waiting.size() ? 1 : 0;
     return false;
   }
 
+  // Of the gangs that did not fit: what the pools have for them.
+  const Suitable& suitable(PoolId pool) { return suitable_[pool]; }
+
  private:
+  bool gang_fits_now(const Pools& usable, const Job& job, StageRef ref) {
+    const StageSpec& spec = *job.stages[ref.stage].spec;
+    suitable_.clear();
+    for (const Pool* pool : usable) {
+      const Want want = want_of(*job.spec, spec, *pool, now_);
+      Suitable& has = suitable_[pool->id];
+      has.now = state_.capacity().collect(pool->id, want, spec.nodes, reserved_).size();
+      if (has.now == spec.nodes) return true;
+      has.ever = state_.capacity().able_count(pool->id, want, spec.nodes, reserved_);
+    }
+    if (gangs_kept_ < kReservationsMax && reserve_gang(state_, ref, now_, reserved_)) ++gangs_kept_;
+    return false;
+  }
+
   const State& state_;
+  Time now_;
   Reserved reserved_;
+  std::map<PoolId, Suitable> suitable_;
   std::size_t kept_ = 0;
+  std::size_t gangs_kept_ = 0;
 };
 
-void weigh(const State& state, const Pools& pools, std::map<PoolId, Filling>& fillings) {
+void weigh(const State& state, const Pools& pools, Time now, std::map<PoolId, Filling>& fillings) {
   std::size_t looked = 0;
   std::size_t weighed = 0;
-  Keeping keeping(state);
+  Keeping keeping(state, now);
   for (const ReadyQueue::Entry& entry : state.ready().entries()) {
     if (++looked > kStagesLookedAt || weighed >= kStagesWeighed) return;
     const Job& job = *state.job(entry.job);
     const Stage& stage = *state.stage(entry.ref());
     const Pools usable = in_order(state, job, pools);
-    if (keeping.fits_now(usable, job, stage)) continue;
+    if (keeping.fits_now(usable, job, entry.ref())) continue;
     const bool full = std::all_of(usable.begin(), usable.end(),
                                   [&](const Pool* pool) { return fillings[pool->id].full; });
     if (full) continue;
@@ -129,7 +188,10 @@ void weigh(const State& state, const Pools& pools, std::map<PoolId, Filling>& fi
     std::uint64_t waiting = stage.waiting.size();
     for (const Pool* pool : usable) {
       if (waiting == 0) break;
-      waiting -= fill(*pool, job, stage, waiting, fillings[pool->id]);
+      Filling& filling = fillings[pool->id];
+      waiting -= stage.spec->gang
+                     ? fill_gangs(*pool, job, stage, waiting, keeping.suitable(pool->id), filling)
+                     : fill(*pool, job, stage, waiting, filling);
     }
   }
 }
@@ -179,6 +241,7 @@ void conclude(const Pool& pool, const Filling& filling, Time now, PoolPlan& plan
   const std::uint32_t reopenable = plan.reopen;
   plan.reopen = 0;
   plan.tasks = filling.tasks;
+  plan.awaited = filling.awaited;
   plan.needed = static_cast<std::uint32_t>(filling.nodes);
   const std::uint32_t useful = plan.serving + plan.coming;
   const std::uint32_t for_tasks = plan.needed > plan.coming ? plan.needed - plan.coming : 0;
@@ -196,7 +259,8 @@ void conclude(const Pool& pool, const Filling& filling, Time now, PoolPlan& plan
   wanted -= plan.reopen;
   plan.why = plan.reopen > 0 ? Growth::kReopens : Growth::kEnough;
   if (wanted == 0) {
-    if (filling.full && plan.reopen == 0) plan.why = Growth::kFull;
+    const bool full = filling.full || filling.too_small;
+    if (full && plan.reopen == 0) plan.why = Growth::kFull;
     return;
   }
   if (pool.spec.provider == kStaticProvider) {
@@ -230,7 +294,7 @@ std::map<PoolId, PoolPlan> plan_these(const State& state, const Pools& pools, Ti
     // Nodes that are closing would be opened again: they are as good as new ones.
     fillings[pool->id].limit = (max > others ? max - others : 0) + plan.reopen;
   }
-  weigh(state, pools, fillings);
+  weigh(state, pools, now, fillings);
   for (const Pool* pool : pools) {
     plans[pool->id].asleep = is_asleep(state, *pool);
     conclude(*pool, fillings[pool->id], now, plans[pool->id]);

@@ -43,6 +43,7 @@ struct PoolPlan {
   std::uint32_t needed = 0;   // nodes for these tasks, coming ones included
   std::uint32_t reopen = 0;   // closing nodes to be opened again
   std::uint32_t grow = 0;     // nodes to be requested now
+  bool awaited = false;       // a gang waits for nodes that are there: none is closed for idling
   bool asleep = false;        // of one job alone, which has nothing that could run: no minimum
   Growth why = Growth::kEnough;
 };

@@ -106,6 +106,7 @@ void mix_node(Digest& digest, const Node& node) {
   digest.mix(node.joined);
   digest.mix(node.idle_since);
   digest.mix(node.counted);
+  digest.mix(node.placed);
   digest.mix(node.used_millicore_us);
   digest.mix(node.busy_us);
   digest.mix(node.held);
@@ -119,6 +120,7 @@ void mix_node(Digest& digest, const Node& node) {
     digest.mix(stage.job.value);
     digest.mix(std::uint64_t{stage.stage});
     digest.mix(std::uint64_t{allotment.claims});
+    digest.mix(allotment.until);
     allotment.runs.for_each([&digest](Interval i) {
       digest.mix(i.first);
       digest.mix(i.last);
@@ -134,6 +136,28 @@ void mix_granted(Digest& digest, const Granted& wish) {
   if (const auto* job = std::get_if<JobId>(&wish.answer)) digest.mix(job->value);
   if (const auto* pool = std::get_if<PoolId>(&wish.answer)) digest.mix(std::uint64_t{pool->value});
   if (const auto* node = std::get_if<NodeRef>(&wish.answer)) digest.mix(*node);
+}
+
+void mix_gang(Digest& digest, const GangRef& ref, const Gang& gang) {
+  digest.mix(ref.first.job.value);
+  digest.mix(std::uint64_t{ref.first.stage});
+  digest.mix(ref.second);
+  digest.mix(std::uint64_t{gang.attempt});
+  digest.mix(gang.placed);
+  for (const NodeRef node : gang.nodes) digest.mix(node);
+  gang.live.for_each([&digest](Interval i) {
+    digest.mix(i.first);
+    digest.mix(i.last);
+  });
+  digest.mix(static_cast<std::uint64_t>(gang.sum.outcome));
+  digest.mix(static_cast<std::uint64_t>(std::int64_t{gang.sum.code}));
+  for (const std::int64_t value : {gang.sum.start_us, gang.sum.duration_us, gang.sum.cpu_us,
+                                   gang.sum.peak_kib, gang.sum.output_bytes})
+    digest.mix(static_cast<std::uint64_t>(value));
+  digest.mix(std::uint64_t{gang.sum.flags});
+  digest.mix(std::uint64_t{gang.broken});
+  digest.mix(std::uint64_t{gang.culprit});
+  digest.mix(gang.result ? gang.result->length + 1 : 0);
 }
 
 }  // namespace
@@ -152,6 +176,7 @@ std::uint64_t State::digest() const {
   }
   for (const auto& [id, node] : nodes_) mix_node(digest, node);
   for (const auto& [id, job] : jobs_) mix_job(digest, job);
+  for (const auto& [ref, gang] : gangs_) mix_gang(digest, ref, gang);
   for (std::uint64_t n = granted_.first(); n < granted_.next(); ++n)
     mix_granted(digest, granted_.at(n));
   return digest.value();

@@ -1,8 +1,11 @@
 // effects.cc - what shells do once a fact is on disk.
 
+#include <algorithm>
 #include <map>
+#include <memory>
 
 #include "scheduler/core/decide.h"
+#include "scheduler/core/loss.h"
 
 namespace leat::core {
 namespace {
@@ -30,8 +33,9 @@ void end_on(const Node& node, const Stage& stage, StageRef ref, Effects& out) {
                              stage.spec->grace});
 }
 
-// What has been given to a node and has not started comes back.
-void withdraw_queued(const Node& node, StageRef ref, Effects& out) {
+// What has been given to a node and has not started comes back. Of a gang nothing is queued.
+void withdraw_queued(const Node& node, const Stage& stage, StageRef ref, Effects& out) {
+  if (stage.spec->gang) return;
   const auto at = node.allotments.find(ref);
   if (at != node.allotments.end())
     out.emplace_back(Withdrawal{node.ref, ref, at->second.runs.size()});
@@ -50,16 +54,48 @@ void recall(const State& state, const Node& node, Effects& out) {
   }
 }
 
+std::uint32_t claims_of(const Node& node, StageRef ref) {
+  const auto at = node.allotments.find(ref);
+  return at == node.allotments.end() ? 0 : at->second.claims;
+}
+
+RunSet run_of(const Stage& stage, GangRef ref, const Gang& gang) {
+  return {ref.first, gang.attempt, IndexList(Stride{stage.spec->indices.at(ref.second)})};
+}
+
+// One member of a gang starts, or ends because the others do.
+void tell_member(const State& state, const Node& node, GangRef ref, Effects& out) {
+  const Stage& stage = *state.stage(ref.first);
+  const Gang& gang = *state.gang(ref.first, ref.second);
+  if (stage.cells.at(ref.second).state != TaskState::kPlaced) return;  // end_on() tells it
+  const RunSet run = run_of(stage, ref, gang);
+  if (gang.broken) {
+    out.emplace_back(EndRuns{node.ref, run, Outcome::kWithdrawn, stage.spec->grace});
+    return;
+  }
+  out.emplace_back(StartRuns{node.ref, run, node.allotments.at(ref.first).claims,
+                             std::make_shared<const std::vector<NodeRef>>(gang.nodes)});
+}
+
 // A node that (re)joins is told all it should have; what it knows it ignores.
 void tell_all(const State& state, const Node& node, Effects& out) {
   for (const auto& [ref, allotment] : node.allotments) {
     const Stage& stage = *state.stage(ref);
     const auto placed = [](const TaskCell& cell) { return cell.state == TaskState::kPlaced; };
-    for (const auto& [attempt, positions] : group(stage, allotment.runs, placed))
-      out.emplace_back(StartRuns{
-          node.ref, {ref, attempt, stage.spec->indices.select(positions)}, allotment.claims});
+    if (stage.spec->gang) {
+      allotment.runs.for_each([&, ref = ref](Interval where) {
+        for (std::uint64_t p = where.first; p <= where.last; ++p)
+          tell_member(state, node, {ref, p}, out);
+      });
+    } else {
+      for (const auto& [attempt, positions] : group(stage, allotment.runs, placed))
+        out.emplace_back(StartRuns{node.ref,
+                                   {ref, attempt, stage.spec->indices.select(positions)},
+                                   allotment.claims,
+                                   nullptr});
+    }
     end_on(node, stage, ref, out);
-    if (state.job(ref.job)->state == JobState::kHeld) withdraw_queued(node, ref, out);
+    if (state.job(ref.job)->state == JobState::kHeld) withdraw_queued(node, stage, ref, out);
   }
 }
 
@@ -85,8 +121,35 @@ struct Collector {
   void operator()(const NodeGone& f) const { out.emplace_back(DeleteNode{f.node}); }
   void operator()(const JobAccepted& f) const { out.emplace_back(JobChanged{f.job}); }
   void operator()(const RunsPlaced& f) const {
-    out.emplace_back(StartRuns{f.node, f.runs, f.claims});
+    out.emplace_back(StartRuns{f.node, f.runs, f.claims, nullptr});
     out.emplace_back(JobChanged{f.runs.stage.job});
+  }
+  void operator()(const GangPlaced& f) const {
+    const auto nodes = std::make_shared<const std::vector<NodeRef>>(f.nodes);
+    const RunSet run{f.stage, f.attempt, IndexList(Stride{f.index})};
+    for (const NodeRef ref : f.nodes) {
+      const Node* node = state.node(ref);
+      const auto claims = node == nullptr ? 0u : claims_of(*node, f.stage);
+      out.emplace_back(StartRuns{ref, run, std::max(claims, 1u), nodes});
+    }
+    out.emplace_back(JobChanged{f.stage.job});
+  }
+  // Ends the others, if this one broke the gang.
+  void operator()(const MemberEnded& f) const {
+    out.emplace_back(JobChanged{f.stage.job});
+    const Stage* stage = state.stage(f.stage);
+    if (stage == nullptr) return;
+    const std::uint64_t position = *stage->spec->indices.position_of(f.index);
+    const Gang* gang = state.gang(f.stage, position);
+    if (gang == nullptr || gang->attempt != f.attempt) return;
+    if (!gang->broken || gang->nodes[gang->culprit] != f.node) return;
+    // A person's order to end them is out already.
+    if (stage->cells.at(position).state != TaskState::kPlaced) return;
+    gang->live.for_each([&](Interval members) {
+      for (std::uint64_t m = members.first; m <= members.last; ++m)
+        out.emplace_back(EndRuns{gang->nodes[m], run_of(*stage, {f.stage, position}, *gang),
+                                 Outcome::kWithdrawn, stage->spec->grace});
+    });
   }
   void operator()(const RunsEnded& f) const { out.emplace_back(JobChanged{f.runs.stage.job}); }
   void operator()(const RunsRequeued& f) const { out.emplace_back(JobChanged{f.runs.stage.job}); }
@@ -106,7 +169,7 @@ struct Collector {
     if (job == nullptr) return;
     for (const auto& [id, node] : state.nodes())
       for (std::size_t n = 0; n < job->stages.size(); ++n)
-        withdraw_queued(node, {job->id, static_cast<StageId>(n)}, out);
+        withdraw_queued(node, job->stages[n], {job->id, static_cast<StageId>(n)}, out);
     out.emplace_back(JobChanged{f.job});
   }
   void operator()(const JobReleased& f) const { out.emplace_back(JobChanged{f.job}); }

@@ -307,6 +307,28 @@ struct JobSet {
 
   friend bool operator==(const JobSet&, const JobSet&) = default;
 };
+// One run of a gang: all its members, each on a node of its own.
+struct GangPlaced {
+  StageRef stage;
+  Attempt attempt = 0;
+  Index index = 0;
+  std::vector<NodeRef> nodes;  // by member; the first is the primary
+
+  friend bool operator==(const GangPlaced&, const GangPlaced&) = default;
+};
+// One member of a gang is over, as `columns` say of it alone. When it is the last, another fact
+// says what the run has come to; when it is the first that did not end well, the others are being
+// ended.
+struct MemberEnded {
+  StageRef stage;
+  Attempt attempt = 0;
+  Index index = 0;
+  NodeRef node;
+  RunColumns columns;
+  std::optional<Blob> result;
+
+  friend bool operator==(const MemberEnded&, const MemberEnded&) = default;
+};
 // A wish was not refused, whether or not it changed anything. JobAccepted says so itself.
 struct WishGranted {
   WishKind kind = WishKind::kSubmit;
@@ -321,7 +343,7 @@ using Fact =
                  JobAccepted, RunsPlaced, RunsEnded, RunsRequeued, TasksSetAside, OutputsLost,
                  CancelRequested, JobEnded, JobForgotten, PoolRemoved, NodesRequested, DutyChanged,
                  RunsRecalled, NodesDeleting, PoolPaused, PoolReopened, PoolDeleting, TasksDue,
-                 JobHeld, JobReleased, JobSet, WishGranted>;
+                 JobHeld, JobReleased, JobSet, WishGranted, GangPlaced, MemberEnded>;
 using Facts = std::vector<Fact>;
 
 }  // namespace leat::core

@@ -14,6 +14,10 @@ enum class Cost : std::uint8_t {
   kLoss,     // not the task's fault, perhaps; kLossesMax of them set it aside
 };
 
+constexpr bool ended_well(const RunRow& row) {
+  return row.outcome == Outcome::kExit && row.code == 0;
+}
+
 // For runs that did not succeed.
 constexpr Cost cost_of(Outcome outcome) {
   switch (outcome) {

@@ -7,6 +7,7 @@
 // fact is on disk.
 
 #include <cstdint>
+#include <memory>
 #include <variant>
 #include <vector>
 
@@ -20,6 +21,8 @@ struct StartRuns {
   NodeRef node;
   RunSet runs;
   std::uint32_t claims = 0;
+  // Of a gang, whose only run this is then: the nodes of its members, in their order.
+  std::shared_ptr<const std::vector<NodeRef>> gang = nullptr;
 };
 // End these runs on the node; `why` is kCancelled, or kWithdrawn for runs nobody wants.
 struct EndRuns {

@@ -48,36 +48,49 @@ bool emit(const Stage& stage, StageRef ref, const Node& node, std::uint64_t limi
   return true;
 }
 
-// Tops up a queue that runs low.
-bool refill(const State& state, const Node& node, StageRef ref, const Stage& stage, Facts& out) {
-  const Allotment& has = allotment_of(node, ref);
-  const std::uint64_t full = has.claims + has.claims * queue_depth(stage);
-  if (!node.serves() || has.runs.size() >= full) return false;
-  const std::uint64_t wanted = std::min(full - has.runs.size(), fair_share(state, node, stage));
-  return emit(stage, ref, node, wanted, has.claims, out);
-}
-
 // As evenly as it goes: what waits, over the nodes there are.
 std::uint64_t even_share(const State& state, const Node& node, const Stage& stage) {
   const std::uint64_t nodes = std::max<std::uint64_t>(state.capacity().size(node.pool), 1);
   return (stage.waiting.size() - 1) / nodes + 1;
 }
 
-// New claims, and a queue behind them.
-bool claim(const State& state, const Node& node, StageRef ref, const Stage& stage, bool spread,
-           Facts& out) {
+// When so many runs that take turns at `claims` are over at the latest.
+Time all_over_by(const Stage& stage, Time now, std::uint64_t runs, std::uint64_t claims) {
+  return stage.spec->over_by(now, (runs - 1) / claims + 1);
+}
+
+}  // namespace
+
+bool Placer::refill(const State& state, const Node& node, StageRef ref, Facts& out) {
+  const Stage& stage = *state.stage(ref);
+  if (!node.serves() || reserved_.has_kind(node.kind)) return false;
+  const Allotment& has = allotment_of(node, ref);
+  const std::uint64_t full = has.claims + has.claims * queue_depth(stage);
+  if (has.runs.size() >= full) return false;
+  const std::uint64_t wanted = std::min(full - has.runs.size(), fair_share(state, node, stage));
+  const Time over = all_over_by(stage, now_, has.runs.size() + wanted, has.claims);
+  if (reserved_.contains(node.ref.id, over)) return false;
+  return emit(stage, ref, node, wanted, has.claims, out);
+}
+
+bool Placer::claim(const State& state, const Node& node, StageRef ref, bool spread, Facts& out) {
+  const Stage& stage = *state.stage(ref);
   const Allotment& has = allotment_of(node, ref);
   std::uint64_t more = std::min(node.fit_count(*stage.spec), stage.waiting.size());
   LEAT_CHECK(more > 0);
   if (spread) more = std::min(more, even_share(state, node, stage));
   const std::uint64_t claims = has.claims + more;
+  if (reserved_.is_kept_from(node.ref.id)) {
+    // What queues behind may be over too late.
+    const Time over = all_over_by(stage, now_, has.runs.size() + more, claims);
+    if (reserved_.contains(node.ref.id, over)) return false;
+    return emit(stage, ref, node, more, claims, out);
+  }
   const std::uint64_t full = claims + claims * queue_depth(stage);
   const std::uint64_t room = full > has.runs.size() ? full - has.runs.size() : 0;
   const std::uint64_t queued = std::min(room, fair_share(state, node, stage));
   return emit(stage, ref, node, std::max(more, queued), claims, out);
 }
-
-}  // namespace
 
 bool Placer::next(const State& state, Facts& out) {
   // Before jobs end: what waits for them task by task is settled by then.
@@ -99,7 +112,8 @@ bool Placer::next(const State& state, Facts& out) {
       continue;
     }
     at_blocked_ = false;
-    if (place_stage(state, at->ref(), out)) return true;
+    const bool gang = state.stage(at->ref())->spec->gang;
+    if (gang ? place_gang(state, at->ref(), out) : place_stage(state, at->ref(), out)) return true;
     at_blocked_ = true;
   }
   return false;
@@ -109,8 +123,9 @@ bool Placer::is_hopeless(const State& state, StageRef ref) const {
   bool hopeless = true;
   const Job& job = *state.job(ref.job);
   visit_pools(state, job, [&](const Pool& pool) {
-    const Want want = want_of(*job.spec, *state.stage(ref)->spec, pool);
-    hopeless = !state.capacity().could_ever(pool.id, want, reserved_);
+    const StageSpec& spec = *state.stage(ref)->spec;
+    const Want want = want_of(*job.spec, spec, pool, now_);
+    hopeless = state.capacity().able_count(pool.id, want, spec.nodes, reserved_) < spec.nodes;
     return hopeless;
   });
   return hopeless;
@@ -120,28 +135,53 @@ bool Placer::place_stage(const State& state, StageRef ref, Facts& out) {
   const Job* job = state.job(ref.job);
   const Stage* stage = state.stage(ref);
   LEAT_CHECK(job != nullptr && stage != nullptr && !stage->waiting.empty());
-  const auto is_reserved = [this](const Node& node) {
-    return reserved_.contains(node.ref.id) || reserved_.has_kind(node.kind);
-  };
   // A node that idles comes before a queue that runs low.
   std::optional<NodeId> found;
   bool spread = false;
   visit_pools(state, *job, [&](const Pool& pool) {
-    const Want want = want_of(*job->spec, *stage->spec, pool);
+    const Want want = want_of(*job->spec, *stage->spec, pool, now_);
     spread = want.spread;
     found = state.capacity().best(pool.id, want, reserved_);
+    while (found && !claim(state, *state.node(*found), ref, spread, out)) {
+      reserved_.add_from(*found, Time{});
+      found = state.capacity().best(pool.id, want, reserved_);
+    }
     return !found;
   });
-  if (found) return claim(state, *state.node(*found), ref, *stage, spread, out);
+  if (found) return true;
   const auto hungry = state.hungry().find(ref);
   if (hungry != state.hungry().end()) {
     for (const NodeId id : hungry->second) {
       const Node* node = state.node(id);
-      if (node == nullptr || is_reserved(*node)) continue;
-      if (refill(state, *node, ref, *stage, out)) return true;
+      if (node != nullptr && refill(state, *node, ref, out)) return true;
     }
   }
   ++(reserve(state, *job, *stage) ? blocked_ : passed_);
+  return false;
+}
+
+bool Placer::place_gang(const State& state, StageRef ref, Facts& out) {
+  const Job& job = *state.job(ref.job);
+  const Stage& stage = *state.stage(ref);
+  std::vector<NodeId> nodes;
+  visit_pools(state, job, [&](const Pool& pool) {
+    const Want want = want_of(*job.spec, *stage.spec, pool, now_);
+    nodes = state.capacity().collect(pool.id, want, stage.spec->nodes, reserved_);
+    return nodes.size() < stage.spec->nodes;
+  });
+  if (nodes.size() == stage.spec->nodes) {
+    Attempt attempt = 0;
+    const IntervalSet next = next_runs(stage, 1, attempt);
+    GangPlaced fact{ref, attempt, stage.spec->indices.at(next.front().first), {}};
+    for (const NodeId id : nodes) fact.nodes.push_back(state.node(id)->ref);
+    out.emplace_back(std::move(fact));
+    return true;
+  }
+  std::optional<Reservation> reservation;
+  if (reservations_.size() < kReservationsMax)
+    reservation = reserve_gang(state, ref, now_, reserved_);
+  ++(reservation ? blocked_ : passed_);
+  if (reservation) reservations_.push_back(std::move(*reservation));
   return false;
 }
 
@@ -149,7 +189,7 @@ bool Placer::reserve(const State& state, const Job& job, const Stage& stage) {
   const std::uint64_t waiting = stage.waiting.size();
   std::uint64_t wanted = waiting;
   visit_pools(state, job, [&](const Pool& pool) {
-    const Want want = want_of(*job.spec, *stage.spec, pool);
+    const Want want = want_of(*job.spec, *stage.spec, pool, now_);
     wanted = state.capacity().reserve(pool.id, want, wanted, reserved_);
     return wanted > 0;
   });
@@ -176,9 +216,10 @@ bool could_have(const Pool& pool, const std::vector<Requirement>& labels) {
   });
 }
 
-Want want_of(const JobSpec& job, const StageSpec& stage, const Pool& pool) {
+Want want_of(const JobSpec& job, const StageSpec& stage, const Pool& pool, Time now) {
   const Packing packing = job.packing.value_or(pool.spec.packing);
-  return {stage.resources, job.labels, stage.exclusive, packing == Packing::kSpread};
+  return {stage.resources, job.labels, stage.exclusive, packing == Packing::kSpread,
+          stage.over_by(now)};
 }
 
 JobState end_of(const Job& job) {
@@ -216,7 +257,7 @@ std::vector<Withdrawal> rebalance(const State& state) {
     // Not worth a round trip.
     if (withdrawal.count * mean_us < static_cast<std::uint64_t>(kQueueAhead.count()) / 4) continue;
     const Pool* pool = state.pool(state.node(withdrawal.node)->pool);
-    const Want want = want_of(*state.job(ref.job)->spec, *stage->spec, *pool);
+    const Want want = want_of(*state.job(ref.job)->spec, *stage->spec, *pool, kNever);
     Reserved none;
     if (!state.capacity().best(pool->id, want, none)) continue;
     withdrawal.count = (withdrawal.count + 1) / 2;

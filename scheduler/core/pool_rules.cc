@@ -152,7 +152,7 @@ class Keeper {
     const std::uint32_t useful = plan.serving + plan.coming;
     const std::uint32_t least = least_of(pool.spec, plan);
     const bool fixed = pool.spec.nodes.fixed() && !plan.asleep;
-    if (fixed || plan.needed > 0 || useful <= least) return;
+    if (fixed || plan.needed > 0 || plan.awaited || useful <= least) return;
     std::vector<const Node*> idle;
     for (const Node* node : *nodes_) {
       // An output that may yet be read is work.

@@ -56,6 +56,13 @@ std::optional<Refusal> check_stage(const JobSpec& job, std::size_t id) {
   if (stage.resources.gpus > kGpusMax)
     return invalid(where + "more than " + std::to_string(kGpusMax) + " gpus");
   if (stage.resources.millicores == 0) return invalid(where + "a task needs at least 0.001 cpus");
+  if (stage.nodes == 0) return invalid(where + "a gang needs at least one node");
+  if (stage.nodes > kGangNodesMax)
+    return invalid(where + "a gang of more than " + std::to_string(kGangNodesMax) + " nodes");
+  if (stage.nodes > 1 && !stage.gang) return invalid(where + "a task on several nodes is a gang");
+  if (stage.gang && stage.reduces)
+    return Refusal{Reason::kNotInThisVersion,
+                   where + "a reduce step on several nodes: not in this version"};
   if (stage.retries > kRetriesMax)
     return invalid(where + "more than " + std::to_string(kRetriesMax) + " retries");
   const bool negative =
@@ -85,6 +92,15 @@ Duration RetryDelay::after(std::uint32_t failures) const {
     delay =
         Duration(delay.count() / 1000 * factor_milli + delay.count() % 1000 * factor_milli / 1000);
   return delay < limit ? delay : limit;
+}
+
+Time StageSpec::over_by(Time start, std::uint64_t rounds) const {
+  if (time_limit.count() <= 0 || start == kNever || rounds == 0) return kNever;
+  const auto left = static_cast<std::uint64_t>((kNever - start).count());
+  const std::uint64_t span = static_cast<std::uint64_t>(time_limit.count()) +
+                             static_cast<std::uint64_t>(std::max<std::int64_t>(grace.count(), 0));
+  if (span > left / rounds) return kNever;
+  return start + Duration(static_cast<std::int64_t>(span * rounds));
 }
 
 bool RetryOn::matches(Outcome outcome, std::int32_t code) const {

@@ -29,6 +29,7 @@ inline constexpr std::size_t kAfterMax = 64;  // what one stage may come after
 inline constexpr Duration kRetryDelayMax = std::chrono::hours(24 * 31);
 inline constexpr std::uint32_t kRetryFactorMilliMax = 100'000;
 inline constexpr std::uint32_t kNodesPerPoolMax = 100'000;
+inline constexpr std::uint32_t kGangNodesMax = 4'096;
 inline constexpr Duration kJoinDeadlineMin = std::chrono::seconds(1);
 inline constexpr Duration kPoolTimeMax = std::chrono::hours(24 * 366);
 
@@ -99,7 +100,9 @@ struct RetryOn {
 
 struct StageSpec {
   IndexList indices;
-  Resources resources;  // of the only member; gangs are not in this version
+  Resources resources;      // of a task; of a gang: of each member
+  std::uint32_t nodes = 1;  // of a gang: members, each on a node of its own
+  bool gang = false;        // its tasks are gangs, perhaps of one
   std::uint32_t retries = 0;
   Duration time_limit{0};
   Duration grace{5'000'000};
@@ -111,6 +114,10 @@ struct StageSpec {
   RetryOn retry_on;
   Duration start_within{0};  // of the first stage: the job ends if it has not started; 0: never
   bool exclusive = false;    // a task has its node to itself; the same in all stages of a job
+
+  // When a run that starts at `start` is over at the latest; or of `rounds` one after another, the
+  // last. kNever without a limit.
+  Time over_by(Time start, std::uint64_t rounds = 1) const;
 
   friend bool operator==(const StageSpec&, const StageSpec&) = default;
 };

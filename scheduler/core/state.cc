@@ -59,7 +59,7 @@ std::vector<Stage> make_stages(const JobSpec& spec) {
 }
 
 std::uint64_t queue_depth(const Stage& stage) {
-  if (stage.ended_runs == 0) return 0;
+  if (stage.ended_runs == 0 || stage.spec->gang) return 0;
   const std::uint64_t mean_us = stage.ended_us / stage.ended_runs;
   if (mean_us >= static_cast<std::uint64_t>(kQueueLongest.count())) return 0;
   const std::uint64_t depth = static_cast<std::uint64_t>(kQueueAhead.count()) / (mean_us + 1);
@@ -108,6 +108,23 @@ const Stage* State::stage(StageRef ref) const {
   return &found->stages[ref.stage];
 }
 
+const Gang* State::gang(StageRef stage, std::uint64_t position) const {
+  const auto at = gangs_.find({stage, position});
+  return at == gangs_.end() ? nullptr : &at->second;
+}
+
+bool State::is_on(StageRef ref, std::uint64_t position, Attempt attempt, NodeRef node) const {
+  const Stage* its_stage = stage(ref);
+  if (its_stage == nullptr || position >= its_stage->cells.size()) return false;
+  if (its_stage->spec->gang) {
+    const Gang* its_gang = gang(ref, position);
+    return its_gang != nullptr && its_gang->attempt == attempt && its_gang->live_on(node);
+  }
+  const TaskCell& cell = its_stage->cells.at(position);
+  return (cell.state == TaskState::kPlaced || cell.state == TaskState::kEnding) &&
+         cell.attempt == attempt && cell.node == node;
+}
+
 std::int64_t State::wall_us(Time time) const {
   return time == kNever ? 0 : meta_.mapped_wall_us + (time - meta_.mapped).count();
 }
@@ -125,6 +142,10 @@ void State::restore(Node node) {
 void State::restore(Pool pool) {
   const PoolId id = pool.id;
   pools_[id] = std::move(pool);
+}
+
+void State::restore(GangRef ref, Gang gang) {
+  gangs_[ref] = std::move(gang);
 }
 
 bool State::restore(std::uint64_t number, Granted wish) {
@@ -178,93 +199,11 @@ void State::finish_restore() {
   }
   for (auto& [id, job] : jobs_)
     if (job.active()) relink(job);
+  for (const auto& [ref, gang] : gangs_) count_gang_output(ref, gang, true);
   // Better one node too many on this list than one too few.
   for (const auto& [id, node] : nodes_)
-    for (const auto& [stage, allotment] : node.allotments) hungry_[stage].insert(id);
-}
-
-void State::check_waits(StageRef ref, const Stage& stage) const {
-  std::uint64_t delayed = 0;
-  for (const auto& [due, positions] : stage.delayed) {
-    LEAT_CHECK(!positions.empty() && due_.contains({due, ref}));
-    delayed += positions.size();
-    positions.for_each([&stage, due = due](Interval where) {
-      stage.cells.for_each(where, [due](Interval, const TaskCell& cell) {
-        LEAT_CHECK(cell.state == TaskState::kDelayed && cell.due == due);
-      });
-    });
-  }
-  LEAT_CHECK(delayed == stage.counts[static_cast<std::size_t>(TaskState::kDelayed)]);
-  LEAT_CHECK(stage.after.size() == stage.spec->after.size());
-  bool any_dead = false;
-  for (std::size_t n = 0; n < stage.after.size(); ++n) {
-    const JobId target = stage.spec->after[n].job;
-    const auto at = dependants_.find(target);
-    const bool follows = followers_.contains(target) && followers_.at(target).contains(ref);
-    const bool linked = at != dependants_.end() && at->second.contains(ref) &&
-                        follows >= stage.spec->after[n].element_wise;
-    LEAT_CHECK(stage.after[n].state != AfterState::kOpen || (linked && job(target)->active()));
-    any_dead = any_dead || !stage.after[n].dead.empty();
-    stage.after[n].dead.for_each([&stage](Interval where) {
-      stage.cells.for_each(where, [](Interval, const TaskCell& cell) {
-        LEAT_CHECK(cell.state == TaskState::kBlocked);
-      });
-    });
-  }
-  LEAT_CHECK(any_dead == doomed_.contains(ref));
-}
-
-void State::check_invariants() const {
-  std::map<NodeRef, std::uint64_t> held;
-  for (const auto& [id, node] : nodes_) {
-    Resources free = node.report.capacity;
-    std::uint32_t claimed = 0;
-    for (const auto& [ref, allotment] : node.allotments) {
-      const Stage* its_stage = stage(ref);
-      LEAT_CHECK(its_stage != nullptr);
-      LEAT_CHECK(!allotment.runs.empty() && allotment.claims <= allotment.runs.size());
-      free.take(node.taken_by(*its_stage->spec), allotment.claims);
-      claimed += allotment.claims;
-      LEAT_CHECK(!its_stage->spec->exclusive || node.allotments.size() == 1);
-      const NodeRef here = node.ref;
-      allotment.runs.for_each([its_stage, here](Interval runs) {
-        its_stage->cells.for_each(runs, [here](Interval, const TaskCell& cell) {
-          LEAT_CHECK(cell.state == TaskState::kPlaced || cell.state == TaskState::kEnding);
-          LEAT_CHECK(cell.node == here);
-        });
-      });
-    }
-    LEAT_CHECK(node.free == free && node.claimed == claimed);
-    LEAT_CHECK(node.tasks_max == 0 || claimed <= node.tasks_max);
-  }
-  for (const auto& [id, job] : jobs_) {
-    for (std::size_t n = 0; n < job.stages.size(); ++n) {
-      const Stage& stage = job.stages[n];
-      StateCounts counts{};
-      std::uint64_t placed = 0;
-      stage.cells.for_each([&](Interval where, const TaskCell& cell) {
-        counts[static_cast<std::size_t>(cell.state)] += where.size();
-        LEAT_CHECK(stage.waiting.contains(where) == (cell.state == TaskState::kWaiting));
-        LEAT_CHECK(stage.done.contains(where) == (stage.reduced_by && is_done(cell.state)));
-        if (cell.state == TaskState::kPlaced || cell.state == TaskState::kEnding)
-          placed += where.size();
-        if (cell.state == TaskState::kHeld) held[cell.node] += where.size();
-      });
-      LEAT_CHECK(counts == stage.counts);
-      check_waits({id, static_cast<StageId>(n)}, stage);
-      std::uint64_t on_nodes = 0;
-      for (const auto& [node_id, node] : nodes_) {
-        const auto at = node.allotments.find({id, static_cast<StageId>(n)});
-        if (at != node.allotments.end()) on_nodes += at->second.runs.size();
-      }
-      LEAT_CHECK(placed == on_nodes);
-    }
-  }
-  for (const auto& [id, node] : nodes_) {
-    LEAT_CHECK(node.held == held[node.ref]);
-    if (node.joined != kNever) LEAT_CHECK((node.idle_since == kNever) == !node.allotments.empty());
-    LEAT_CHECK(pools_.contains(node.pool));
-  }
+    for (const auto& [ref, allotment] : node.allotments)
+      if (!stage_of(ref).spec->gang) hungry_[ref].insert(id);
 }
 
 }  // namespace leat::core

@@ -2,213 +2,21 @@
 
 // state.h - the scheduler's memory, and the one function that changes it.
 
-#include <algorithm>
-#include <array>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <map>
-#include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "base/interval_map.h"
-#include "base/interval_set.h"
 #include "scheduler/core/capacity_index.h"
+#include "scheduler/core/entities.h"
 #include "scheduler/core/granted_wishes.h"
-#include "scheduler/core/messages.h"
 #include "scheduler/core/ready_queue.h"
 
 namespace leat::core {
-
-// Everything that is known of one task; equal neighbours are one entry.
-struct TaskCell {
-  TaskState state = TaskState::kWaiting;
-  Attempt attempt = 0;         // of the newest run; 0 before the first
-  std::uint16_t failures = 0;  // runs that used a retry
-  std::uint16_t losses = 0;    // runs lost with a node
-  NodeRef node;                // placed, ending: where it is; held: where its output is
-  Time due{};                  // delayed: when it may run again
-
-  // A task of which nothing but its state is known.
-  static TaskCell bare(TaskState state) {
-    TaskCell cell;
-    cell.state = state;
-    return cell;
-  }
-
-  friend bool operator==(const TaskCell&, const TaskCell&) = default;
-};
-
-using StateCounts = std::array<std::uint64_t, kTaskStateCount>;
-
-// How a stage stands to one thing it comes after; beside spec->after.
-struct Dependency {
-  AfterState state = AfterState::kOpen;
-  IntervalSet dead;  // derived: blocked positions that can never run because of it
-};
-
-// One stage of an active job. Numbers inside are positions in spec->indices, not indices.
-struct Stage {
-  const StageSpec* spec = nullptr;  // in the job's spec
-  IntervalMap<TaskCell> cells;
-  std::uint64_t ended_runs = 0;  // whose durations are known,
-  std::uint64_t ended_us = 0;    // and their sum
-  std::vector<Dependency> after;
-
-  // Derived from cells and specs.
-  IntervalSet waiting;
-  IntervalSet done;  // held or succeeded; kept where a reduce step reads it, else empty
-  StateCounts counts{};
-  std::optional<StageId> reduced_by;
-  std::map<Time, IntervalSet> delayed;  // by when they are due
-};
-
-struct Failure {
-  StageId stage = 0;
-  Index index = 0;
-  Outcome outcome = Outcome::kExit;
-  std::int32_t code = 0;
-  NodeRef node;
-
-  friend bool operator==(const Failure&, const Failure&) = default;
-};
-
-// What history keeps of the first stage of a job that has ended.
-struct PastTasks {
-  // Unsuccessful tasks that are more scattered than this are not kept.
-  static constexpr std::size_t kStridesMax = 65'536;
-
-  bool known = false;  // the next two are
-  IndexList indices;
-  IndexList unsuccessful;
-  std::shared_ptr<const std::string> encoded;  // the spec (JobSpec::encoded), unless all succeeded
-};
-
-// An active job has its spec and its stages; an ended one only the summary.
-struct Job {
-  static constexpr std::size_t kFailuresKept = 8;
-
-  JobId id;
-  std::string key;
-  std::string name;
-  Principal owner;
-  std::int32_t priority = 0;
-  JobState state = JobState::kWaiting;
-  bool cancel_requested = false;  // of the whole job, by a person
-  Time submitted;
-  Time started = kNever;
-  Time ended = kNever;
-  std::uint64_t retried = 0;
-  std::uint64_t lost = 0;
-  std::vector<Failure> failures;  // the first few
-  std::optional<Blob> result;
-  std::vector<StateCounts> final_counts;  // per stage, once ended
-  JobId retry_of;
-  SkipReason skip_reason = SkipReason::kNone;  // of the first tasks that were skipped,
-  JobId skip_cause;                            // and the job that is to blame
-  Principal held_by;                           // with kHeld
-  Time held_since;
-  std::shared_ptr<const PastTasks> past;  // only in jobs that history gave
-
-  std::shared_ptr<const JobSpec> spec;
-  std::vector<Stage> stages;
-
-  bool active() const { return !is_terminal(state); }
-};
-
-// What one node has of one stage: `claims` runs at once, the rest queued there.
-struct Allotment {
-  std::uint32_t claims = 0;
-  IntervalSet runs;  // positions; placed or ending
-
-  friend bool operator==(const Allotment&, const Allotment&) = default;
-};
-
-// Invariant: free + sum over allotments of claims * what a task takes = report.capacity; a task
-// takes what its stage needs, or all of the node if the stage is exclusive.
-struct Node {
-  NodeRef ref;
-  PoolId pool;
-  NodeState state = NodeState::kRequested;
-  Time since;  // when it came into this state
-  NodeDuty duty = NodeDuty::kServing;
-  std::string reason;       // of its duty, or why it is being deleted
-  Time recall_at = kNever;  // when what still runs there is ended, to run elsewhere
-  Hash token_hash{};
-  Time token_expires;
-  std::uint64_t session = 0;
-  NodeReport report;
-  Resources free;
-  std::uint32_t tasks_max = 0;  // at once, as its pool says; 0: as many as fit
-  std::map<StageRef, Allotment> allotments;
-
-  // For accounting, and for the idle timeout.
-  Time requested;
-  Time joined = kNever;                 // for the first time
-  Time idle_since = kNever;             // since when nothing is placed there; kNever: something is
-  Time counted;                         // up to when the following are
-  std::uint64_t used_millicore_us = 0;  // by claims
-  std::uint64_t busy_us = 0;            // with at least one claim
-
-  // Derived: tasks whose output is here and may yet be read.
-  std::uint64_t held = 0;
-
-  // Up, and takes work.
-  bool serves() const { return state == NodeState::kUp && duty == NodeDuty::kServing; }
-  // Requested or enrolled.
-  bool coming() const { return state == NodeState::kRequested || state == NodeState::kEnrolled; }
-  // Derived.
-  std::uint32_t claimed = 0;  // claims of all allotments
-  KindId kind = 0;            // in the capacity index, while it is there
-
-  // How many more tasks the pool allows here at once.
-  std::uint32_t room() const {
-    if (tasks_max == 0) return std::numeric_limits<std::uint32_t>::max() - claimed;
-    return tasks_max > claimed ? tasks_max - claimed : 0;
-  }
-  // What a task of `stage` takes here.
-  const Resources& taken_by(const StageSpec& stage) const {
-    return stage.exclusive ? report.capacity : stage.resources;
-  }
-  // How many more tasks of `stage` could have claims here now.
-  std::uint64_t fit_count(const StageSpec& stage) const {
-    if (!report.capacity.holds(stage.resources)) return 0;
-    return std::min<std::uint64_t>(free.fit_count(taken_by(stage)), room());
-  }
-};
-
-struct Pool {
-  PoolId id;
-  PoolState state = PoolState::kOpen;
-  PoolSpec spec;
-  std::string key;
-  // In a row: nodes that did not join, or did not stay.
-  std::uint32_t failures = 0;
-  Time failed_at = kNever;  // the newest
-  std::string trouble;      // what was wrong with it; why the pool is paused or deleted
-  Time probe_at = kNever;   // paused: when the next node is tried; kNever: when a person says so
-  Duration probe_pause{0};
-  Time recall_at = kNever;               // deleting: when what still runs there is ended
-  std::optional<Resources> seen;         // what the newest node that joined has
-  std::vector<std::string> seen_labels;  // of the same node
-};
-
-// The numbers that are in nobody's row.
-struct Meta {
-  HeadEpoch epoch;
-  std::uint64_t next_job = 1;
-  std::uint32_t next_node = 1;
-  std::uint64_t next_node_epoch = 1;
-  std::uint32_t next_pool = 1;
-  // The newest tie of Time to the wall clock.
-  Time mapped;
-  std::int64_t mapped_wall_us = 0;
-
-  friend bool operator==(const Meta&, const Meta&) = default;
-};
 
 // Holds no clock, no lock, no handle. Rebuilt from facts, or from snapshot rows and later facts.
 //
@@ -258,6 +66,13 @@ class State {
   const std::set<std::pair<Time, StageRef>>& due() const { return due_; }
   const std::set<std::pair<Time, JobId>>& start_by() const { return start_by_; }
 
+  // Every run of a gang of which a member has not ended.
+  const std::map<GangRef, Gang>& gangs() const { return gangs_; }
+  const Gang* gang(StageRef stage, std::uint64_t position) const;
+  // Whether this attempt at the task at `position` is on `node`: it, or a member of it, has been
+  // placed there and has not ended.
+  bool is_on(StageRef stage, std::uint64_t position, Attempt attempt, NodeRef node) const;
+
   // Wall-clock microseconds since 1970 of an instant; 0 for kNever.
   std::int64_t wall_us(Time time) const;
 
@@ -271,6 +86,7 @@ class State {
   void restore(Job job);
   void restore(Node node);
   void restore(Pool pool);
+  void restore(GangRef ref, Gang gang);
   bool restore(std::uint64_t number, Granted wish);  // in order; false if it does not follow
   void finish_restore();
 
@@ -303,9 +119,14 @@ class State {
   void on(const JobHeld& f, Time at);
   void on(const JobReleased& f, Time at);
   void on(const JobSet& f, Time at);
+  void on(const GangPlaced& f, Time at);
+  void on(const MemberEnded& f, Time at);
   void on(const WishGranted& f, Time at);
 
   void check_waits(StageRef ref, const Stage& stage) const;
+  void check_tasks(const Job& job, StageId id, std::map<NodeRef, std::uint64_t>& held) const;
+  void check_node(const Node& node) const;
+  void check_gangs(std::map<NodeRef, std::uint64_t>& held) const;
 
   Job& job_of(JobId id);
   Node& node_of(NodeRef ref);
@@ -347,8 +168,14 @@ class State {
   void tell_dependants(JobId target, Interval where, TaskState now);
   void end_dependencies(JobId target, JobState end);
   void delay(Job& job, StageId id, Interval where, bool delayed);
+  // The first of a job's tasks has been placed.
+  void note_start(Job& job, Time at);
+  // apply_gangs.cc: the runs of the gangs at `positions` are over; `kept` if their output is held.
+  void settle_gangs(StageRef ref, const IntervalSet& positions, bool kept);
+  void count_gang_output(const GangRef& ref, const Gang& gang, bool more);
   // Takes runs off a node and gives back the claims that are over.
   void leave_node(const RunSet& runs, NodeRef ref, const IntervalSet& left, Time at);
+  void note_failures(Job& job, const RunsEnded& f);
   void note_runs(Stage& stage, const RunColumns& columns, std::size_t count);
   // Gives `fewer` claims of a stage back and takes `more`.
   void change_claims(Node& node, const StageSpec& stage, std::uint32_t fewer, std::uint32_t more);
@@ -358,6 +185,8 @@ class State {
   std::map<NodeId, Node> nodes_;
   std::map<PoolId, Pool> pools_;
   GrantedWishes granted_;
+
+  std::map<GangRef, Gang> gangs_;
 
   // Derived.
   std::map<Hash, NodeId> tokens_;

@@ -37,6 +37,7 @@ std::optional<Cause> no_pool(const Asked& asked) {
 }
 
 std::optional<Cause> no_node_up(const Asked& asked) {
+  if (asked.stage.spec->gang) return gang_lacks(asked, Filter::kUp);
   const auto views = asked.lacking(Filter::kUp);
   if (asked.waiting == 0 || views.empty()) return std::nullopt;
   const std::uint64_t coming = sum(views, [](const PoolView& view) { return view.coming; });
@@ -50,6 +51,7 @@ std::optional<Cause> no_node_up(const Asked& asked) {
 }
 
 std::optional<Cause> labels_missing(const Asked& asked) {
+  if (asked.stage.spec->gang) return gang_lacks(asked, Filter::kHasLabels);
   const auto views = asked.lacking(Filter::kHasLabels);
   if (asked.waiting == 0 || views.empty()) return std::nullopt;
   std::string wanted;
@@ -69,6 +71,7 @@ std::optional<Cause> labels_missing(const Asked& asked) {
 }
 
 std::optional<Cause> too_large(const Asked& asked) {
+  if (asked.stage.spec->gang) return gang_lacks(asked, Filter::kLargeEnough);
   const auto views = asked.lacking(Filter::kLargeEnough);
   if (asked.waiting == 0 || views.empty()) return std::nullopt;
   const std::uint64_t able = passing(views, Filter::kHasLabels);
@@ -79,6 +82,7 @@ std::optional<Cause> too_large(const Asked& asked) {
 }
 
 std::optional<Cause> all_busy(const Asked& asked) {
+  if (asked.stage.spec->gang) return gang_lacks(asked, Filter::kHasRoom);
   const auto views = asked.lacking(Filter::kHasRoom);
   if (asked.waiting == 0 || views.empty()) return std::nullopt;
   const std::uint64_t able = passing(views, Filter::kLargeEnough);
@@ -126,8 +130,8 @@ std::optional<Cause> inputs_missing(const Asked& asked) {
 std::optional<Cause> node_lost(const Asked& asked) {
   std::string names;
   std::uint64_t nodes = 0;
+  IntervalSet runs;  // of a gang several members may be lost
   std::uint64_t deleting = 0;
-  std::uint64_t runs = 0;
   for (const auto& [id, node] : asked.state.nodes()) {
     const auto at = node.allotments.find(asked.ref);
     const bool away = node.state == NodeState::kLost || node.state == NodeState::kDeleting;
@@ -137,7 +141,7 @@ std::optional<Cause> node_lost(const Asked& asked) {
     constexpr std::uint64_t kNamed = 8;
     if (++nodes <= kNamed) names += (names.empty() ? "" : ", ") + number(id.value);
     deleting += node.state == NodeState::kDeleting ? 1 : 0;
-    runs += asked.position ? 1 : there.size();
+    runs.insert_all(asked.position ? IntervalSet(*asked.position, *asked.position) : there);
   }
   if (nodes == 0) return std::nullopt;
   return Cause{"node-lost",
@@ -145,7 +149,7 @@ std::optional<Cause> node_lost(const Asked& asked) {
                    (nodes == 1 ? " has" : " have") +
                    " not been heard from; runs are kept there until their lease ends" +
                    (deleting > 0 ? " or the node has been deleted" : ""),
-               deleting == nodes ? "wait" : "wait, or prove the node gone", runs};
+               deleting == nodes ? "wait" : "wait, or prove the node gone", runs.size()};
 }
 
 // Every cause there is, in the order in which they are told.

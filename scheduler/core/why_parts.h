@@ -4,7 +4,8 @@
 // this.
 //
 // Room is looked for as through a funnel: a node takes a task when it passes every filter, in
-// their order. What a pool lacks is the first filter that none of its nodes passes. A pool may
+// their order. What a pool lacks is the first filter that none of its nodes passes; for a gang,
+// that fewer nodes pass than it has members. A pool may
 // also be contested: somebody ahead in the queue takes what becomes free there. Of the pools a
 // job may use, those count that lack least: whatever is lacking beside that elsewhere would not
 // have to change.
@@ -50,6 +51,7 @@ std::size_t filters_passed(const Node& node, const Job& job, const StageSpec& st
 // One pool that the job may use, as a task of the stage sees it.
 struct PoolView {
   const Pool* pool = nullptr;
+  std::uint64_t wanted = 1;  // nodes, at once
   std::uint64_t nodes = 0;
   std::uint64_t lost = 0;
   std::uint64_t coming = 0;
@@ -58,7 +60,7 @@ struct PoolView {
   std::uint64_t at_cap = 0;  // large enough, and with as many tasks as the pool allows
   bool contested = false;
 
-  // The first filter that no node passes; kFilterCount if some node passes all.
+  // The first filter that fewer nodes pass than are wanted; kFilterCount if enough pass all.
   std::size_t lacks() const;
 };
 
@@ -96,6 +98,9 @@ std::optional<Cause> delayed_try(const Asked& asked);
 std::optional<Cause> start_within(const Asked& asked);
 // One cause for each job that the stage comes after.
 void explain_dependencies(const Asked& asked, std::vector<Cause>& causes);
+
+// Of a gang: the cause that goes with the filter (why_gangs.cc).
+std::optional<Cause> gang_lacks(const Asked& asked, Filter filter);
 
 // What these pools do about it, to follow a message: whether they grow, and if not, why not; empty
 // if there is nothing to say.

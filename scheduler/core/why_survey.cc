@@ -34,15 +34,17 @@ bool is_proper_part(std::uint64_t part, std::uint64_t whole) {
   return part != whole && (part & whole) == part;
 }
 
-// Whether tasks of the stage could ever be given to the pool, as far as its nodes go.
+// Whether a task of the stage could ever be given to the pool, as far as its nodes go.
 bool could_use(const State& state, PoolId pool, const Job& job, const StageSpec& stage,
                std::uint64_t& looks) {
-  return std::any_of(state.nodes().begin(), state.nodes().end(), [&](const auto& entry) {
-    const Node& node = entry.second;
+  std::uint64_t able = 0;
+  for (const auto& [id, node] : state.nodes()) {
     ++looks;
-    return node.pool == pool &&
-           filters_passed(node, job, stage) >= static_cast<std::size_t>(Filter::kHasRoom);
-  });
+    if (node.pool != pool) continue;
+    able += filters_passed(node, job, stage) >= static_cast<std::size_t>(Filter::kHasRoom) ? 1 : 0;
+    if (able >= stage.nodes) return true;
+  }
+  return false;
 }
 
 // Marks the pools of `asked` that the waiting stage `ref` of `job` would be served from first.
@@ -77,7 +79,9 @@ void survey_nodes(Asked& asked) {
   for (const Pool* pool : pools_of(asked.state, asked.job)) {
     const bool known = std::any_of(asked.pools.begin(), asked.pools.end(),
                                    [pool](const PoolView& v) { return v.pool == pool; });
-    if (!known) asked.pools.emplace_back().pool = pool;
+    if (known) continue;
+    asked.pools.emplace_back().pool = pool;
+    asked.pools.back().wanted = asked.stage.spec->nodes;
   }
   for (const auto& [id, node] : asked.state.nodes())
     for (PoolView& view : asked.pools)
@@ -107,7 +111,9 @@ std::size_t filters_passed(const Node& node, const Job& job, const StageSpec& st
 }
 
 std::size_t PoolView::lacks() const {
-  return static_cast<std::size_t>(std::find(passing.begin(), passing.end(), 0u) - passing.begin());
+  const auto first = std::find_if(passing.begin(), passing.end(),
+                                  [this](std::uint64_t passes) { return passes < wanted; });
+  return static_cast<std::size_t>(first - passing.begin());
 }
 
 std::vector<const PoolView*> Asked::lacking(Filter filter) const {

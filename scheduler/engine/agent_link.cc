@@ -25,6 +25,11 @@ IndexList strangers(const core::State& state, const core::RunSet& set, NodeRef n
   if (!positions) return set.indices;
   IntervalSet unknown;
   positions->for_each([&](Interval where) {
+    if (stage->spec->gang) {
+      for (std::uint64_t p = where.first; p <= where.last; ++p)
+        if (!state.is_on(set.stage, p, set.attempt, node)) unknown.insert({p, p});
+      return;
+    }
     stage->cells.for_each(where, [&](Interval part, const core::TaskCell& cell) {
       const bool here =
           (cell.state == core::TaskState::kPlaced || cell.state == core::TaskState::kEnding) &&

@@ -99,7 +99,7 @@ void Engine::take_commands(Turn& turn) {
 }
 
 void Engine::place(Turn& turn) {
-  core::Placer placer;
+  core::Placer placer(last_);
   std::size_t placed = 0;
   while (placed < kPlacementsPerTurn && placer.next(*state_, turn.facts)) {
     apply_new(turn);

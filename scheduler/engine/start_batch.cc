@@ -147,7 +147,7 @@ void take_runs(const core::State& state, const std::set<StageRef>& known, core::
   }
   core::RunSet runs = split_off(start.runs, kRunsPerBatch - batch.runs);
   batch.runs += runs.indices.size();
-  batch.sets.push_back({{start.node, std::move(runs), start.claims}, {}});
+  batch.sets.push_back({{start.node, std::move(runs), start.claims, start.gang}, {}});
 }
 
 void write_sets(const core::State& state, const OutgoingBatch& batch, const std::string& reader,

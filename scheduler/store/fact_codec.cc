@@ -169,6 +169,14 @@ void write(const core::JobSet& f, schema::Fact::Builder to) {
 }
 
 template <typename Builder>
+void write_member_run(StageRef stage, Attempt attempt, Index index, Builder to) {
+  to.setJob(stage.job.value);
+  to.setStage(stage.stage);
+  to.setAttempt(attempt);
+  to.setIndex(index);
+}
+
+template <typename Builder>
 void write_nodes(const std::vector<NodeRef>& nodes, Builder to) {
   auto list = to.initNodes(static_cast<capnp::uint>(nodes.size()));
   for (capnp::uint n = 0; n < list.size(); ++n) write_node_ref(nodes[n], list[n]);
@@ -241,6 +249,20 @@ void write(const core::PoolDeleting& f, schema::Fact::Builder to) {
   out.setReason(text_of(f.reason));
   out.setRecallAtUs(f.recall_at.us());
   write_who(f.actor, f.key, out);
+}
+
+void write(const core::GangPlaced& f, schema::Fact::Builder to) {
+  auto out = to.initGangPlaced();
+  write_member_run(f.stage, f.attempt, f.index, out);
+  write_nodes(f.nodes, out);
+}
+
+void write(const core::MemberEnded& f, schema::Fact::Builder to) {
+  auto out = to.initMemberEnded();
+  write_member_run(f.stage, f.attempt, f.index, out);
+  write_node_ref(f.node, out.initNode());
+  write_columns(f.columns, out.initColumns());
+  if (f.result) write_blob(f.result, out.initResult());
 }
 
 }  // namespace

@@ -94,6 +94,29 @@ Result<Fact> read(schema::RunsEnded::Reader from, bool requeued) {
                               std::move(columns).value(), result.value()});
 }
 
+Result<Fact> read(schema::GangPlaced::Reader from) {
+  if (from.getNodes().size() == 0 || from.getNodes().size() > core::kGangNodesMax)
+    return invalid("fact: a gang with a number of nodes this version does not know");
+  core::GangPlaced fact{
+      {JobId{from.getJob()}, from.getStage()}, from.getAttempt(), from.getIndex(), {}};
+  fact.nodes.reserve(from.getNodes().size());
+  for (const auto node : from.getNodes()) fact.nodes.push_back(read_node_ref(node));
+  return Fact(std::move(fact));
+}
+
+Result<Fact> read(schema::MemberEnded::Reader from) {
+  Result<RunColumns> columns = read_columns(from.getColumns(), 1);
+  if (!columns.ok()) return columns.refusal();
+  const Result<std::optional<core::Blob>> result = read_blob(from.getResult());
+  if (!result.ok()) return result.refusal();
+  return Fact(core::MemberEnded{{JobId{from.getJob()}, from.getStage()},
+                                from.getAttempt(),
+                                from.getIndex(),
+                                read_node_ref(from.getNode()),
+                                std::move(columns).value(),
+                                result.value()});
+}
+
 Result<Fact> read(schema::TasksSetAside::Reader from) {
   Result<IndexList> indices = read_index_list(from.getIndices());
   if (!indices.ok()) return indices.refusal();
@@ -201,6 +224,10 @@ Result<Fact> read_fact(schema::Fact::Reader from) {
       const auto released = from.getJobReleased();
       return Fact(core::JobReleased{JobId{released.getJob()}, read_principal(released.getActor())});
     }
+    case schema::Fact::GANG_PLACED:
+      return read(from.getGangPlaced());
+    case schema::Fact::MEMBER_ENDED:
+      return read(from.getMemberEnded());
     case schema::Fact::JOB_SET:
       return read(from.getJobSet());
     case schema::Fact::WISH_GRANTED:

@@ -139,6 +139,8 @@ class Historian {
   }
   void operator()(const core::HeadStarted& f) { action("start", f.epoch.value, {}, f.version); }
   void operator()(const core::RunsPlaced&) {}
+  void operator()(const core::GangPlaced&) {}
+  void operator()(const core::MemberEnded&) {}
   void operator()(const core::TasksSetAside&) {}
   void operator()(const core::OutputsLost&) {}
   void operator()(const core::JobForgotten&) {}

@@ -69,6 +69,8 @@ class Assembler {
         return add_cells(key, bytes);
       case RowKind::kKeys:
         return add_keys(bytes);
+      case RowKind::kGang:
+        return add_gang(key, bytes);
     }
     return invalid("a kind of row this version does not know");
   }
@@ -117,6 +119,22 @@ class Assembler {
     if (at == jobs_.end() || at->second.spec == nullptr || stage >= at->second.stages.size())
       return invalid("tasks without their job");
     return decode_cells(bytes_of(bytes), at->second.stages[stage]);
+  }
+
+  Result<Done> add_gang(const RowKey& key, const std::string& bytes) {
+    const auto [ref, position] = gang_of(key);
+    const auto at = jobs_.find(ref.job);
+    const bool fits = at != jobs_.end() && at->second.spec != nullptr &&
+                      ref.stage < at->second.stages.size() &&
+                      position < at->second.stages[ref.stage].cells.size();
+    if (!fits) return invalid("a gang without its job");
+    Result<core::Gang> gang = decode_gang(bytes_of(bytes));
+    if (!gang.ok()) return gang.refusal();
+    const core::StageSpec& spec = at->second.spec->stages[ref.stage];
+    if (!spec.gang || spec.nodes != gang.value().nodes.size() || gang.value().live.empty())
+      return invalid("a gang that is not of its job");
+    state_.restore({ref, position}, std::move(gang).value());
+    return Done{};
   }
 
   core::State& state_;

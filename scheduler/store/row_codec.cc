@@ -18,6 +18,7 @@ void write_allotments(const core::Node& node, schema::NodeRow::Builder to) {
     out.setJob(stage.job.value);
     out.setStage(stage.stage);
     out.setClaims(allotment.claims);
+    out.setUntilUs(allotment.until.us());
     auto runs = out.initRuns(static_cast<capnp::uint>(allotment.runs.interval_count()));
     capnp::uint at = 0;
     allotment.runs.for_each([&runs, &at](Interval interval) {
@@ -38,6 +39,7 @@ void write_duty(const core::Node& node, schema::NodeRow::Builder to) {
   to.setCountedUs(node.counted.us());
   to.setUsedMillicoreUs(node.used_millicore_us);
   to.setBusyUs(node.busy_us);
+  to.setPlacedUs(node.placed.us());
 }
 
 void read_duty(schema::NodeRow::Reader from, core::Node& node) {
@@ -50,6 +52,7 @@ void read_duty(schema::NodeRow::Reader from, core::Node& node) {
   node.counted = time_of(from.getCountedUs());
   node.used_millicore_us = from.getUsedMillicoreUs();
   node.busy_us = from.getBusyUs();
+  node.placed = time_of(from.getPlacedUs());
   if (node.counted != kNever) return;
   // A row of the first version: its accounts begin with its state.
   node.counted = node.requested = node.since;
@@ -61,6 +64,7 @@ void read_duty(schema::NodeRow::Reader from, core::Node& node) {
 Result<core::Allotment> read_allotment(schema::NodeRow::Allotment::Reader from) {
   core::Allotment allotment;
   allotment.claims = from.getClaims();
+  allotment.until = time_of(from.getUntilUs());
   for (const auto run : from.getRuns()) {
     if (run.getFirst() > run.getLast() || run.getLast() >= kTasksPerJobMax)
       return invalid("node: runs out of range");

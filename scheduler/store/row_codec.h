@@ -18,6 +18,7 @@ std::string encode_pool(const core::Pool& pool);
 std::string encode_node(const core::Node& node);
 // All but spec and cells.
 std::string encode_job(const core::Job& job);
+std::string encode_gang(const core::Gang& gang);
 // The cells at positions `where`, which must lie in the stage.
 std::string encode_cells(const core::Stage& stage, Interval where);
 
@@ -31,6 +32,7 @@ enum class Past : std::uint8_t { kRead, kSkip };
 
 // Of an active job, `stages` have their sums only; an ended one has none.
 Result<core::Job> decode_job(std::span<const std::byte> bytes, Past past = Past::kRead);
+Result<core::Gang> decode_gang(std::span<const std::byte> bytes);
 // Into a stage that make_stages() has made.
 Result<Done> decode_cells(std::span<const std::byte> bytes, core::Stage& stage);
 

@@ -47,11 +47,24 @@ std::optional<std::string> bytes_of_row(const RowKey& key, const core::State& st
   if (key.kind == RowKind::kJob) return encode_job(*job);
   if (!job->active()) return std::nullopt;
   if (key.kind == RowKind::kSpec) return *job->spec->encoded;
+  if (key.kind == RowKind::kGang) {
+    const core::Gang* gang = state.gang({job->id, stage_of(key)}, key.part & kFirstMask);
+    return gang == nullptr ? std::nullopt : std::optional(encode_gang(*gang));
+  }
   const core::Stage& stage = job->stages.at(stage_of(key));
   return encode_cells(stage, cells_covered(key, stage.cells.size()));
 }
 
 }  // namespace
+
+RowKey gang_key(const core::GangRef& gang) {
+  return {RowKind::kGang, gang.first.job.value,
+          (std::uint64_t{gang.first.stage} << kStageShift) | gang.second};
+}
+
+core::GangRef gang_of(const RowKey& key) {
+  return {{JobId{key.id}, stage_of(key)}, key.part & kFirstMask};
+}
 
 RowKey cells_key(StageRef stage, std::uint64_t size, std::uint64_t position) {
   const std::uint64_t span = cells_per_row(size);

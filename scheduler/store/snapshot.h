@@ -46,6 +46,9 @@ Touched rows_of(const core::Fact& fact, const core::State& state);
 // The row of cells that holds `position` of a stage with `size` positions, and what it covers.
 // The cut is part of the format: rows of one stage must not overlap.
 RowKey cells_key(StageRef stage, std::uint64_t size, std::uint64_t position);
+// The row of one run of a gang.
+RowKey gang_key(const core::GangRef& gang);
+core::GangRef gang_of(const RowKey& key);
 Interval cells_covered(const RowKey& key, std::uint64_t size);
 
 // Decides what of the state is written when. A *round* begins at the boundary of a turn with the

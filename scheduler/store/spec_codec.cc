@@ -64,7 +64,11 @@ Result<core::StageSpec> read_stage(schema::StageSpec::Reader from) {
   if (!indices.ok()) return indices.refusal();
   stage.indices = std::move(indices).value();
   const auto members = from.getMembers();
-  if (members.size() > 0) stage.resources = read_resources(members[0].getResources());
+  if (members.size() > 0) {
+    stage.resources = read_resources(members[0].getResources());
+    stage.nodes = members[0].getCount();
+    stage.gang = members[0].getSpread() == schema::Member::Spread::DISTINCT_NODES;
+  }
   stage.retries = from.getRetries();
   stage.time_limit = Duration{from.getTimeLimitUs()};
   stage.grace = Duration{from.getGraceUs()};

@@ -15,7 +15,7 @@ namespace leat::store {
 
 // What a user asks for, from an untrusted message: the fields the core looks at, and in `encoded`
 // the whole of it as one flat message of one segment. Refused with kNotInThisVersion what later
-// versions will have (gangs, other policies for lost nodes, exclusive runs, …),
+// versions will have (gangs of unlike members, other policies for lost nodes, exclusive runs, …),
 // with kInvalid what no version can run (no program, a directory that is not absolute, …).
 // core::check() judges the rest. Never throws.
 Result<core::JobSpec> read_job_spec(schema::JobSpec::Reader from);

@@ -86,8 +86,12 @@ std::optional<Refusal> check_inputs(schema::Inputs::Reader inputs, std::uint64_t
 std::optional<Refusal> check_members(schema::StageSpec::Reader stage, const std::string& where) {
   const auto members = stage.getMembers();
   if (members.size() == 0) return invalid(where + "no member says what a task needs");
-  if (members.size() > 1 || members[0].getCount() != 1)
-    return not_yet(where + "tasks on several nodes");
+  if (members.size() > 1) return not_yet(where + "members of a gang that are not alike");
+  const auto spread = members[0].getSpread();
+  if (members[0].getCount() != 1 && spread != schema::Member::Spread::DISTINCT_NODES)
+    return not_yet(where + "members of a gang that share nodes");
+  if (spread > schema::Member::Spread::DISTINCT_NODES)
+    return not_yet(where + "members spread in a newer way");
   return check_resources_message(members[0].getResources(), where);
 }
 

@@ -28,6 +28,7 @@ enum class RowKind : std::uint8_t {
   kSpec = 5,   // id: job; the schema JobSpec itself
   kCells = 6,  // id: job; part: stage << 48 | first position
   kKeys = 7,   // id: page of core::GrantedWishes
+  kGang = 8,   // id: job; part: stage << 48 | position
 };
 
 struct RowKey {

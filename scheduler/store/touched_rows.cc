@@ -62,13 +62,24 @@ class Toucher {
     node(f.node);
     tasks(f.runs.stage, f.runs.indices, false);
   }
+  void operator()(const core::GangPlaced& f) {
+    for (const NodeRef ref : f.nodes) node(ref);
+    tasks(f.stage, IndexList(Stride{f.index}), false);
+    gangs(f.stage, IndexList(Stride{f.index}));
+  }
+  void operator()(const core::MemberEnded& f) {
+    node(f.node);
+    gangs(f.stage, IndexList(Stride{f.index}));
+  }
   void operator()(const core::RunsEnded& f) {
     node(f.node);
+    gangs(f.runs.stage, f.runs.indices);
     tasks(f.runs.stage, f.runs.indices, f.state != core::TaskState::kSucceeded);
     followers(f.runs.stage, f.runs.indices);
   }
   void operator()(const core::RunsRequeued& f) {
     node(f.node);
+    gangs(f.runs.stage, f.runs.indices);
     tasks(f.runs.stage, f.runs.indices, true);
   }
   void operator()(const core::TasksSetAside& f) {
@@ -153,6 +164,18 @@ class Toucher {
     positions->for_each([&](Interval where) {
       cells(*job, stage, where);
       if (above) climb(*job, stage.stage, where);
+    });
+  }
+
+  // The runs of gangs; nothing for other stages.
+  void gangs(StageRef stage, const IndexList& indices) {
+    const core::StageSpec& spec = *state_.stage(stage)->spec;
+    if (!spec.gang) return;
+    const auto positions = spec.indices.positions_of(indices);
+    LEAT_CHECK(positions.has_value());
+    positions->for_each([&](Interval where) {
+      for (std::uint64_t p = where.first; p <= where.last; ++p)
+        out_.rows.push_back(gang_key({stage, p}));
     });
   }
 

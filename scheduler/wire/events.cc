@@ -64,6 +64,15 @@ EventView about_runs(const char* kind, const core::RunSet& runs, NodeRef node) {
   return view;
 }
 
+template <typename Fact>
+EventView about_gang(EventView view, const Fact& fact) {
+  view.job = fact.stage.job;
+  view.stage = fact.stage.stage;
+  view.index = fact.index;
+  view.attempt = fact.attempt;
+  return view;
+}
+
 // One overload per kind of fact, in the order of the variant.
 struct Words {
   EventView operator()(const core::HeadStarted& f) const {
@@ -110,6 +119,13 @@ struct Words {
   }
   EventView operator()(const core::RunsPlaced& f) const {
     return about_runs("runs-placed", f.runs, f.node);
+  }
+  EventView operator()(const core::GangPlaced& f) const {
+    EventView view = about_nodes("gang-placed", f.nodes, {});
+    return about_gang(std::move(view), f);
+  }
+  EventView operator()(const core::MemberEnded& f) const {
+    return about_gang(about_node("member-ended", f.node), f);
   }
   EventView operator()(const core::RunsEnded& f) const {
     EventView view = about_runs("runs-ended", f.runs, f.node);
@@ -226,6 +242,10 @@ void write_event(const EventView& event, EventPlace next, std::int64_t at_us,
     const auto strides = static_cast<unsigned>(event.indices->strides().size());
     store::write_index_list(*event.indices, to.initIndices(strides));
     to.setCount(event.indices->size());
+  }
+  if (event.index) {
+    store::write_index_list(IndexList(Stride{*event.index}), to.initIndices(1));
+    to.setCount(1);
   }
   to.setAttempt(event.attempt);
   to.setNode(event.node.value);

@@ -27,6 +27,7 @@ struct EventView {
   JobId job;
   StageId stage = 0;
   const IndexList* indices = nullptr;  // borrowed from the fact
+  std::optional<Index> index;          // the only one, instead of indices
   Attempt attempt = 0;
   NodeId node;
   PoolId pool;

@@ -65,6 +65,10 @@ void World::check_job(const User& user) {
   user.spec.stages[0].indices.for_each([&](Index index) {
     if (evidence_.successes(*user.job, 0, index) == 0)
       evidence_.complain(user.key + ": task " + std::to_string(index) + " never ran to its end");
+    const core::StageSpec& stage = user.spec.stages[0];
+    if (stage.gang && !evidence_.ended_well_on(*user.job, 0, index, stage.nodes))
+      evidence_.complain(user.key + ": gang " + std::to_string(index) +
+                         " never ended well on all its nodes");
   });
   if (user.spec.result_stage < 0) return;
   std::uint64_t number = 0;

@@ -253,7 +253,7 @@ void Node::exit(const RunId& run, agent::RunResult result, std::optional<Coverag
   Exit ended{result, at->second.ordered, std::nullopt};
   processes_.erase(at);
   if (output) {
-    world_.evidence().succeeded(run);
+    world_.evidence().succeeded(ref_, run);
     // What a real node learns from is_result in the set; it survives the agent in its log.
     if (result_stages_.contains({run.job, run.stage})) ended.stored = world_.store(*output);
     outputs_[run] = std::move(*output);

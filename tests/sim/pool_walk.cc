@@ -22,6 +22,13 @@ bool fits_waiting_work(const core::State& state, const core::Node& node) {
                      });
 }
 
+bool a_gang_waits(const core::State& state) {
+  return std::any_of(state.ready().entries().begin(), state.ready().entries().end(),
+                     [&state](const core::ReadyQueue::Entry& entry) {
+                       return state.stage(entry.ref())->spec->gang;
+                     });
+}
+
 }  // namespace
 
 Plan walk_plan(std::uint64_t seed) {
@@ -158,7 +165,8 @@ void PoolWalk::about_to_destroy(NodeRef ref) {
         stage == nullptr ? std::nullopt : stage->spec->indices.position_of(run.index);
     if (!position) continue;
     const core::TaskCell& cell = stage->cells.at(*position);
-    if (cell.state == core::TaskState::kPlaced && cell.node == ref && cell.attempt == run.attempt)
+    const bool here = state.is_on({run.job, run.stage}, *position, run.attempt, ref);
+    if (cell.state == core::TaskState::kPlaced && here)
       world_.evidence().complain(text_of(ref) + " was ended with a run");
   }
 }
@@ -170,6 +178,12 @@ void PoolWalk::look() {
     idle_since_.clear();
     not_bought_since_ = kNever;
     head_life_ = there ? world_.head_life() : 0;
+    return;
+  }
+  // A gang may have to wait for nodes that are busy, beside others that idle for it.
+  if (world_.gangs() && a_gang_waits(world_.head()->state())) {
+    idle_since_.clear();
+    not_bought_since_ = kNever;
     return;
   }
   look_at_idle_nodes();

@@ -80,6 +80,8 @@ bool World::prepare(std::size_t n) {
 // The only refusal there is: what it comes after task by task has ended meanwhile.
 void World::refused(std::size_t n, const Refusal& refusal) {
   User& user = users_[n];
+  // The pool is too small for its gangs just now.
+  if (plan_.gangs && refusal.reason == Reason::kConflict) return;
   LEAT_CHECK(refusal.reason == Reason::kOverloaded && user.waits.after.element_wise);
   user.waits.after.element_wise = false;
   user.ready = false;

@@ -40,6 +40,7 @@ void write_stage(schema::StageSpec::Builder stage, std::uint64_t tasks, Random& 
 
 void Evidence::launched(NodeRef node, const RunId& run, bool first) {
   ++launches_;
+  launched_on_[run].insert(node);
   if (!first)
     complain("run " + text_of(run) + " was launched twice on node " +
              std::to_string(node.id.value));
@@ -50,6 +51,15 @@ std::uint64_t Evidence::successes(JobId job, StageId stage, Index index) const {
   return at == successes_.end() ? 0 : at->second;
 }
 
+bool Evidence::ended_well_on(JobId job, StageId stage, Index index, std::size_t nodes) const {
+  for (auto at = ended_well_.lower_bound({job, stage, 0, 0}); at != ended_well_.end(); ++at) {
+    const RunId& run = at->first;
+    if (run.job != job || run.stage != stage) return false;
+    if (run.index == index && at->second.size() == nodes) return true;
+  }
+  return false;
+}
+
 World::World(const Plan& plan)
     : plan_(plan),
       random_(plan.seed),
@@ -57,6 +67,8 @@ World::World(const Plan& plan)
       directory_(fresh_directory()),
       network_(*this),
       provider_(*this) {
+  // It says how many nodes there may be at all.
+  if (plan_.walk) walk_ = std::make_unique<PoolWalk>(*this);
   auto signer = transport::TicketSigner::open(directory_);
   LEAT_CHECK(signer.ok());
   signer_ = std::make_unique<transport::TicketSigner>(std::move(signer).value());
@@ -83,7 +95,7 @@ World::World(const Plan& plan)
     }
     if (users_.back().cancels) events_.after(Duration(when + 3'000'000), [this, n] { cancel(n); });
   }
-  if (plan_.walk) walk_ = std::make_unique<PoolWalk>(*this);
+  if (plan_.gangs) gang_watch_ = std::make_unique<GangWatch>(*this);
   start_head();
   schedule_faults();
 }
@@ -113,6 +125,15 @@ void add_wishes(schema::JobSpec::Builder job, std::size_t n) {
   if (n % 4 == 2) job.setPlacement(schema::Placement::SPREAD);
 }
 
+// Every other job is one of gangs; most have limits, which their tasks keep.
+void add_gangs(schema::JobSpec::Builder job, std::size_t n, std::uint32_t nodes) {
+  auto stage = job.getStages()[0];
+  if (n % 4 != 3) stage.setTimeLimitUs(2'500'000);
+  if (n % 2 == 1) return;
+  stage.getMembers()[0].setCount(nodes);
+  stage.getMembers()[0].setSpread(schema::Member::Spread::DISTINCT_NODES);
+}
+
 }  // namespace
 
 core::JobSpec World::make_job(std::size_t n) {
@@ -134,6 +155,11 @@ core::JobSpec World::make_job(std::size_t n) {
     outputs.setWidth(width);
   }
   add_wishes(job, n);
+  if (plan_.gangs) {
+    const std::uint64_t nodes = walk_ == nullptr ? 3 : walk_->first_max();
+    add_gangs(job, n,
+              1 + static_cast<std::uint32_t>(random_.below(std::min<std::uint64_t>(nodes, 3))));
+  }
   if (reduces) job.setResultStage(static_cast<std::int32_t>(sizes.size()) - 1);
   auto spec = store::read_job_spec(job.asReader());
   if (!spec.ok()) std::fprintf(stderr, "sim: %s\n", spec.refusal().message.c_str());

@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/events.h"
+#include "tests/sim/gang_watch.h"
 #include "tests/sim/head.h"
 #include "tests/sim/network.h"
 #include "tests/sim/node.h"
@@ -39,14 +40,23 @@ enum class Mutant : std::uint8_t {
 class Evidence {
  public:
   void launched(NodeRef node, const RunId& run, bool first);
-  void succeeded(const RunId& run) { ++successes_[{run.job, run.stage, 0, run.index}]; }
+  void succeeded(NodeRef node, const RunId& run) {
+    ++successes_[{run.job, run.stage, 0, run.index}];
+    ended_well_[run].insert(node);
+  }
   std::uint64_t successes(JobId job, StageId stage, Index index) const;
+  // Of a gang: the nodes on which this attempt was launched; and whether some attempt ended well on
+  // just so many.
+  const std::set<NodeRef>& launched_on(const RunId& run) { return launched_on_[run]; }
+  bool ended_well_on(JobId job, StageId stage, Index index, std::size_t nodes) const;
   const std::vector<std::string>& complaints() const { return complaints_; }
   std::uint64_t launches() const { return launches_; }
   void complain(std::string what) { complaints_.push_back(std::move(what)); }
 
  private:
   std::map<RunId, std::uint64_t> successes_;  // attempt 0: any
+  std::map<RunId, std::set<NodeRef>> launched_on_;
+  std::map<RunId, std::set<NodeRef>> ended_well_;
   std::vector<std::string> complaints_;
   std::uint64_t launches_ = 0;
 };
@@ -60,6 +70,7 @@ struct Plan {
   Duration chaos{40'000'000};     // how long things go wrong
   Duration heal{600'000'000};     // within which everything must end after that
   bool walk = false;              // the pool is on demand, and people change it all the time
+  bool gangs = false;             // every other job is of gangs
 };
 
 // Few jobs in a pool that is changed all the time.
@@ -86,6 +97,7 @@ class World {
   Provider& provider() { return provider_; }
   // Nothing if it is dead.
   Node* node(NodeRef ref);
+  bool gangs() const { return plan_.gangs; }
   // Called by the provider and by nodes.
   void machine_made(NodeRef ref);
   void machine_died(NodeRef ref) { provider_.died(ref); }
@@ -150,6 +162,7 @@ class World {
   Provider provider_;
   std::map<NodeRef, std::unique_ptr<Node>> nodes_;
   std::unique_ptr<PoolWalk> walk_;
+  std::unique_ptr<GangWatch> gang_watch_;
   std::vector<std::unique_ptr<Node>> dead_;
   std::vector<User> users_;
   std::vector<Coverage> results_;

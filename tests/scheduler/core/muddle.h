@@ -67,6 +67,12 @@ class Muddle {
     if (random_.chance(20)) stage.resources.gpus = 1;
     if (random_.chance(20)) stage.exclusive = true;
     if (random_.chance(15)) stage.start_within = 30 * kSecond;
+    if (random_.chance(25)) {
+      stage.gang = true;
+      stage.nodes = 1 + static_cast<std::uint32_t>(random_.below(3));
+    }
+    if (random_.chance(30))
+      stage.time_limit = Duration(1 + static_cast<std::int64_t>(random_.below(9'000'000)));
     if (random_.chance(40)) {
       stage.retries = 2;
       stage.retry_delay.first = Duration(static_cast<std::int64_t>(random_.below(5'000'000)));

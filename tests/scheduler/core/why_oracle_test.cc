@@ -68,34 +68,38 @@ bool is_able_now(const Node& node, const StageSpec& stage) {
 bool has_room(const State& state, const Pool& pool, const Job& job, const StageSpec& stage,
               const Reasons& away) {
   const Resources& need = stage.resources;
-  bool any_up = false;
-  bool any_labelled = false;
-  bool any_large = false;
+  // So many are wanted at once; of a gang all in one pool.
+  const unsigned wanted = stage.nodes;
+  unsigned up = 0;
+  unsigned labelled = 0;
+  unsigned large = 0;
+  unsigned able = 0;
   for (const auto& [id, node] : state.nodes()) {
     if (!works_in(node, pool)) continue;
-    any_up = true;
+    ++up;
     if (!is_labelled(node, job)) continue;
-    any_labelled = true;
+    ++labelled;
     if (!node.report.capacity.holds(need)) continue;
-    any_large = true;
-    if (is_able_now(node, stage) || away.contains("busy")) return true;
+    ++large;
+    if (is_able_now(node, stage) || away.contains("busy")) ++able;
   }
-  return (!any_up && away.contains("nodes")) ||
-         (any_up && !any_labelled && away.contains("labels")) ||
-         (any_labelled && !any_large && away.contains("resources"));
+  return able >= wanted || (up < wanted && away.contains("nodes")) ||
+         (up >= wanted && labelled < wanted && away.contains("labels")) ||
+         (labelled >= wanted && large < wanted && away.contains("resources"));
 }
 
 // Whether what becomes free in the pool is given to a task of `other`.
 bool takes_first(const State& state, const Pool& pool, const Job& other, const Stage& stage) {
   if (is_held(other) || !may_use(other, pool)) return false;
   bool any_up = false;
+  unsigned fitting = 0;
   for (const auto& [id, node] : state.nodes()) {
     any_up = any_up || works_in(node, pool);
     if (works_in(node, pool) && is_labelled(node, other) &&
         node.report.capacity.holds(stage.spec->resources))
-      return true;
+      ++fitting;
   }
-  return !any_up;
+  return !any_up || fitting >= stage.spec->nodes;
 }
 
 bool has_waiting(const Stage& stage) {
@@ -169,6 +173,16 @@ bool is_out_of_reach(const Node& node) {
   return node.state == NodeState::kLost || node.state == NodeState::kDeleting;
 }
 
+// The task, or what still lives of it if it is a gang.
+bool is_anywhere_out_of_reach(const State& state, StageRef ref, std::uint64_t position) {
+  for (const auto& [id, node] : state.nodes()) {
+    const auto at = node.allotments.find(ref);
+    if (at != node.allotments.end() && at->second.runs.contains(position) && is_out_of_reach(node))
+      return true;
+  }
+  return false;
+}
+
 // The causes of one task.
 Reasons causes_of(const State& state, const Job& job, StageId id, std::uint64_t position) {
   const Stage& stage = job.stages[id];
@@ -186,7 +200,7 @@ Reasons causes_of(const State& state, const Job& job, StageId id, std::uint64_t 
       break;
     case TaskState::kPlaced:
     case TaskState::kEnding:
-      if (is_out_of_reach(*state.node(cell.node))) found.insert("node-lost");
+      if (is_anywhere_out_of_reach(state, {job.id, id}, position)) found.insert("node-lost");
       return found;
     default:
       return found;

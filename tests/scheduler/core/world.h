@@ -101,7 +101,7 @@ class World {
 
   // One turn's placements and job ends. Returns how many facts there were.
   std::size_t place() {
-    Placer placer;
+    Placer placer(now);
     Facts facts;
     std::size_t count = 0;
     while (placer.next(state, facts)) {

@@ -68,7 +68,7 @@ class Driver {
   }
 
   void place() {
-    core::Placer placer;
+    core::Placer placer(now_);
     core::Facts facts;
     while (placer.next(*state_, facts)) {
       apply(facts);
@@ -219,6 +219,12 @@ class Driver {
       message.stage().getRetryDelay().setFactorMilli(2000);
     }
     if (random_.chance(20)) message.stage().setStartWithinUs(40'000'000);
+    if (random_.chance(30)) {
+      message.stage().getMembers()[0].setCount(1 + static_cast<std::uint32_t>(random_.below(3)));
+      message.stage().getMembers()[0].setSpread(schema::Member::Spread::DISTINCT_NODES);
+    }
+    if (random_.chance(40))
+      message.stage().setTimeLimitUs(1 + static_cast<std::int64_t>(random_.below(1u << 26)));
     Result<core::JobSpec> spec = message.read();
     LEAT_CHECK(spec.ok());
     say(core::Submit{key("key"), {1000, "h", ""}, std::move(spec).value(), {}});

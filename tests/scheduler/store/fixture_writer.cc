@@ -15,6 +15,7 @@
 #include "scheduler/store/value_codec.h"
 #include "schema/types.capnp.h"
 #include "tests/scheduler/store/samples.h"
+#include "tests/scheduler/store/samples_gangs.h"
 
 namespace leat::store {
 namespace {
@@ -53,6 +54,8 @@ std::map<std::string, std::string> fixtures() {
   const core::StageSpec spec;
   files["row-cells"] = encode_cells(sample_stage(spec), {0, 9});
   files["row-cells-delayed"] = encode_cells(sample_delayed_stage(spec), {0, 9});
+  files["row-gang"] = encode_gang(sample_gang());
+  files["row-node-until"] = encode_node(sample_node_with_time());
   files["run-columns"] = to_bytes<schema::RunColumns>(
       [](schema::RunColumns::Builder to) { write_columns(sample_columns(), to); });
   files["run-id"] = to_bytes<schema::RunId>([](schema::RunId::Builder to) {

@@ -13,6 +13,7 @@
 #include "scheduler/store/value_codec.h"
 #include "schema/types.capnp.h"
 #include "tests/scheduler/store/samples.h"
+#include "tests/scheduler/store/samples_gangs.h"
 
 // Records as the first version wrote them. A fixture is never written again: when one of these
 // tests fails, the change is wrong.
@@ -301,6 +302,20 @@ TEST(Fixtures, HoldCells) {
   stage.cells = IntervalMap<core::TaskCell>(10, core::TaskCell::bare(core::TaskState::kFailed));
   ASSERT_TRUE(decode_cells(bytes_of(fixture("row-cells")), stage).ok());
   for (std::uint64_t p = 0; p < 10; ++p) EXPECT_EQ(stage.cells.at(p), sample.cells.at(p)) << p;
+}
+
+TEST(Fixtures, HoldAGang) {
+  const core::Gang gang = decode_gang(bytes_of(fixture("row-gang"))).value();
+  EXPECT_EQ(gang, sample_gang());
+}
+
+TEST(Fixtures, HoldWhenTheRunsOfANodeAreOver) {
+  const core::Node node = decode_node(bytes_of(fixture("row-node-until"))).value();
+  EXPECT_EQ(node.allotments, sample_node_with_time().allotments);
+  EXPECT_EQ(node.placed, sample_node_with_time().placed);
+  // Nobody knew it before.
+  const core::Node older = decode_node(bytes_of(fixture("row-node"))).value();
+  EXPECT_EQ(older.allotments.begin()->second.until, kNever);
 }
 
 TEST(Fixtures, HoldRunsOfHistory) {

@@ -6,6 +6,7 @@
 #include "scheduler/store/keys_codec.h"
 #include "scheduler/store/message_bytes.h"
 #include "tests/scheduler/store/samples.h"
+#include "tests/scheduler/store/samples_gangs.h"
 #include "tests/scheduler/store/specs.h"
 
 namespace leat::store {
@@ -18,6 +19,8 @@ TEST(RowCodec, GivesBackEveryField) {
   EXPECT_EQ(encode_pool(decode_pool(bytes_of(pool)).value()), pool);
   const std::string node = encode_node(sample_node());
   EXPECT_EQ(encode_node(decode_node(bytes_of(node)).value()), node);
+  const std::string gang = encode_gang(sample_gang());
+  EXPECT_EQ(encode_gang(decode_gang(bytes_of(gang)).value()), gang);
   const std::string job = encode_job(sample_job());
   EXPECT_EQ(encode_job(decode_job(bytes_of(job)).value()), job);
   const std::string waiting = encode_job(sample_waiting_job());

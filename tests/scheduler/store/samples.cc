@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "schema/types.capnp.h"
+#include "tests/scheduler/store/samples_gangs.h"
 #include "tests/scheduler/store/samples_pools.h"
 #include "tests/scheduler/store/specs.h"
 
@@ -119,6 +120,7 @@ std::map<std::string, core::Fact> sample_facts() {
                                       JobId{16}}},
   };
   facts.merge(sample_pool_facts());
+  facts.merge(sample_gang_facts());
   return facts;
 }
 
@@ -384,6 +386,9 @@ core::Fact random_fact(std::size_t kind, Random& random) {
     case 27:
       return JobSet{JobId{number()}, actor, static_cast<std::int32_t>(number32()),
                     random_text(random)};
+    case 29:
+    case 30:
+      return random_gang_fact(kind, random);
     default:
       return random_pool_fact(kind, random);
   }

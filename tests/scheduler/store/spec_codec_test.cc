@@ -71,9 +71,9 @@ struct Bad {
 
 const Bad kBad[] = {
     {"gang", [](SpecMessage& m) { m.stage().getMembers()[0].setCount(2); },
-     Reason::kNotInThisVersion, "tasks on several nodes: not in this version"},
+     Reason::kNotInThisVersion, "members of a gang that share nodes: not in this version"},
     {"two members", [](SpecMessage& m) { m.stage().initMembers(2); }, Reason::kNotInThisVersion,
-     "tasks on several nodes: not in this version"},
+     "members of a gang that are not alike: not in this version"},
     {"no member", [](SpecMessage& m) { m.stage().initMembers(0); }, Reason::kInvalid,
      "no member says what a task needs"},
     {"gpus", [](SpecMessage& m) { m.stage().getMembers()[0].getResources().setGpus(65); },
