@@ -14,9 +14,11 @@
 // Errors:  CoverageError, PayloadError, and whatever is thrown by what it calls.
 
 #include <tbb/blocked_range.h>
+#include <tbb/global_control.h>
 #include <tbb/parallel_reduce.h>
 #include <tbb/task_arena.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <exception>
@@ -32,7 +34,7 @@ namespace leat {
 
 // How a fold uses the node.
 struct FoldOptions {
-  unsigned threads = 0;     // 0: as many as the process may use
+  unsigned threads = 0;     // 0, or more than that: as many as the process may use
   std::uint64_t grain = 1;  // items that one thread takes at least; fewer than two grains: serial
 };
 
@@ -70,9 +72,12 @@ Partial<R> fold_with(const Partial<R>& empty, Share items, const Add& add,
     if (items.count != 0) body(range);
     return body.take();
   }
-  const int threads =
-      options.threads == 0 ? tbb::task_arena::automatic : static_cast<int>(options.threads);
-  tbb::task_arena arena(threads);
+  // oneTBB complains on standard error if it is asked for more than there are.
+  const std::size_t all =
+      tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
+  const std::size_t threads =
+      options.threads == 0 ? all : std::min<std::size_t>(options.threads, all);
+  tbb::task_arena arena(static_cast<int>(threads));
   arena.execute([&] {
     if constexpr (R::kOrdered) {
       tbb::parallel_deterministic_reduce(range, body);
