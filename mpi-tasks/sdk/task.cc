@@ -209,8 +209,8 @@ const std::string& Task::checkpoint_directory() const {
 }
 
 bool Task::cancelled() {
-  static const bool taken = take_over_cancel();
-  return taken && g_cancelled != 0;
+  static const bool kTaken = take_over_cancel();
+  return kTaken && g_cancelled != 0;
 }
 
 }  // namespace leat

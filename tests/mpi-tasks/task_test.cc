@@ -156,7 +156,18 @@ TEST(Progress, NeverWaitsForASlowListener) {
   const Task task = task_in(with("LEAT_PROGRESS_FD", std::to_string(ends[1])));
   for (int i = 0; i < 1000; ++i) task.progress(i / 10.0, std::string(400, 'x'));
   ::close(ends[0]);
-  task.progress(100, "nobody is there");  // and SIGPIPE does not kill
+  ::close(ends[1]);
+}
+
+TEST(Progress, OutlivesItsListener) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  const Task task = task_in(with("LEAT_PROGRESS_FD", std::to_string(ends[1])));
+  ::close(ends[0]);
+  task.progress(50, "nobody is there");
+  sigset_t pending;
+  ::sigpending(&pending);
+  EXPECT_EQ(sigismember(&pending, SIGPIPE), 0);
   ::close(ends[1]);
   task.progress(100, "not even the pipe");
 }
