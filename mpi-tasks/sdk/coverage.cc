@@ -109,7 +109,8 @@ void require_whole(const Origin& origin, std::span<const IndexRange> ranges, boo
   const std::uint64_t covered = elements_of(ranges);
   if (origin.elements != 0 && covered != origin.elements)
     throw CoverageError("not the whole: covers " + std::to_string(covered) + " of " +
-                        std::to_string(origin.elements) + " elements (" + text_of(ranges) + ")");
+                        std::to_string(origin.elements) + " elements (" +
+                        leat::text_of(united(ranges, {})) + ")");
   if (origin.elements != 0 || gaps_are_fine) return;
   const std::vector<IndexRange> gaps = gaps_in(ranges);
   if (!gaps.empty()) throw CoverageError("not the whole: without " + leat::text_of(gaps));

@@ -186,6 +186,15 @@ class PiTest(ExampleTest):
         job = self.cluster.job(self.jobs()[-1]["id"])
         self.assertEqual([stage["total"] for stage in job["stages"]], [16, 4, 1])
 
+    def test_what_is_not_the_whole_is_no_result(self):
+        pi = str((PROGRAMS.parent / "examples" / "pi").resolve())
+        # Three tasks that believe there is a fourth.
+        job = self.submit("--array", "0-2", "--reduce", pi, "--reduce-arg", "reduce",
+                          "--reduce-width", 2, "--", "/usr/bin/env", "LEAT_TASK_COUNT=4", pi)
+        self.cluster.wait(job, code=1)
+        self.assertIn(b"reduce: not the whole: covers 192 of 256 elements (0-191)\n",
+                      self.log(f"{job}.2.0", "--stderr"))
+
 
 class NightlyTest(ExampleTest):
     def setUp(self):
