@@ -14,6 +14,7 @@ endfunction()
 
 sdk_script(program unit $<TARGET_FILE:pi>)
 sdk_script(install e2e ${PROJECT_BINARY_DIR} ${CMAKE_CXX_COMPILER} "${LEAT_SANITIZE}")
+find_package(MPI COMPONENTS CXX)  # its target is seen only where it was looked for
 if(TARGET pi_mpi)
   add_executable(mpi_reduce_ranks mpi_reduce_ranks.cc)
   target_compile_options(mpi_reduce_ranks PRIVATE ${LEAT_WARNINGS})

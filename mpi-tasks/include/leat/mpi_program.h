@@ -3,7 +3,8 @@
 // mpi_program.h - the main of leat/program.h, which may also be started as MPI ranks.
 //
 // The ranks divide what the program is to do: everything when it runs alone, a task's share when
-// the task is a gang. Rank 0 writes the result. To reduce and to show, MPI is not started.
+// the task is a gang. Rank 0 writes the result (mpirun gives it a terminal, so under mpirun that is
+// readable). To reduce and to show, MPI is not started.
 //
 // Thread:  MPI is called from the main thread only (MPI_THREAD_FUNNELED); elements are computed by
 //          several threads at once, by one where there are several ranks.
