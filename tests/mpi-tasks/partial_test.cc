@@ -182,6 +182,13 @@ TEST(Partial, RefusesPartsOfSomethingElse) {
   EXPECT_EQ(partial.pieces().origin.elements, 8u);
 }
 
+TEST(Partial, OfNothingStillKnowsHowMuchThereShouldBe) {
+  Partial<AnyOrder> all;
+  all.merge(Partial<AnyOrder>(AnyOrder{}, Origin{17, 0, 3}));
+  EXPECT_THROW(static_cast<void>(all.total()), CoverageError);
+  EXPECT_THROW(all.merge(Partial<AnyOrder>(AnyOrder{}, Origin{18, 0, 3})), CoverageError);
+}
+
 TEST(Partial, OfNothingIsTheIdentityWhereThereIsOne) {
   EXPECT_EQ(Partial<AnyOrder>().total(), 0u);
   EXPECT_THROW(static_cast<void>(Partial<InOrder>().total()), CoverageError);

@@ -46,6 +46,8 @@ struct Origin {
   std::uint32_t stage = 0;     // of the tasks, not of their reduce
   std::uint64_t elements = 0;  // how many the whole has; 0: not known
 
+  bool operator==(const Origin&) const = default;
+
   template <typename Archive>
   void serialize(Archive& archive, unsigned /*version*/) {
     archive& job& stage& elements;

@@ -103,13 +103,16 @@ class Partial {
 
   // Takes in all of `other`, or, if an element would be counted twice, nothing.
   void merge(Partial other) {
-    const Origin origin = other.empty() ? pieces_.origin
-                          : empty()     ? other.pieces_.origin
-                                    : detail::common_origin(pieces_.origin, other.pieces_.origin);
+    // One that was only just begun is a part of anything.
+    const Origin origin = other.is_blank() ? pieces_.origin
+                          : is_blank()
+                              ? other.pieces_.origin
+                              : detail::common_origin(pieces_.origin, other.pieces_.origin);
     detail::require_disjoint(pieces_.covered, other.pieces_.covered);
-    if (other.empty()) return;
     if (empty()) {
       pieces_ = std::move(other.pieces_);
+    } else if (other.empty()) {
+      // Has nothing to add but, perhaps, how many elements there are.
     } else if (pieces_.covered.back().last < other.pieces_.covered.front().first) {
       append_all(std::move(other.pieces_));
     } else if (other.pieces_.covered.back().last < pieces_.covered.front().first) {
@@ -140,6 +143,8 @@ class Partial {
 
  private:
   static constexpr bool kInAnyOrder = R::kCommutative && !R::kOrdered;
+
+  [[nodiscard]] bool is_blank() const { return empty() && pieces_.origin == Origin{}; }
 
   static bool combine_at_once(const IndexRange& left, const IndexRange& right) {
     if constexpr (R::kOrdered) {
