@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "spool/crc32c.h"
+#include "base/crc32c.h"
 
 namespace leat::spool {
 namespace {

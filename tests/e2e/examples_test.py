@@ -174,6 +174,28 @@ class SweepTest(ExampleTest):
         self.assertAlmostEqual(float(pi), 3.1416, places=2)
 
 
+class PiTest(ExampleTest):
+    def test_tasks_and_their_tree_have_the_digits_of_the_plain_program(self):
+        _, by_hand = self.blocks("mpi", 2)
+        built = (PROGRAMS.parent / "examples").resolve()
+        out, _ = self.type("mpi", f"export PATH={built}:$PATH\n{by_hand}")
+        lines = out.splitlines()
+        plain = lines[:6]
+        self.assertTrue(plain[0].startswith("pi 3.14159265358979"), out)
+        self.assertEqual(lines[-6:], plain)
+        job = self.cluster.job(self.jobs()[-1]["id"])
+        self.assertEqual([stage["total"] for stage in job["stages"]], [16, 4, 1])
+
+    def test_what_is_not_the_whole_is_no_result(self):
+        pi = str((PROGRAMS.parent / "examples" / "pi").resolve())
+        # Three tasks that believe there is a fourth.
+        job = self.submit("--array", "0-2", "--reduce", pi, "--reduce-arg", "reduce",
+                          "--reduce-width", 2, "--", "/usr/bin/env", "LEAT_TASK_COUNT=4", pi)
+        self.cluster.wait(job, code=1)
+        self.assertIn(b"reduce: not the whole: covers 192 of 256 elements (0-191)\n",
+                      self.log(f"{job}.2.0", "--stderr"))
+
+
 class NightlyTest(ExampleTest):
     def setUp(self):
         super().setUp()

@@ -8,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "spool/crc32c.h"
 #include "tests/spool/scratch_directory.h"
 
 namespace leat::spool {
@@ -35,13 +34,6 @@ void write(const std::string& path, const Records& records) {
   RecordLog open = std::move(log).value();
   for (const std::string& record : records) open.append(record);
   ASSERT_TRUE(open.write().ok());
-}
-
-TEST(Crc32c, IsTheCastagnoliChecksum) {
-  const std::string digits = "123456789";
-  EXPECT_EQ(crc32c(std::as_bytes(std::span(digits))), 0xe3069283u);
-  const std::span<const std::byte> bytes = std::as_bytes(std::span(digits));
-  EXPECT_EQ(crc32c(bytes.subspan(3), crc32c(bytes.first(3))), 0xe3069283u);
 }
 
 TEST(RecordLog, GivesBackWhatWasWritten) {

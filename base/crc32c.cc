@@ -1,8 +1,8 @@
-#include "spool/crc32c.h"
+#include "base/crc32c.h"
 
 #include <array>
 
-namespace leat::spool {
+namespace leat {
 namespace {
 
 constexpr std::uint32_t kPolynomial = 0x82f63b78;  // reflected
@@ -42,4 +42,4 @@ std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t before) {
   return ~crc;
 }
 
-}  // namespace leat::spool
+}  // namespace leat

@@ -1,14 +1,14 @@
 #pragma once
 
-// crc32c.h - the checksum of our records (Castagnoli polynomial).
+// crc32c.h - the checksum of our records and envelopes (Castagnoli polynomial).
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
-namespace leat::spool {
+namespace leat {
 
 // The checksum of `bytes`; `before` is that of what comes before them.
 std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t before = 0);
 
-}  // namespace leat::spool
+}  // namespace leat
