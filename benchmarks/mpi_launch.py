@@ -107,7 +107,8 @@ def main() -> int:
             "mpirun": contest.mpirun,
             "mpirun, ob1": lambda n, r: contest.mpirun(n, r, "-mca", "pml", "ob1"),
         }
-        print(f"load {os.getloadavg()[0]:.1f}, {CPUS} CPUs, {rounds} rounds; ms: median (quartiles)")
+        print(f"load {os.getloadavg()[0]:.1f}, {CPUS} CPUs, {rounds} rounds; "
+              "ms: median (quartiles)")
         for nodes, ranks in SHAPES:
             times: dict[str, list[float]] = {name: [] for name in contenders}
             for _ in range(rounds):

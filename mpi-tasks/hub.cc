@@ -1,6 +1,5 @@
 #include "mpi-tasks/hub.h"
 
-#include <optional>
 #include <utility>
 
 namespace leat::mpi {
@@ -28,17 +27,17 @@ Hub::Hub(const Layout& layout, bool mpi_required)
       collectives_(layout) {}
 
 Hub::Outs Hub::take(NodeIndex from, Message message) {
-  if (!ended_) dispatch(from, message);
+  if (!ended()) dispatch(from, message);
   return std::exchange(outs_, {});
 }
 
 Hub::Outs Hub::lose(NodeIndex node) {
-  if (!ended_) end(kExitLost, "the launcher of node " + layout_.node(node).name + " is lost");
+  if (!ended()) end(kExitLost, "the launcher of node " + layout_.node(node).name + " is lost");
   return std::exchange(outs_, {});
 }
 
 Hub::Outs Hub::registered_too_late() {
-  if (ended_ || registered_count_ == layout_.node_count()) return {};
+  if (ended() || registered_count_ == layout_.node_count()) return {};
   std::string missing;
   std::size_t count = 0;
   for (NodeIndex node = 0; node < layout_.node_count(); ++node) {
@@ -56,11 +55,12 @@ void Hub::to_all(const Message& message) {
 }
 
 void Hub::end(std::int32_t code, std::string cause) {
-  if (std::exchange(ended_, true)) return;
+  if (ended()) return;
   Message message = of_type(Type::kEnd);
   message.status = code;
   message.text = std::move(cause);
   to_all(message);
+  end_ = std::move(message);
 }
 
 void Hub::end_if(const std::optional<Failure>& failure) {
@@ -118,7 +118,7 @@ void Hub::take_about_rank(NodeIndex from, const Message& message) {
     return end_if(book_.abort(rank, message.status, message.text));
   rank_ended_[rank] = true;
   end_if(book_.end(rank, message.status, message.signalled, message.stage));
-  if (ended_ || !book_.all_ended()) return;
+  if (ended() || !book_.all_ended()) return;
   if (book_.any_connected()) return end(0, "");
   const std::string what = layout_.size() == 1 ? "the rank never called MPI_Init"
                                                : "none of the " + std::to_string(layout_.size()) +

@@ -3,6 +3,7 @@
 // hub.h - the middle of the star: joins what the launchers of a gang say, and decides its end.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,7 +40,9 @@ class Hub {
   // The time to register is over; nothing if everybody has.
   Outs registered_too_late();
 
-  bool ended() const { return ended_; }
+  // What has been said to all at the end; for those who come later.
+  const std::optional<Message>& last_word() const { return end_; }
+  bool ended() const { return end_.has_value(); }
 
  private:
   void to(NodeIndex node, Message message) { outs_.push_back({node, std::move(message)}); }
@@ -66,7 +69,7 @@ class Hub {
   Collectives collectives_;
   NameStore names_;
   Outs outs_;
-  bool ended_ = false;
+  std::optional<Message> end_;
 };
 
 }  // namespace leat::mpi

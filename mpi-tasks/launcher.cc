@@ -99,6 +99,7 @@ int Launcher::run() {
 void Launcher::watch_signals() {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP})
     tasks_.add(io_.unixEventPort.onSignal(signal).then([this, signal](const siginfo_t&) {
+      hurry_ = true;
       fail({kSignalBase + signal,
             "ended by SIG" + std::string(sigabbrev_np(signal)) + " on node " + spec_.here().name});
       // Whatever the hub will say.
@@ -279,7 +280,7 @@ kj::Promise<void> Launcher::finish() {
   // What ranks have started and left behind also holds their pipes.
   end_abandoned();
   // Now, for the hub waits until the others have left.
-  kj::Promise<void> closed = star_.close();
+  kj::Promise<void> closed = star_.close(hurry_);
   kj::Promise<void> drained = stdout_.drained().then([this] { return stderr_.drained(); });
   // Of a gang that fails, a reader who does not read gets no more than the grace.
   if (code_ != 0) drained = drained.exclusiveJoin(timer_.afterDelay(transport::to_kj(spec_.grace)));

@@ -99,6 +99,7 @@ class Launcher final : private kj::TaskSet::ErrorHandler {
   bool ended_ = false;                  // no rank will be started, those that run are told to end
   bool finishing_ = false;
   bool made_directory_ = false;
+  bool hurry_ = false;  // who started us wants us gone
   std::int32_t code_ = 0;
   kj::Own<kj::PromiseFulfiller<void>> done_;
   Star star_;

@@ -52,12 +52,16 @@ void Star::send(Message message) {
   uplink_->send(message);
 }
 
-kj::Promise<void> Star::close() {
+kj::Promise<void> Star::close(bool hurry) {
   if (uplink_ != nullptr) uplink_->close();
-  if (by_node_.empty()) return kj::READY_NOW;
+  if (hub_ == nullptr || all_have_left()) return kj::READY_NOW;
+  const bool all_met = met_.size() + 1 == spec_.layout.node_count();
+  if (hurry && by_node_.empty()) return kj::READY_NOW;
+  const kj::Duration patience =
+      hurry || all_met ? kFarewell : kj::max(kFarewell, connect_until_ - timer_.now());
   auto left = kj::newPromiseAndFulfiller<void>();
   all_left_ = kj::mv(left.fulfiller);
-  return left.promise.exclusiveJoin(timer_.afterDelay(kFarewell));
+  return left.promise.exclusiveJoin(timer_.afterDelay(patience));
 }
 
 Result<Done> Star::listen() {
@@ -86,9 +90,11 @@ void Star::admit(GangLink& link, const Message& hello) {
   const NodeIndex node = hello.node;
   if (hello.type != Message::Type::kHello || hello.text != spec_.nspace ||
       hello.id != schema::GANG_VERSION || node == 0 || node >= spec_.layout.node_count() ||
-      by_node_.contains(node) || hub_->ended())
+      met_.contains(node))
     return link.close();
   by_node_[node] = &link;
+  met_.insert(node);
+  if (hub_->ended()) link.send(*hub_->last_word());
   tasks_.add(
       link.run([this, node](Message message) { route(hub_->take(node, std::move(message))); })
           .then([this, node] { link_lost(node); }));
@@ -97,7 +103,11 @@ void Star::admit(GangLink& link, const Message& hello) {
 void Star::link_lost(NodeIndex node) {
   by_node_.erase(node);
   route(hub_->lose(node));
-  if (by_node_.empty() && all_left_.get() != nullptr) all_left_->fulfill();
+  if (all_have_left() && all_left_.get() != nullptr) all_left_->fulfill();
+}
+
+bool Star::all_have_left() const {
+  return by_node_.empty() && met_.size() + 1 == spec_.layout.node_count();
 }
 
 kj::Promise<void> Star::connect() {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "base/result.h"
@@ -39,8 +40,9 @@ class Star final : private kj::TaskSet::ErrorHandler {
   // To the hub. What is sent before the connection stands is sent then.
   void send(Message message);
 
-  // After kEnd: resolves when the others have heard it too, or have been given enough time.
-  kj::Promise<void> close();
+  // After kEnd: resolves when the others have heard it too, or have been given enough time: those
+  // who have not come yet, as long as they may take to come, unless we are in a `hurry`.
+  kj::Promise<void> close(bool hurry);
 
  private:
   static constexpr std::size_t kHelloBytesMax = 64 * 1024;
@@ -50,6 +52,7 @@ class Star final : private kj::TaskSet::ErrorHandler {
   void greet(kj::Own<kj::AsyncIoStream> stream);
   void admit(GangLink& link, const Message& hello);
   void link_lost(NodeIndex node);
+  bool all_have_left() const;
   kj::Promise<void> connect();
   kj::Promise<void> serve_uplink(kj::Own<kj::AsyncIoStream> stream);
   void route(Hub::Outs outs);
@@ -68,6 +71,7 @@ class Star final : private kj::TaskSet::ErrorHandler {
   std::unique_ptr<Hub> hub_;                // node 0 only
   std::deque<Message> to_self_;             // from the hub to its own node
   std::map<NodeIndex, GangLink*> by_node_;  // those that have said who they are and are not lost
+  std::set<NodeIndex> met_;                 // those that ever were among them
   kj::Own<kj::PromiseFulfiller<void>> all_left_;  // set while close() waits
   std::deque<std::unique_ptr<GangLink>> links_;
 

@@ -99,14 +99,14 @@ TEST(LauncherFailures, WhatRanksLeaveBehindInTheBackgroundIsEnded) {
   EXPECT_EQ(world.left_over(), "");
 }
 
-TEST(LauncherFailures, AProgramMissingOnOneNodeEndsTheGangBeforeAnyRank) {
+TEST(LauncherFailures, AProgramThatIsMissingEndsTheGangBeforeAnyRank) {
   char name[] = "/tmp/leat-program-XXXXXX";
   const std::string folder = ::mkdtemp(name);
   GangPlan gang = plan(2, 1, "");
   gang.program = {folder + "/app"};
-  expect_end(gang, 127, folder + "/app: program not found on node node1");
+  expect_end(gang, 127, folder + "/app: program not found on node node0");
   std::ofstream(folder + "/app") << "#!/bin/sh\n";
-  expect_end(gang, 126, folder + "/app: is not an executable file on node node1");
+  expect_end(gang, 126, folder + "/app: is not an executable file on node node0");
   ::unlink((folder + "/app").c_str());
   ::rmdir(folder.c_str());
 }
