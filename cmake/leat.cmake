@@ -85,12 +85,16 @@ function(leat_program name)
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
 
-# leat_test(name [LONG] [SPEAKS] SOURCES … DEPS … LABELS …): one GoogleTest binary, its tests found
-# by ctest. SPEAKS: as above. LONG: it computes for long, so that optimising it pays. The code of
-# the other tests, not what they test, is built without optimisation and undefined-behaviour
-# sanitizer: in half the time.
+# leat_test(name [LONG] [SPEAKS] [LOCK NAME] SOURCES … DEPS … LABELS …): one GoogleTest binary, its
+# tests found by ctest. SPEAKS: as above. LOCK: no two tests with the same lock run at a time.
+# LONG: it computes for long, so that optimising it pays. The code of the other tests, not what they
+# test, is built without optimisation and undefined-behaviour sanitizer: in half the time.
 function(leat_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "LONG;SPEAKS" "" "SOURCES;DEPS;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "LONG;SPEAKS" "LOCK" "SOURCES;DEPS;LABELS")
+  set(lock "")
+  if(arg_LOCK)
+    set(lock RESOURCE_LOCK ${arg_LOCK})
+  endif()
   add_executable(${name} ${arg_SOURCES})
   target_compile_options(${name} PRIVATE ${LEAT_WARNINGS})
   if(NOT arg_LONG)
@@ -100,5 +104,6 @@ function(leat_test name)
     endif()
   endif()
   target_link_libraries(${name} PRIVATE ${arg_DEPS} GTest::gtest_main)
-  gtest_discover_tests(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300 DISCOVERY_TIMEOUT 60)
+  gtest_discover_tests(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300 ${lock}
+                       DISCOVERY_TIMEOUT 60)
 endfunction()

@@ -99,6 +99,13 @@ Result<kj::Own<TlsListener>> TlsListener::open(kj::Network& network, kj::Timer& 
                                                OnPeer on_peer, OnComplaint on_complaint) {
   Result<kj::Own<kj::ConnectionReceiver>> receiver = bind_tcp(network, address);
   if (!receiver.ok()) return receiver.refusal();
+  return adopt(std::move(receiver).value(), timer, context, std::move(on_peer),
+               std::move(on_complaint));
+}
+
+kj::Own<TlsListener> TlsListener::adopt(kj::Own<kj::ConnectionReceiver> receiver, kj::Timer& timer,
+                                        kj::TlsContext& context, OnPeer on_peer,
+                                        OnComplaint on_complaint) {
   auto greet = [&context, on_peer = std::move(on_peer)](kj::AuthenticatedStream connection) {
     set_tcp_options(*connection.stream);
     return context.wrapServer(kj::mv(connection)).then([&on_peer](kj::AuthenticatedStream secured) {
@@ -107,7 +114,7 @@ Result<kj::Own<TlsListener>> TlsListener::open(kj::Network& network, kj::Timer& 
     });
   };
   return kj::heap<TlsListener>(std::make_unique<Acceptor>(
-      std::move(receiver).value(), timer, "tls port", std::move(greet), std::move(on_complaint)));
+      kj::mv(receiver), timer, "tls port", std::move(greet), std::move(on_complaint)));
 }
 
 std::uint16_t TlsListener::port() const {

@@ -53,6 +53,10 @@ class TlsListener {
   static Result<kj::Own<TlsListener>> open(kj::Network& network, kj::Timer& timer,
                                            const std::string& address, kj::TlsContext& context,
                                            OnPeer on_peer, OnComplaint on_complaint = nullptr);
+  // The same on a socket that listens already.
+  static kj::Own<TlsListener> adopt(kj::Own<kj::ConnectionReceiver> receiver, kj::Timer& timer,
+                                    kj::TlsContext& context, OnPeer on_peer,
+                                    OnComplaint on_complaint = nullptr);
   explicit TlsListener(std::unique_ptr<Acceptor> acceptor);
   ~TlsListener();
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -105,7 +106,7 @@ Result<Done> replace_secret_file(const std::string& path, std::string_view conte
   return sync_directory(directory_of(path));
 }
 
-Result<std::string> read_secret_file(const std::string& path) {
+Result<std::string> read_secret_file(const std::string& path, std::size_t bytes_max) {
   // O_NONBLOCK: a fifo put there must not hang us before fstat sees it.
   const int raw = ::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (raw < 0) return system_refusal(path, "cannot open");
@@ -116,7 +117,8 @@ Result<std::string> read_secret_file(const std::string& path) {
   const Result<Done> closed = check_private(path, status);
   if (!closed.ok()) return closed.refusal();
 
-  std::string content(kSecretFileBytesMax + 1, '\0');
+  // One more than there should be, to notice that there is more.
+  std::string content(std::min(bytes_max, static_cast<std::size_t>(status.st_size)) + 1, '\0');
   std::size_t size = 0;
   while (size < content.size()) {
     const ssize_t n = ::read(fd, content.data() + size, content.size() - size);
@@ -125,8 +127,9 @@ Result<std::string> read_secret_file(const std::string& path) {
     if (n == 0) break;
     size += static_cast<std::size_t>(n);
   }
-  if (size > kSecretFileBytesMax)
-    return invalid(path + ": is longer than " + std::to_string(kSecretFileBytesMax) + " bytes");
+  if (size > bytes_max)
+    return invalid(path + ": is longer than " + std::to_string(bytes_max) + " bytes");
+  if (size == content.size()) return invalid(path + ": grew while it was read");
   content.resize(size);
   return content;
 }

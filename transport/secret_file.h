@@ -27,6 +27,7 @@ Result<Done> replace_secret_file(const std::string& path, std::string_view conte
 
 // The content of a file that is regular, ours and mode 0600 or stricter; never through a symbolic
 // link. Refused otherwise, kNotFound if there is no such file, kInvalid for everything else.
-Result<std::string> read_secret_file(const std::string& path);
+Result<std::string> read_secret_file(const std::string& path,
+                                     std::size_t bytes_max = kSecretFileBytesMax);
 
 }  // namespace leat::transport

@@ -1,0 +1,185 @@
+#include "mpi-tasks/hub.h"
+
+#include <utility>
+
+namespace leat::mpi {
+namespace {
+
+using Type = Message::Type;
+
+constexpr std::int32_t kExitLost = 1;
+constexpr std::size_t kMissingNamedMax = 4;
+
+Message of_type(Type type) {
+  Message message;
+  message.type = type;
+  return message;
+}
+
+}  // namespace
+
+Hub::Hub(const Layout& layout, bool mpi_required)
+    : layout_(layout),
+      mpi_required_(mpi_required),
+      registered_(layout.node_count()),
+      rank_ended_(layout.size()),
+      book_(layout),
+      collectives_(layout) {}
+
+Hub::Outs Hub::take(NodeIndex from, Message message) {
+  if (!ended()) dispatch(from, message);
+  return std::exchange(outs_, {});
+}
+
+Hub::Outs Hub::lose(NodeIndex node) {
+  if (!ended()) end(kExitLost, "the launcher of node " + layout_.node(node).name + " is lost");
+  return std::exchange(outs_, {});
+}
+
+Hub::Outs Hub::registered_too_late() {
+  if (ended() || registered_count_ == layout_.node_count()) return {};
+  std::string missing;
+  std::size_t count = 0;
+  for (NodeIndex node = 0; node < layout_.node_count(); ++node) {
+    if (registered_[node]) continue;
+    if (count++ < kMissingNamedMax) missing += (count > 1 ? ", " : "") + layout_.node(node).name;
+  }
+  if (count > kMissingNamedMax)
+    missing += " and " + std::to_string(count - kMissingNamedMax) + " more";
+  end(kExitLost, "no launcher was ready in time on node " + missing);
+  return std::exchange(outs_, {});
+}
+
+void Hub::to_all(const Message& message) {
+  for (NodeIndex node = 0; node < layout_.node_count(); ++node) to(node, message);
+}
+
+void Hub::end(std::int32_t code, std::string cause) {
+  if (ended()) return;
+  Message message = of_type(Type::kEnd);
+  message.status = code;
+  message.text = std::move(cause);
+  to_all(message);
+  end_ = std::move(message);
+}
+
+void Hub::end_if(const std::optional<Failure>& failure) {
+  if (failure) end(failure->code, failure->cause);
+}
+
+void Hub::nonsense(NodeIndex from, const std::string& what) {
+  end(kExitLost,
+      "the launcher of node " + layout_.node(from).name + " does not make sense: " + what);
+}
+
+void Hub::dispatch(NodeIndex from, Message& message) {
+  switch (message.type) {
+    case Type::kRegistered:
+      return take_registered(from);
+    case Type::kConnected:
+    case Type::kRankEnded:
+    case Type::kAborted:
+      return take_about_rank(from, message);
+    case Type::kFailed:
+      return end(failure_code(message.status), message.text);
+    case Type::kCollect:
+      return take_collect(from, message);
+    case Type::kPublish:
+    case Type::kLookup:
+    case Type::kUnpublish:
+    case Type::kForget:
+      return take_name_call(from, message);
+    case Type::kModexAsk:
+    case Type::kModexTell:
+      return take_modex(from, message);
+    case Type::kHello:
+    case Type::kStart:
+    case Type::kCollected:
+    case Type::kAnswer:
+    case Type::kFound:
+    case Type::kEnd:
+      break;
+  }
+  nonsense(from, "message " + std::to_string(static_cast<int>(message.type)));
+}
+
+void Hub::take_registered(NodeIndex from) {
+  if (registered_[from]) return nonsense(from, "registered twice");
+  registered_[from] = true;
+  if (++registered_count_ == layout_.node_count()) to_all(of_type(Type::kStart));
+}
+
+void Hub::take_about_rank(NodeIndex from, const Message& message) {
+  const Rank rank = message.rank;
+  if (!layout_.has(rank) || layout_.node_of(rank) != from || rank_ended_[rank])
+    return nonsense(from, "rank " + std::to_string(rank));
+  if (message.type == Type::kConnected) return end_if(book_.connect(rank));
+  if (message.type == Type::kAborted)
+    return end_if(book_.abort(rank, message.status, message.text));
+  rank_ended_[rank] = true;
+  end_if(book_.end(rank, message.status, message.signalled, message.stage));
+  if (ended() || !book_.all_ended()) return;
+  if (book_.any_connected()) return end(0, "");
+  const std::string what = layout_.size() == 1 ? "the rank never called MPI_Init"
+                                               : "none of the " + std::to_string(layout_.size()) +
+                                                     " ranks called MPI_Init: each ran by itself";
+  end(mpi_required_ ? 1 : 0, what);
+}
+
+void Hub::take_collect(NodeIndex from, const Message& message) {
+  const Result<std::optional<Collectives::Outcome>> added = collectives_.add(from, message);
+  if (!added.ok()) return nonsense(from, added.refusal().message);
+  if (!added.value()) return;
+  Message result = of_type(Type::kCollected);
+  result.gathering = message.gathering;
+  result.ranks = message.ranks;
+  result.id = message.id;
+  result.status = added.value()->status;
+  result.bytes = added.value()->bytes;
+  for (const NodeIndex node : added.value()->nodes) to(node, result);
+}
+
+void Hub::take_name_call(NodeIndex from, Message& message) {
+  Message answer = of_type(Type::kAnswer);
+  answer.id = message.id;
+  switch (message.type) {
+    case Type::kLookup:
+      names_.lookup({from, message.id}, std::move(message.keys),
+                    message.status < 0 ? 0 : static_cast<std::uint32_t>(message.status));
+      return answer_lookups();
+    case Type::kForget:
+      return names_.forget({from, message.id});
+    case Type::kPublish:
+      answer.status = names_.publish(std::move(message.entries), message.flag);
+      break;
+    default:
+      answer.status = names_.unpublish(message.rank, message.keys);
+      break;
+  }
+  to(from, std::move(answer));
+  answer_lookups();
+}
+
+void Hub::take_modex(NodeIndex from, Message& message) {
+  if (message.type == Type::kModexTell) {
+    if (message.node >= layout_.node_count()) return nonsense(from, "an answer for no node");
+    return to(message.node, std::move(message));
+  }
+  message.node = from;
+  if (layout_.has(message.rank)) return to(layout_.node_of(message.rank), std::move(message));
+  message.type = Type::kModexTell;
+  message.status = kPmixErrorNotFound;
+  to(from, std::move(message));
+}
+
+void Hub::answer_lookups() {
+  for (NameStore::Found& found : names_.answers()) {
+    Message message = of_type(Type::kFound);
+    message.id = found.asker.id;
+    message.status = found.status;
+    message.entries = std::move(found.entries);
+    to(found.asker.node, std::move(message));
+  }
+}
+
+}  // namespace leat::mpi

@@ -1,0 +1,75 @@
+#pragma once
+
+// hub.h - the middle of the star: joins what the launchers of a gang say, and decides its end.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mpi-tasks/collectives.h"
+#include "mpi-tasks/layout.h"
+#include "mpi-tasks/message.h"
+#include "mpi-tasks/name_store.h"
+#include "mpi-tasks/rank_book.h"
+
+namespace leat::mpi {
+
+// One per gang, in the launcher of node 0. Pure: takes messages, returns messages, to be sent in
+// this order. Borrows the layout.
+//
+// Invariants:
+//   - kStart goes out once, after every node has said kRegistered.
+//   - kEnd goes out once to every node, and nothing after it: with 0 when every rank has ended
+//     well, with the code and the cause of the first failure otherwise.
+class Hub {
+ public:
+  struct Out {
+    NodeIndex to = 0;
+    Message message;
+  };
+  using Outs = std::vector<Out>;
+
+  // `mpi_required`: it is a failure if no rank calls MPI_Init.
+  Hub(const Layout& layout, bool mpi_required);
+
+  // What the launcher of node `from` says (not kHello, that is between the links).
+  Outs take(NodeIndex from, Message message);
+  // The connection to that launcher is lost.
+  Outs lose(NodeIndex node);
+  // The time to register is over; nothing if everybody has.
+  Outs registered_too_late();
+
+  // What has been said to all at the end; for those who come later.
+  const std::optional<Message>& last_word() const { return end_; }
+  bool ended() const { return end_.has_value(); }
+
+ private:
+  void to(NodeIndex node, Message message) { outs_.push_back({node, std::move(message)}); }
+  void to_all(const Message& message);
+  void end(std::int32_t code, std::string cause);
+  void end_if(const std::optional<Failure>& failure);
+  // What a launcher of ours never says.
+  void nonsense(NodeIndex from, const std::string& what);
+
+  void dispatch(NodeIndex from, Message& message);
+  void take_registered(NodeIndex from);
+  void take_about_rank(NodeIndex from, const Message& message);
+  void take_collect(NodeIndex from, const Message& message);
+  void take_name_call(NodeIndex from, Message& message);
+  void take_modex(NodeIndex from, Message& message);
+  void answer_lookups();
+
+  const Layout& layout_;
+  const bool mpi_required_;
+  std::vector<bool> registered_;
+  NodeIndex registered_count_ = 0;
+  std::vector<bool> rank_ended_;
+  RankBook book_;
+  Collectives collectives_;
+  NameStore names_;
+  Outs outs_;
+  std::optional<Message> end_;
+};
+
+}  // namespace leat::mpi

@@ -1,0 +1,110 @@
+#pragma once
+
+// launcher.h - one gang on one node, from registering it to the last process gone.
+
+#include <kj/async-io.h>
+#include <kj/async-unix.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/loop/mailbox.h"
+#include "mpi-tasks/calls.h"
+#include "mpi-tasks/gang_file.h"
+#include "mpi-tasks/message.h"
+#include "mpi-tasks/pmix_server.h"
+#include "mpi-tasks/rank_book.h"
+#include "mpi-tasks/rank_environment.h"
+#include "mpi-tasks/rank_output.h"
+#include "mpi-tasks/rank_process.h"
+#include "mpi-tasks/star.h"
+
+namespace leat::mpi {
+
+// What main() knows and the gang file does not.
+struct LauncherOptions {
+  Variables inherited;
+  bool plain = false;    // output is not framed by rank
+  bool has_psm = false;  // see RankSurroundings
+  std::uint64_t seed = 0;
+  rlimit files{};  // what ranks may open
+};
+
+// Owns everything below it. Borrows io. Thread: the loop's; SIGTERM, SIGINT and SIGHUP are blocked
+// and captured. We are a child subreaper.
+//
+// Invariants:
+//   - No rank starts before the hub has said that every node has registered the gang.
+//   - Between kEnd, or SIGTERM, and the end of all ranks lies no more than the grace and a moment.
+//   - The private directory is ours from its making to its removal.
+class Launcher final : private kj::TaskSet::ErrorHandler {
+ public:
+  Launcher(kj::AsyncIoContext& io, GangSpec spec, LauncherOptions options);
+  ~Launcher() noexcept(false);
+
+  // Returns the gang's exit code when nothing of it is left on this node.
+  int run();
+
+ private:
+  // How long the hub may take to say how the gang ends once we have told it that it must.
+  static constexpr kj::Duration kVerdictDeadline = 2 * kj::SECONDS;
+
+  struct LocalRank {
+    Rank rank = 0;
+    std::vector<std::string> environment{};
+    RankProcess process{};
+    Stage stage = Stage::kStarted;
+    bool running = false;
+    kj::Own<kj::UnixEventPort::FdObserver> observer{};
+  };
+
+  void watch_signals();
+  // Everything that can fail before the first rank starts; the exit code and the reason if it does.
+  std::optional<Failure> prepare();
+  std::optional<Failure> start_ranks();
+  std::optional<NotStarted> start(LocalRank& local, const std::vector<std::uint16_t>& cpus);
+  kj::Promise<void> take_upcalls();
+
+  void on_message(Message message);
+  void on_upcall(Upcall upcall);
+  void on_exit(const Upcall& upcall);
+  LocalRank* find(Rank rank);
+
+  // We cannot go on: tells the hub, which ends the gang. Should it not say so within `patience`, we
+  // end by ourselves.
+  void fail(Failure failure, kj::Duration patience = kVerdictDeadline);
+  void end(std::int32_t code, const std::string& cause);
+  void signal_ranks(int signal);
+  void finish_if_idle();
+  kj::Promise<void> finish();
+  void taskFailed(kj::Exception&& exception) override;
+
+  kj::AsyncIoContext& io_;
+  kj::Timer& timer_;
+  const GangSpec spec_;
+  const LauncherOptions options_;
+  RankOutput stdout_;
+  RankOutput stderr_;
+  Mailbox<Upcall> upcalls_;
+  PmixServer pmix_;
+  std::string program_;
+  std::vector<LocalRank> ranks_;
+  std::size_t running_ = 0;
+  std::optional<Failure> own_failure_;  // the hub has been told
+  bool ended_ = false;                  // no rank will be started, those that run are told to end
+  bool finishing_ = false;
+  bool made_directory_ = false;
+  bool hurry_ = false;  // who started us wants us gone
+  std::int32_t code_ = 0;
+  kj::Own<kj::PromiseFulfiller<void>> done_;
+  Star star_;
+  Calls calls_;
+  kj::TaskSet tasks_;  // last: cancelled before anything it uses goes away
+};
+
+}  // namespace leat::mpi

@@ -1,0 +1,177 @@
+#include "mpi-tasks/hub.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+namespace leat::mpi {
+namespace {
+
+using Type = Message::Type;
+
+const Layout& three_nodes() {
+  static const Layout layout = Layout::make({{"a", {0, 1}}, {"b", {2}}, {"c", {3}}}).value();
+  return layout;
+}
+
+Message of(Type type, Rank rank = 0) {
+  Message message;
+  message.type = type;
+  message.rank = rank;
+  return message;
+}
+
+class HubTest : public testing::Test {
+ protected:
+  void start() {
+    for (NodeIndex node = 0; node < 3; ++node) take(node, of(Type::kRegistered));
+  }
+  Hub::Outs rank_ended(Rank rank, Stage stage) {
+    Message message = of(Type::kRankEnded, rank);
+    message.stage = stage;
+    return take(three_nodes().node_of(rank), message);
+  }
+  // What all three nodes are told: the code and the cause. Empty if they are not told the same.
+  static std::string verdict(const Hub::Outs& outs) {
+    if (outs.size() != 3) return std::to_string(outs.size()) + " messages";
+    for (NodeIndex node = 0; node < 3; ++node)
+      if (outs[node].to != node || outs[node].message.type != Type::kEnd ||
+          outs[node].message.text != outs[0].message.text)
+        return "differing messages";
+    return std::to_string(outs[0].message.status) + " " + outs[0].message.text;
+  }
+
+  // Another gang on the same nodes.
+  void anew(bool mpi_required) { owned = std::make_unique<Hub>(three_nodes(), mpi_required); }
+  Hub::Outs take(NodeIndex from, Message message) { return owned->take(from, std::move(message)); }
+
+  std::unique_ptr<Hub> owned = std::make_unique<Hub>(three_nodes(), false);
+};
+
+TEST_F(HubTest, StartsNobodyBeforeEverybodyHasRegistered) {
+  EXPECT_TRUE(take(2, of(Type::kRegistered)).empty());
+  EXPECT_TRUE(take(0, of(Type::kRegistered)).empty());
+  const Hub::Outs outs = take(1, of(Type::kRegistered));
+  ASSERT_EQ(outs.size(), 3u);
+  EXPECT_TRUE(std::ranges::all_of(
+      outs, [](const Hub::Out& out) { return out.message.type == Type::kStart; }));
+  EXPECT_TRUE(owned->registered_too_late().empty());
+}
+
+TEST_F(HubTest, NamesTheNodesThatDoNotCome) {
+  take(1, of(Type::kRegistered));
+  EXPECT_EQ(verdict(owned->registered_too_late()), "1 no launcher was ready in time on node a, c");
+}
+
+TEST_F(HubTest, EndsWithZeroAfterTheLastRank) {
+  start();
+  for (Rank rank = 0; rank < 4; ++rank) {
+    EXPECT_FALSE(owned->ended());
+    const Hub::Outs outs = rank_ended(rank, Stage::kFinalized);
+    if (rank == 3)
+      EXPECT_EQ(verdict(outs), "0 ");
+    else
+      EXPECT_TRUE(outs.empty());
+  }
+  EXPECT_TRUE(owned->ended());
+}
+
+TEST_F(HubTest, WarnsOfRanksThatKnowNothingOfMpi) {
+  start();
+  for (Rank rank = 0; rank < 3; ++rank) rank_ended(rank, Stage::kStarted);
+  EXPECT_EQ(verdict(rank_ended(3, Stage::kStarted)),
+            "0 none of the 4 ranks called MPI_Init: each ran by itself");
+}
+
+TEST_F(HubTest, RefusesRanksThatKnowNothingOfMpiWhereItIsRequired) {
+  anew(true);
+  start();
+  for (Rank rank = 0; rank < 3; ++rank) rank_ended(rank, Stage::kStarted);
+  EXPECT_EQ(verdict(rank_ended(3, Stage::kStarted)),
+            "1 none of the 4 ranks called MPI_Init: each ran by itself");
+}
+
+TEST_F(HubTest, TheFirstFailureIsTheGangsAndNothingFollowsIt) {
+  start();
+  Message abort = of(Type::kAborted, 3);
+  abort.status = 7;
+  EXPECT_EQ(verdict(take(2, abort)), "7 rank 3 on node c called MPI_Abort(7)");
+  EXPECT_TRUE(owned->lose(1).empty());
+  EXPECT_TRUE(rank_ended(0, Stage::kConnected).empty());
+  EXPECT_TRUE(take(0, abort).empty());
+}
+
+TEST_F(HubTest, ALostLauncherEndsTheGang) {
+  start();
+  EXPECT_EQ(verdict(owned->lose(2)), "1 the launcher of node c is lost");
+}
+
+TEST_F(HubTest, AFailingLauncherEndsTheGangWithItsWords) {
+  Message failed = of(Type::kFailed);
+  failed.status = 127;
+  failed.text = "app: program not found on node b";
+  EXPECT_EQ(verdict(take(1, failed)), "127 app: program not found on node b");
+}
+
+TEST_F(HubTest, PassesADirectQuestionToTheNodeOfItsRankAndTheAnswerBack) {
+  start();
+  Message ask = of(Type::kModexAsk, 3);
+  ask.id = 5;
+  Hub::Outs outs = take(1, ask);
+  ASSERT_EQ(outs.size(), 1u);
+  EXPECT_EQ(outs[0].to, 2u);
+  EXPECT_EQ(outs[0].message.node, 1u);
+  Message tell = outs[0].message;
+  tell.type = Type::kModexTell;
+  tell.bytes = "data";
+  outs = take(2, tell);
+  ASSERT_EQ(outs.size(), 1u);
+  EXPECT_EQ(outs[0].to, 1u);
+  EXPECT_EQ(outs[0].message.id, 5u);
+  EXPECT_EQ(outs[0].message.bytes, "data");
+}
+
+TEST_F(HubTest, AnswersAQuestionAboutNoRankItself) {
+  const Hub::Outs outs = take(1, of(Type::kModexAsk, 4));
+  ASSERT_EQ(outs.size(), 1u);
+  EXPECT_EQ(outs[0].to, 1u);
+  EXPECT_EQ(outs[0].message.type, Type::kModexTell);
+  EXPECT_EQ(outs[0].message.status, kPmixErrorNotFound);
+}
+
+TEST_F(HubTest, AnswersAPublisherBeforeThoseWhoWaitForTheName) {
+  start();
+  Message lookup = of(Type::kLookup);
+  lookup.id = 1;
+  lookup.keys = {"port"};
+  lookup.status = 1;
+  EXPECT_TRUE(take(2, lookup).empty());
+  Message publish = of(Type::kPublish);
+  publish.id = 9;
+  publish.entries = {{"port", 0, "tcp"}};
+  const Hub::Outs outs = take(0, publish);
+  ASSERT_EQ(outs.size(), 2u);
+  EXPECT_EQ(outs[0].to, 0u);
+  EXPECT_EQ(outs[0].message.type, Type::kAnswer);
+  EXPECT_EQ(outs[0].message.id, 9u);
+  EXPECT_EQ(outs[1].to, 2u);
+  EXPECT_EQ(outs[1].message.entries.at(0).value, "tcp");
+}
+
+TEST_F(HubTest, ALauncherThatSpeaksNonsenseEndsTheGang) {
+  EXPECT_EQ(verdict(take(1, of(Type::kConnected, 0))),
+            "1 the launcher of node b does not make sense: rank 0");
+  anew(false);
+  EXPECT_EQ(verdict(take(1, of(Type::kEnd))),
+            "1 the launcher of node b does not make sense: message 17");
+  anew(false);
+  start();
+  rank_ended(2, Stage::kFinalized);
+  EXPECT_EQ(verdict(rank_ended(2, Stage::kFinalized)),
+            "1 the launcher of node b does not make sense: rank 2");
+}
+
+}  // namespace
+}  // namespace leat::mpi
