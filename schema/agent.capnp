@@ -68,6 +68,10 @@ interface HeadSession {
   evacuating @3 (bytes :UInt64) -> ();
   # `evacuate` is at work, and has brought more than when this was last said: so much by now. A
   # node of which nothing is heard for long is ended without its outputs.
+
+  progress @4 (tasks :List(Types.TaskProgress)) -> ();
+  # What tasks have told of themselves since this was last said: the newest word of each. Not kept
+  # on disk.
 }
 
 const maxReportsInFlight :UInt32 = 4;
@@ -86,7 +90,8 @@ struct ReportBatch {
 interface Agent {
   # Calls are answered as soon as they are understood; what comes of them is reported.
 
-  start @0 (batch :StartBatch) -> ();
+  start @0 (batch :StartBatch) -> (hubs :List(StartedHub));
+  # Of gangs whose first member is here: where the others find it.
   end @1 (headEpoch :UInt64, orders :List(EndOrder)) -> ();
   withdraw @2 (headEpoch :UInt64, job :UInt64, stage :UInt16, count :UInt64) -> ();
   # Give back up to `count` runs that have not started, the last first: they are reported as
@@ -119,6 +124,33 @@ struct StartSet {
   storeTicket @7 :Data;           # right to read this stage's input blobs, or write the result
   inputTicket @8 :Data;           # right to read them, where storeTicket is to write
   exclusive @9 :Bool;             # each run has the node to itself
+  gang @10 :GangStart;            # of a gang, whose only run this is then
+}
+
+struct GangStart {
+  # One member of a gang.
+  member @0 :UInt32;              # which of `nodes` this is
+  nodes @1 :List(Node);
+  hub @2 :GangHub;                # where the first member is; not for the first
+
+  struct Node {
+    node @0 :Types.NodeRef;
+    hostName @1 :Text;
+  }
+}
+
+struct GangHub {
+  # Where the members of a gang meet, and what makes each of them one. Made by the first member's
+  # agent for one attempt, and worth nothing after it.
+  address @0 :Text;               # host:port
+  authorityPem @1 :Text;
+  certificatePem @2 :Text;
+  keyPem @3 :Text;
+}
+
+struct StartedHub {
+  run @0 :Types.RunId;
+  hub @1 :GangHub;
 }
 
 struct TaskInputs {

@@ -83,6 +83,19 @@ struct GangFile {
 
   modexMs @21 :UInt32 = 60000;
   # How long a rank waits for what another has not committed. 0: no limit.
+
+  listenAddress @22 :Text;
+  # Node 0 with further nodes, unless there is a listenFd: the "address:port" it listens at, which
+  # whoever started it keeps from others by a socket of its own that is bound there and does not
+  # listen (SO_REUSEPORT).
+
+  coordination @23 :List(Text);
+  # A program and its arguments that must end well on every node before `program` is started.
+
+  application @24 :Bool;
+  # `program` is started once, on node 0, and is no rank of anything.
+
+
 }
 
 struct GangNode {
@@ -95,6 +108,7 @@ struct GangNode {
 enum MpiMode {
   automatic @0;   # a program that never calls MPI_Init is run, with a warning
   required @1;    # and is a failure
+  pmi1 @2;        # ranks speak PMI-1 on a socket they inherit, as MPICH's do
 }
 
 struct GangMessage {

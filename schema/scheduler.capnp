@@ -41,8 +41,9 @@ interface Scheduler {
   # store's own numbers, so they hold across restarts of the head. A slow watcher gets a summary,
   # never a backlog.
 
-  locate @9 (job :UInt64, stage :UInt16, index :UInt64) -> LocateResult;
-  # Where the output of the newest run of a task is, and a ticket to read it there.
+  locate @9 (job :UInt64, stage :UInt16, index :UInt64, member :UInt32) -> LocateResult;
+  # Where the output of the newest run of a task is, and a ticket to read it there; of a gang, that
+  # of one member.
 
   result @10 (job :UInt64) -> ResultResult;
   # Where the result of a job is, and a ticket to read it from leat-store.
@@ -262,6 +263,7 @@ struct JobSummary {
   reason @17 :Text;           # why tasks were skipped, for people
   heldBy @18 :Types.Principal;
   heldUs @19 :Int64;          # wall clock; 0: it is not held
+  progress @20 :List(Types.TaskProgress);  # of tasks that run: the newest words, the last first
 
   struct Failure {
     stage @0 :UInt16;
@@ -372,6 +374,7 @@ struct LocateResult {
     ticket @3 :Data;
     stored @4 :Bool;          # the node is gone; `address` is leat-store's (`readOutput`)
     lost @5 :Text;            # what to say if there is nothing: `output lost with node N at T`
+    members @6 :UInt32;       # of a gang, whose output marks what comes from whom; 0: no gang
   }
 }
 

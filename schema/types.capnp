@@ -197,10 +197,40 @@ struct StageSpec {
   origin @15 :List(Stride);      # of a retry: the indices of the stage it retries some of. Input
                                  # lines and LEAT_TASK_COUNT are counted by them. Empty: `indices`
 
+  gang @16 :GangSpec;            # where its member is one of several on distinct nodes
+
   enum OnNodeLoss {
     requeue @0;
     fail @1;
     wait @2;
+  }
+}
+
+struct GangSpec {
+  # What a gang runs. What one node gives to it stands in its stage's `members`.
+  launch @0 :Launch;
+  ranksPerNode @1 :List(UInt32);  # one for each node, in their order, or one for all; none: 1
+  coresPerRank @2 :UInt32;        # 0: what is on the node, shared alike
+  bind @3 :Bind;
+  bindTo @4 :BindTo;
+  coordination @5 :List(Text);    # argv; must end well on every node before the program starts
+  interfaces @6 :Text;            # "eth0,10.0.0.0/8": over which ranks talk; empty: as MPI chooses
+
+  enum Launch {
+    mpi @0;           # ranks by PMIx; a program that never calls MPI_Init is run, with a warning
+    mpiRequired @1;   # likewise, and that is a failure
+    pmi1 @2;          # ranks by PMI-1: MPICH and its kin
+    application @3;   # the program runs once, on the first node
+  }
+  enum Bind {
+    compact @0;       # ranks that follow each other, on cores that do
+    spread @1;        # as far from each other as they can be
+    none @2;
+  }
+  enum BindTo {
+    core @0;
+    numa @1;
+    socket @2;
   }
 }
 
@@ -266,6 +296,13 @@ struct PoolSpec {
     auto @0;     # kept by the kernel, on nodes that can
     off @1;
   }
+}
+
+struct TaskProgress {
+  # What a running task has told of itself (LEAT_PROGRESS_FD).
+  run @0 :RunId;
+  permille @1 :UInt16;
+  message @2 :Text;
 }
 
 # --- refusals ------------------------------------------------------------------------------

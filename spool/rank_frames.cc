@@ -4,7 +4,7 @@
 #include <array>
 
 #include "base/check.h"
-#include "spool/crc32c.h"
+#include "base/crc32c.h"
 
 namespace leat::spool {
 namespace {
