@@ -110,7 +110,9 @@ Result<Done> read_star(schema::GangFile::Reader file, GangSpec& spec) {
   if (spec.layout.node_count() == 1) return Done{};
   spec.hub_address = string_of(file.getHubAddress());
   spec.listen_fd = file.getListenFd();
-  if (spec.is_hub() && spec.listen_fd < 3) return invalid("listenFd: the hub needs its socket");
+  spec.listen_address = string_of(file.getListenAddress());
+  if (spec.is_hub() && spec.listen_fd < 3 && spec.listen_address.empty())
+    return invalid("listenFd, listenAddress: the hub needs one of them");
   if (!spec.is_hub() && spec.hub_address.find(':') == std::string::npos)
     return invalid("hubAddress: must be HOST:PORT");
   spec.credentials = {string_of(file.getCertificatePem()), string_of(file.getKeyPem()),

@@ -23,6 +23,7 @@ struct GangSpec {
   Layout layout;
   std::string hub_address{};
   int listen_fd = -1;
+  std::string listen_address{};  // where to listen without one
   std::vector<std::string> program{};
   std::vector<std::string> environment{};
   std::string directory{};

@@ -21,6 +21,7 @@ namespace {
 using Type = Message::Type;
 
 constexpr std::int32_t kExitFailed = 1;
+constexpr std::int32_t kExitUsage = 2;
 constexpr std::int32_t kSignalBase = 128;
 
 struct PipeEnds {
@@ -78,7 +79,7 @@ int Launcher::run() {
   if (const Result<Done> open = star_.open(); !open.ok()) {
     stderr_.say("leat-mpi-launcher: " + open.refusal().message);
     stderr_.drained().wait(io_.waitScope);
-    return 2;
+    return open.refusal().reason == Reason::kInvalid ? kExitUsage : kExitFailed;
   }
   if (const std::optional<Failure> failure = prepare()) {
     // The hub may start after us.

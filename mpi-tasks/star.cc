@@ -1,8 +1,13 @@
 #include "mpi-tasks/star.h"
 
 #include <kj/debug.h>
+#include <kj/io.h>
+#include <netdb.h>
 #include <sys/socket.h>
 
+#include <cerrno>
+#include <cstring>
+#include <memory>
 #include <utility>
 
 #include "base/random.h"
@@ -18,6 +23,33 @@ std::string first_line(const kj::Exception& exception) {
   const kj::StringPtr text = exception.getDescription();
   const std::string_view line(text.cStr(), text.size());
   return std::string(line.substr(0, line.find('\n')));
+}
+
+// "127.0.0.1:7000" or "[::1]:7000", a port of our own on it. Whoever keeps that port for us is
+// bound there as well and does not listen.
+Result<kj::AutoCloseFd> listen_at(const std::string& address) {
+  const auto refused = [&](const std::string& why) {
+    return Refusal{Reason::kConflict, "cannot listen at " + address + ": " + why};
+  };
+  const std::size_t colon = address.rfind(':');
+  if (colon == std::string::npos) return invalid("listenAddress: must be ADDRESS:PORT");
+  std::string host = address.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  addrinfo hints{};
+  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int error = ::getaddrinfo(host.c_str(), address.c_str() + colon + 1, &hints, &found);
+  if (error != 0) return invalid("listenAddress: " + address + ": " + ::gai_strerror(error));
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(found, &::freeaddrinfo);
+  kj::AutoCloseFd fd(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const int yes = 1;
+  for (const int option : {SO_REUSEADDR, SO_REUSEPORT})
+    ::setsockopt(fd.get(), SOL_SOCKET, option, &yes, sizeof yes);
+  if (::bind(fd.get(), found->ai_addr, found->ai_addrlen) != 0 ||
+      ::listen(fd.get(), SOMAXCONN) != 0)
+    return refused(std::strerror(errno));
+  return fd;
 }
 
 }  // namespace
@@ -65,13 +97,18 @@ kj::Promise<void> Star::close(bool hurry) {
 }
 
 Result<Done> Star::listen() {
+  int socket = spec_.listen_fd;
+  if (socket < 0) {
+    Result<kj::AutoCloseFd> own = listen_at(spec_.listen_address);
+    if (!own.ok()) return own.refusal();
+    socket = std::move(own).value().release();
+  }
   int listening = 0;
   socklen_t size = sizeof listening;
-  if (::getsockopt(spec_.listen_fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 ||
-      listening == 0)
-    return invalid("descriptor " + std::to_string(spec_.listen_fd) + " is no listening socket");
-  auto receiver = io_.lowLevelProvider->wrapListenSocketFd(
-      spec_.listen_fd, kj::LowLevelAsyncIoProvider::TAKE_OWNERSHIP);
+  if (::getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || listening == 0)
+    return invalid("descriptor " + std::to_string(socket) + " is no listening socket");
+  auto receiver =
+      io_.lowLevelProvider->wrapListenSocketFd(socket, kj::LowLevelAsyncIoProvider::TAKE_OWNERSHIP);
   listener_ = transport::TlsListener::adopt(
       kj::mv(receiver), timer_, *context_,
       [this](const transport::Peer&, kj::Own<kj::AsyncIoStream> stream) { greet(kj::mv(stream)); });

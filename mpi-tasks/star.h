@@ -34,7 +34,8 @@ class Star final : private kj::TaskSet::ErrorHandler {
   Star(kj::AsyncIoContext& io, const GangSpec& spec, std::uint64_t seed, OnMessage on_message);
   ~Star() noexcept(false);
 
-  // Begins to listen or to connect. Refused: what we inherited is no listening socket.
+  // Begins to listen or to connect. Refused: what we inherited is no listening socket, or we
+  // cannot listen where we should.
   Result<Done> open();
 
   // To the hub. What is sent before the connection stands is sent then.

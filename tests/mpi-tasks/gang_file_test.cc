@@ -92,7 +92,7 @@ TEST(GangFile, OfSeveralNodesNeedsASocketAndCredentials) {
     nodes[1].setName("b");
     nodes[1].setRanks({1});
   };
-  EXPECT_EQ(refusal(two), "listenFd: the hub needs its socket");
+  EXPECT_EQ(refusal(two), "listenFd, listenAddress: the hub needs one of them");
   EXPECT_EQ(refusal([&](schema::GangFile::Builder gang) {
               two(gang);
               gang.setNodeIndex(1);
@@ -101,6 +101,11 @@ TEST(GangFile, OfSeveralNodesNeedsASocketAndCredentials) {
   EXPECT_EQ(refusal([&](schema::GangFile::Builder gang) {
               two(gang);
               gang.setListenFd(3);
+            }),
+            "credentials: the certificate cannot be read");
+  EXPECT_EQ(refusal([&](schema::GangFile::Builder gang) {
+              two(gang);
+              gang.setListenAddress("127.0.0.1:7");
             }),
             "credentials: the certificate cannot be read");
 }

@@ -41,12 +41,19 @@ transport::WallSeconds wall_now() {
   return (kj::systemPreciseCalendarClock().now() - kj::UNIX_EPOCH) / kj::SECONDS;
 }
 
-int listen_here(const std::string& host) {
+int bind_here(const std::string& host) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int yes = 1;
+  EXPECT_EQ(::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes), 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   ::inet_pton(AF_INET, host.c_str(), &address.sin_addr);
   EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  return fd;
+}
+
+int listen_here(const std::string& host) {
+  const int fd = bind_here(host);
   EXPECT_EQ(::listen(fd, 64), 0);
   return fd;
 }
@@ -166,8 +173,13 @@ void GangWorld::write_gang_file(NodeIndex node, std::uint16_t port) {
     const auto& ranks = plan_.nodes[i].ranks;
     nodes[i].setRanks(kj::arrayPtr(ranks.data(), ranks.size()));
   }
-  file.setHubAddress((plan_.hub_host + ":" + std::to_string(port)).c_str());
-  file.setListenFd(kListenFd);
+  const std::string hub = plan_.hub_host + ":" + std::to_string(port);
+  file.setHubAddress(hub.c_str());
+  if (plan_.hub_listens)
+    file.setListenAddress(plan_.listen_address.empty() ? hub.c_str()
+                                                       : plan_.listen_address.c_str());
+  else
+    file.setListenFd(kListenFd);
   set_texts(file.initProgram(static_cast<unsigned>(plan_.program.size())), plan_.program);
   set_texts(file.initEnvironment(static_cast<unsigned>(plan_.environment.size())),
             plan_.environment);
@@ -236,13 +248,18 @@ void GangWorld::start() {
 }
 
 void GangWorld::start(const std::vector<NodeIndex>& nodes) {
-  const int listener =
-      plan_.listen == nullptr ? listen_here(plan_.hub_host) : plan_.listen(plan_.hub_host);
+  const int listener = plan_.hub_listens         ? bind_here(plan_.hub_host)
+                       : plan_.listen == nullptr ? listen_here(plan_.hub_host)
+                                                 : plan_.listen(plan_.hub_host);
   for (const NodeIndex node : nodes) {
     write_gang_file(node, port_of(listener));
-    spawn(node, node == 0 && plan_.nodes.size() > 1 ? listener : -1);
+    const bool inherits = node == 0 && plan_.nodes.size() > 1 && !plan_.hub_listens;
+    spawn(node, inherits ? listener : -1);
   }
-  ::close(listener);
+  if (plan_.hub_listens)
+    keeper_ = kj::AutoCloseFd(listener);
+  else
+    ::close(listener);
 }
 
 std::vector<LauncherEnd> GangWorld::wait() {

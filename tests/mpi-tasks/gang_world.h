@@ -2,6 +2,7 @@
 
 // gang_world.h - a gang's launchers as real processes on this host, each with a node's name.
 
+#include <kj/io.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -36,6 +37,9 @@ struct GangPlan {
   std::vector<std::vector<std::string>> prefixes{};
   // Makes the hub's listening socket.
   std::function<int(const std::string& host)> listen{};
+  // The hub makes that socket, while another that is bound there keeps the port for it.
+  bool hub_listens = false;
+  std::string listen_address{};  // there, in place of the port kept
   std::string directory = "/";
 };
 
@@ -95,6 +99,7 @@ class GangWorld {
   std::set<std::string> before_;  // segments and session directories of others
   std::vector<transport::Credentials> credentials_;
   std::vector<std::unique_ptr<Process>> processes_;
+  kj::AutoCloseFd keeper_;  // of the hub's port
 };
 
 // `ranks` on each of `nodes` nodes, numbered node by node.

@@ -119,6 +119,21 @@ TEST(LauncherFailures, AGangThatIsNeverCompleteEndsInTime) {
   expect_end(world, 1, "no launcher was ready in time on node node1");
 }
 
+TEST(LauncherFailures, AHubThatCannotListenSaysWhere) {
+  GangPlan gang = plan(2, 1, "hello");
+  gang.hub_listens = true;
+  gang.hub_host = "127.0.0.1";
+  gang.listen_address = "192.0.2.1:7";  // nobody's
+  GangWorld world(gang);
+  world.start({0});
+  const LauncherEnd end = world.wait().at(0);
+  EXPECT_EQ(end.code, 1);
+  EXPECT_NE(end.error.find("cannot listen at 192.0.2.1:7: Cannot assign requested address\n"),
+            std::string::npos)
+      << end.error;
+  EXPECT_EQ(world.left_over(), "");
+}
+
 TEST(LauncherFailures, AHubThatIsNotThereIsGivenUp) {
   GangPlan gang = plan(2, 1, "hello");
   gang.registered_ms = 1000;

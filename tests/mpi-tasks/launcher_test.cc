@@ -106,6 +106,12 @@ TEST(Launcher, SurvivesTheVariablesOfASurroundingSchedulerAndMpiJob) {
   expect_one_world(gang, run_well(gang));
 }
 
+TEST(Launcher, ListensItselfAtAPortThatSomebodyKeepsForIt) {
+  GangPlan gang = plan(2, 1, "hello");
+  gang.hub_listens = true;
+  expect_one_world(gang, run_well(gang));
+}
+
 TEST(Launcher, BindsEachRankToItsCpus) {
   cpu_set_t allowed;
   ASSERT_EQ(sched_getaffinity(0, sizeof allowed, &allowed), 0);
