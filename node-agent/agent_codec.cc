@@ -9,6 +9,7 @@
 #include <memory>
 #include <utility>
 
+#include "node-agent/gang_codec.h"
 #include "node-agent/stage_codec.h"
 
 namespace leat::agent {
@@ -151,7 +152,8 @@ Result<StartSet> read_start_set(schema::StartSet::Reader in) {
       parts.push_back({std::move(from).value(),
                        {NodeId{part.getNode().getId()}, NodeEpoch{part.getNode().getEpoch()}},
                        part.getAddress().cStr(),
-                       std::string(ticket.begin(), ticket.size())});
+                       std::string(ticket.begin(), ticket.size()),
+                       part.getOfGangs()});
     }
     set.inputs.push_back(std::move(parts));
   }
@@ -161,6 +163,11 @@ Result<StartSet> read_start_set(schema::StartSet::Reader in) {
   set.store_ticket.assign(ticket.begin(), ticket.size());
   const kj::ArrayPtr<const char> input_ticket = in.getInputTicket().asChars();
   set.input_ticket.assign(input_ticket.begin(), input_ticket.size());
+  if (!in.hasGang()) return set;
+  Result<GangStart> gang = read_gang_start(in.getGang());
+  if (!gang.ok()) return gang.refusal();
+  if (set.runs.indices.size() != 1) return invalid("a gang that is not one run");
+  set.gang = std::move(gang).value();
   return set;
 }
 
@@ -181,12 +188,14 @@ void write_start_set(const StartSet& set, schema::StartSet::Builder out) {
       write_node(part.node, parts[k].initNode());
       parts[k].setAddress(part.address);
       parts[k].setTicket(kj::arrayPtr(part.ticket.data(), part.ticket.size()).asBytes());
+      parts[k].setOfGangs(part.of_gangs);
     }
   }
   out.setJobName(set.job_name);
   out.setIsResult(set.is_result);
   out.setStoreTicket(kj::arrayPtr(set.store_ticket.data(), set.store_ticket.size()).asBytes());
   out.setInputTicket(kj::arrayPtr(set.input_ticket.data(), set.input_ticket.size()).asBytes());
+  if (set.gang) write_gang_start(*set.gang, out.initGang());
 }
 
 Result<StartBatch> read_start_batch(schema::StartBatch::Reader in) {

@@ -148,6 +148,8 @@ class AgentCore {
   HeadEpoch head_epoch() const { return head_epoch_; }
   std::uint64_t session() const { return session_; }
   bool is_running(const RunId& run) const { return running_.contains(run); }
+  // Queued or running.
+  bool wants(const RunId& run) const;
   // Of what the head gave; nothing if the stage is not known.
   std::shared_ptr<const StageSpec> spec_of(const StageRef& stage) const;
 

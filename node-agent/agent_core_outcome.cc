@@ -105,6 +105,14 @@ std::vector<RunId> AgentCore::upcoming(const StageRef& stage, std::size_t count)
   return runs;
 }
 
+bool AgentCore::wants(const RunId& run) const {
+  if (is_running(run)) return true;
+  const auto found = stages_.find(stage_of(run));
+  if (found == stages_.end()) return false;
+  const auto position = found->second.position_of(run.index);
+  return position && found->second.known(*position) == Known{RunState::kQueued, run.attempt};
+}
+
 std::vector<StageRef> AgentCore::queued_stages() const {
   std::vector<StageRef> stages;
   for (const auto& [stage, allotment] : stages_)

@@ -48,7 +48,7 @@ kj::Promise<Result<Done>> DataFetch::go_on(const std::shared_ptr<Progress>& prog
                           got.position > progress->parts[progress->part].runs.indices.size();
         if (!moved || back)
           return Result<Done>(invalid("a node's answer about its outputs makes no sense"));
-        const Result<Done> kept = file.append(std::as_bytes(std::span(got.data)));
+        const Result<Done> kept = keep(*progress, got, file);
         if (!kept.ok()) return Result<Done>(kept.refusal());
         progress->position = got.finished ? 0 : got.position;
         progress->offset = got.finished ? 0 : got.offset;
@@ -56,6 +56,24 @@ kj::Promise<Result<Done>> DataFetch::go_on(const std::shared_ptr<Progress>& prog
         progress->tries_left = kTries;
         return go_on(progress, file);
       });
+}
+
+Result<Done> DataFetch::keep(Progress& progress, const Outputs::SetPiece& got, InputFile& file) {
+  if (!progress.parts[progress.part].of_gangs)
+    return file.append(std::as_bytes(std::span(got.data)));
+  if (!progress.frames)
+    progress.frames.emplace([&progress](std::uint32_t rank, std::string_view content) {
+      if (rank == 0) progress.plain += content;
+    });
+  progress.plain.clear();
+  progress.frames->feed(got.data);
+  if (got.finished) {
+    progress.frames->finish();
+    // What was cut at its limit is no whole output, but what there is of one counts as for any
+    // task.
+    progress.frames.reset();
+  }
+  return file.append(std::as_bytes(std::span(progress.plain)));
 }
 
 kj::Promise<Result<Outputs::SetPiece>> DataFetch::read(const InputPart& part,

@@ -6,6 +6,7 @@
 #include <kj/timer.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -13,6 +14,7 @@
 #include "node-agent/messages.h"
 #include "node-agent/outputs.h"
 #include "node-agent/peer_links.h"
+#include "spool/rank_frames.h"
 
 namespace leat::agent {
 
@@ -26,18 +28,22 @@ class DataFetch {
       : links_(links), own_(own), timer_(timer), self_(self), cluster_(std::move(cluster_id)) {}
 
   // Appends to `file` the outputs that `parts` name, every one, in their order. Refused as soon as
-  // one of them cannot be had. Never rejects. `file` must live until then.
+  // one of them cannot be had; of a gang, what its rank 0 has written. Never rejects. `file` must
+  // live until then.
   kj::Promise<Result<Done>> fetch(TaskInputs parts, InputFile& file);
 
  private:
   struct Progress {
     TaskInputs parts;
+    std::optional<spool::RankFrameReader> frames;  // of the part in hand, if it is of gangs
+    std::string plain;                             // what the first ranks have written
     std::size_t part = 0;
     std::uint64_t position = 0;
     std::uint64_t offset = 0;
     int tries_left = 0;
   };
 
+  static Result<Done> keep(Progress& progress, const Outputs::SetPiece& got, InputFile& file);
   kj::Promise<Result<Done>> go_on(const std::shared_ptr<Progress>& progress, InputFile& file);
   kj::Promise<Result<Outputs::SetPiece>> read(const InputPart& part, const Progress& progress);
   kj::Promise<Result<Outputs::SetPiece>> read_remote(const InputPart& part,

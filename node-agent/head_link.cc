@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "node-agent/agent_codec.h"
+#include "node-agent/gang_codec.h"
 #include "node-agent/stage_codec.h"
 #include "schema/agent.capnp.h"
 #include "transport/identity.h"
@@ -26,6 +27,17 @@ kj::Exception complaint(const std::string& what) {
 void require(Verdict verdict) {
   if (verdict == Verdict::kOlderHead)
     kj::throwFatalException(complaint("this node has joined a newer head"));
+}
+
+// Of the gangs in `batch` whose first member is here.
+std::vector<std::pair<RunId, GangHub>> hubs_in(Node& node, const StartBatch& batch) {
+  std::vector<std::pair<RunId, GangHub>> hubs;
+  for (const StartSet& set : batch.sets) {
+    if (!set.gang || set.gang->member != 0 || set.gang->nodes.size() == 1) continue;
+    const RunId run = run_id(set.runs.stage, set.runs.attempt, set.runs.indices.at(0));
+    if (std::optional<GangHub> hub = node.hub_of(run)) hubs.emplace_back(run, std::move(*hub));
+  }
+  return hubs;
 }
 
 // Whether the same answer would come again.
@@ -60,7 +72,13 @@ class HeadLink::Server final : public schema::Agent::Server {
       Result<StartBatch> batch = read_start_batch(context.getParams().getBatch());
       if (!batch.ok()) kj::throwFatalException(complaint(batch.refusal().message));
       context.releaseParams();
-      require(link.parts_.node.start(std::move(batch).value()));
+      require(link.parts_.node.start(batch.value()));
+      std::vector<std::pair<RunId, GangHub>> hubs = hubs_in(link.parts_.node, batch.value());
+      auto told = context.getResults().initHubs(static_cast<kj::uint>(hubs.size()));
+      for (kj::uint i = 0; i < told.size(); ++i) {
+        write_run_id(hubs[i].first, told[i].initRun());
+        write_hub(hubs[i].second, told[i].initHub());
+      }
     });
   }
 

@@ -186,6 +186,13 @@ class Agent {
     return code;
   }
 
+  std::string bind_host() const { return flags_.bind.substr(0, flags_.bind.rfind(':')); }
+
+  // Installed beside the warden.
+  std::string launcher() const {
+    return file_.warden.substr(0, file_.warden.rfind('/') + 1) + "leat-mpi-launcher";
+  }
+
   Result<Done> build() {
     Result<Topology> topology =
         Topology::discover({file_.millicores, file_.memory_bytes, file_.core_first});
@@ -214,9 +221,11 @@ class Agent {
     uploads_ = std::make_unique<ResultUpload>(*links_, timer_, spool);
     evacuation_ = std::make_unique<Evacuation>(*links_, timer_, *outputs_, spool);
     plain_ = std::make_unique<PlainOutputs>(spool);
+    gangs_ = std::make_unique<GangFiles>(
+        GangFilesOptions{directory_, bind_host(), file_.cluster_id, file_.node, wall_seconds});
     node_ = std::make_unique<Node>(
-        NodeParts{timer_, *outputs_, *log_, *inputs_, *uploads_, *evacuation_, *plain_, say,
-                  file_.spool_quota_bytes, capacity_},
+        NodeParts{timer_, *outputs_, *log_, *inputs_, *uploads_, *evacuation_, *plain_, *gangs_,
+                  say, file_.spool_quota_bytes, capacity_},
         std::move(recovered));
     return Done{};
   }
@@ -229,8 +238,8 @@ class Agent {
       return kj::NEVER_DONE;
     }
     warden_ = std::make_unique<WardenRunner>(
-        WardenRunnerOptions{directory_, file_.pool, file_.node, gpus_}, *topology_, *outputs_,
-        *node_);
+        WardenRunnerOptions{directory_, file_.pool, file_.node, gpus_, launcher(), say}, *topology_,
+        *outputs_, *gangs_, *node_);
     node_->set_runner(*warden_);
     WardenRunner* runner = warden_.get();
     kj::Own<WardenLink> link =
@@ -255,13 +264,12 @@ class Agent {
         DataServer::open(network_, timer_, flags_.bind, *context_, *outputs_, wall_seconds, say);
     if (!data.ok()) return data.refusal();
     data_ = std::move(data).value();
-    const std::string host = flags_.bind.substr(0, flags_.bind.rfind(':'));
 
     AgentFacts facts;
     facts.node = file_.node;
     facts.cluster_id = file_.cluster_id;
     facts.host_name = host_name();
-    facts.data_address = host + ":" + std::to_string(data_->port());
+    facts.data_address = bind_host() + ":" + std::to_string(data_->port());
     facts.capacity = capacity_;
     facts.agent_pid = static_cast<std::uint32_t>(::getpid());
     facts.warden_pid = static_cast<std::uint32_t>(warden_pid_);
@@ -321,6 +329,7 @@ class Agent {
   std::unique_ptr<ResultUpload> uploads_;
   std::unique_ptr<Evacuation> evacuation_;
   std::unique_ptr<PlainOutputs> plain_;
+  std::unique_ptr<GangFiles> gangs_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<MockRunner> mock_;
   std::unique_ptr<WardenRunner> warden_;

@@ -8,4 +8,9 @@ std::uint64_t ReportBatch::run_count() const {
   return count;
 }
 
+std::uint32_t GangSpec::ranks_on(std::size_t member) const {
+  if (ranks_per_node.empty()) return 1;
+  return ranks_per_node.size() == 1 ? ranks_per_node.front() : ranks_per_node.at(member);
+}
+
 }  // namespace leat::agent

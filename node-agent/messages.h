@@ -35,7 +35,7 @@ struct RunSet {
   StageRef stage;
   Attempt attempt = 1;
   IndexList indices;
-  std::uint32_t member = 0;  // of the placement; this version starts member 0 only
+  std::uint32_t member = 0;  // not used: a node has one member of a gang at most
 
   friend bool operator==(const RunSet&, const RunSet&) = default;
 };
@@ -83,6 +83,24 @@ struct Inputs {
   friend bool operator==(const Inputs&, const Inputs&) = default;
 };
 
+// What a gang runs (schema GangSpec).
+struct GangSpec {
+  enum class Launch : std::uint8_t { kMpi, kMpiRequired, kPmi1, kApplication };
+  enum class Bind : std::uint8_t { kCompact, kSpread, kNone };
+  enum class BindTo : std::uint8_t { kCore, kNuma, kSocket };
+
+  Launch launch = Launch::kMpi;
+  std::vector<std::uint32_t> ranks_per_node;  // one for each node, or one for all; none: 1
+  std::uint32_t cores_per_rank = 0;           // 0: what there is, shared alike
+  Bind bind = Bind::kCompact;
+  BindTo bind_to = BindTo::kCore;
+  std::vector<std::string> coordination;
+  std::string interfaces;
+
+  std::uint32_t ranks_on(std::size_t member) const;
+  friend bool operator==(const GangSpec&, const GangSpec&) = default;
+};
+
 // The part of a stage's specification that an agent needs.
 struct StageSpec {
   Program program;
@@ -96,6 +114,7 @@ struct StageSpec {
   Duration warning_before{0};
   // Of a retry: the indices by which input lines are counted. Empty: `indices`.
   IndexList origin;
+  std::optional<GangSpec> gang;  // its tasks are gangs; `resources` are those of a member
 
   // Which part of the input belongs to the task at `position`, whose index is `index`.
   std::uint64_t input_position(Index index, std::uint64_t position) const {
@@ -113,10 +132,37 @@ struct InputPart {
   NodeRef node;
   std::string address;
   std::string ticket;
+  bool of_gangs = false;  // of what ranks have written, rank 0's counts
 
   friend bool operator==(const InputPart&, const InputPart&) = default;
 };
 using TaskInputs = std::vector<InputPart>;  // in index order
+
+// Where the members of a gang meet, and what makes each of them one (schema GangHub). A secret.
+struct GangHub {
+  std::string address;  // host:port
+  std::string authority_pem;
+  std::string certificate_pem;
+  std::string key_pem;
+
+  friend bool operator==(const GangHub&, const GangHub&) = default;
+};
+
+// One member of a gang.
+struct GangStart {
+  struct Node {
+    NodeRef node;
+    std::string host_name;
+
+    friend bool operator==(const Node&, const Node&) = default;
+  };
+
+  std::uint32_t member = 0;
+  std::vector<Node> nodes;
+  std::optional<GangHub> hub;  // not of the first member
+
+  friend bool operator==(const GangStart&, const GangStart&) = default;
+};
 
 struct StartSet {
   RunSet runs;
@@ -128,6 +174,7 @@ struct StartSet {
   bool is_result = false;
   std::string store_ticket;
   std::string input_ticket;
+  std::optional<GangStart> gang;  // then `runs` is a single run
 
   // The right to read input blobs.
   const std::string& read_ticket() const {

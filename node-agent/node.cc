@@ -101,6 +101,7 @@ void Node::learn(const StartSet& set) {
     if (!set.store_ticket.empty()) stage->second.store_ticket = set.store_ticket;
     if (!set.input_ticket.empty()) stage->second.input_ticket = set.input_ticket;
   }
+  if (set.gang) meet(set);
   std::size_t n = 0;
   if (set.inputs.empty()) return;
   set.runs.indices.for_each([this, &set, &n](Index index) {
@@ -116,7 +117,26 @@ Verdict Node::start(const StartBatch& batch) {
   if (is_current)
     for (const StartSet& set : batch.sets) learn(set);
   schedule_pump();
-  return core_.on_start(batch, now());
+  const Verdict verdict = core_.on_start(batch, now());
+  // What has ended here already is not begun again.
+  for (const StartSet& set : batch.sets)
+    if (set.gang && !core_.wants(run_id(set.runs.stage, set.runs.attempt, set.runs.indices.at(0))))
+      drop_gangs(set.runs);
+  return verdict;
+}
+
+void Node::meet(const StartSet& set) {
+  const RunId run = run_id(set.runs.stage, set.runs.attempt, set.runs.indices.at(0));
+  if (core_.is_running(run)) return;
+  if (const Result<Done> met = parts_.gangs.begin(run, *set.gang); !met.ok())
+    parts_.say("no gang for " + name_of(run) + ": " + met.refusal().message);
+}
+
+void Node::drop_gangs(const RunSet& set) {
+  const auto stage = stages_.find(set.stage);
+  if (stage == stages_.end() || !stage->second.spec->gang) return;
+  set.indices.for_each(
+      [this, &set](Index index) { parts_.gangs.drop(run_id(set.stage, set.attempt, index)); });
 }
 
 Verdict Node::end(HeadEpoch head_epoch, const std::vector<EndOrder>& orders) {
@@ -176,6 +196,9 @@ kj::Promise<void> Node::when_idle() {
 
 void Node::on_adopted(std::span<const AdoptedRun> runs) {
   core_.on_adopted(runs);
+  std::vector<RunId> alive;
+  for (const AdoptedRun& adopted : runs) alive.push_back(adopted.run);
+  parts_.gangs.keep_only(alive);
   if (!runs.empty())
     parts_.say("adopted " + std::to_string(runs.size()) + " runs that went on without an agent");
   for (const auto& [ref, stage] : stages_) runner_->stage(stage);
@@ -192,21 +215,22 @@ bool Node::copy_out(const RunEnd& end) {
   if (stage == stages_.end() || !end.has_place || end.by_order) return false;
   const std::string& directory = stage->second.spec->program.output_directory;
   if (directory.empty()) return false;
-  copying_.emplace(end.run, parts_.plain.copy(end.run, end.place, directory)
-                                .then([this, end](const Result<Done>& done) {
-                                  RunEnd told = end;
-                                  if (!done.ok()) {
-                                    parts_.say("the output of " + name_of(end.run) +
-                                               " cannot be kept: " + done.refusal().message);
-                                    told.result.outcome = Outcome::kSpoolFull;
-                                  }
-                                  // In a turn of its own: a promise must not destroy itself.
-                                  tasks_.add(kj::evalLater([this, told]() {
-                                    copying_.erase(told.run);
-                                    end_of_copy(told);
-                                  }));
-                                })
-                                .eagerlyEvaluate(nullptr));
+  copying_.emplace(end.run,
+                   parts_.plain.copy(end.run, end.place, directory, parts_.gangs.member_of(end.run))
+                       .then([this, end](const Result<Done>& done) {
+                         RunEnd told = end;
+                         if (!done.ok()) {
+                           parts_.say("the output of " + name_of(end.run) +
+                                      " cannot be kept: " + done.refusal().message);
+                           told.result.outcome = Outcome::kSpoolFull;
+                         }
+                         // In a turn of its own: a promise must not destroy itself.
+                         tasks_.add(kj::evalLater([this, told]() {
+                           copying_.erase(told.run);
+                           end_of_copy(told);
+                         }));
+                       })
+                       .eagerlyEvaluate(nullptr));
   return true;
 }
 
@@ -263,6 +287,7 @@ void Node::finish(const RunEnd& end, std::optional<BlobRef> stored) {
     parts_.outputs.gone(end.run);
   }
   parts_.inputs.drop(end.run);
+  drop_gangs({ref, end.run.attempt, IndexList(Stride{end.run.index})});
   const std::optional<RunResult> reported =
       core_.on_exit(end.run, result, end.by_order, now(), stored);
   if (reported) finished_.push_back({end.run, *reported, stored});

@@ -20,6 +20,7 @@
 #include "base/ids.h"
 #include "node-agent/agent_core.h"
 #include "node-agent/evacuation.h"
+#include "node-agent/gang_files.h"
 #include "node-agent/inputs.h"
 #include "node-agent/outputs.h"
 #include "node-agent/plain_outputs.h"
@@ -41,6 +42,7 @@ struct NodeParts {
   ResultUpload& uploads;
   Evacuation& evacuation;
   PlainOutputs& plain;
+  GangFiles& gangs;
   LogLine say;
   std::uint64_t spool_quota_bytes = 0;
   Resources capacity;
@@ -86,6 +88,9 @@ class Node final : public RunnerEvents, private kj::TaskSet::ErrorHandler {
   kj::Promise<Result<std::uint64_t>> evacuate(std::string ticket, Patience patience,
                                               BroughtSoFar tell);
 
+  // Where the other members of a gang meet the first, if that is here.
+  std::optional<GangHub> hub_of(const RunId& run) { return parts_.gangs.hub_of(run); }
+
   const AgentCore& core() const { return core_; }
 
   // --- from the runner -------------------------------------------------------------------------
@@ -116,6 +121,8 @@ class Node final : public RunnerEvents, private kj::TaskSet::ErrorHandler {
   void prefetch();
   void send_reports();
   void learn(const StartSet& set);
+  void meet(const StartSet& set);
+  void drop_gangs(const RunSet& set);
   void forget(JobId job);
   void bring_outputs_to(OutputPlace place);
   void look_after_files();

@@ -81,7 +81,10 @@ void Node::keep_results() {
 
 void Node::carry_out(const Actions& actions) {
   for (const EndRun& order : actions.ends) end_run(order);
-  for (const RunSet& set : actions.dropped) parts_.inputs.drop_all(set);
+  for (const RunSet& set : actions.dropped) {
+    parts_.inputs.drop_all(set);
+    drop_gangs(set);
+  }
   for (const Launch& launch : actions.launches) begin(launch);
   for (const JobId job : actions.forgotten) forget(job);
 }

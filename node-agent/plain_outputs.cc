@@ -10,6 +10,8 @@
 #include <cstring>
 #include <utility>
 
+#include "spool/rank_frames.h"
+
 namespace leat::agent {
 namespace {
 
@@ -23,6 +25,7 @@ struct PlainOutputs::Order {
   RunId run;
   spool::RunPlace place;
   std::string directory;
+  Member member;
 
   // Of the stream in hand.
   std::string path;
@@ -31,15 +34,18 @@ struct PlainOutputs::Order {
   kj::AutoCloseFd to;
   std::uint64_t offset = 0;
   std::uint64_t left = 0;
+  std::optional<spool::RankFrameReader> frames;
+  std::string taken_apart;
 
   ~Order() {
     if (!part.empty()) ::unlink(part.c_str());
   }
 };
 
-std::string plain_name(const RunId& run, spool::Stream stream) {
+std::string plain_name(const RunId& run, spool::Stream stream, std::uint32_t member) {
   return std::to_string(run.job.value) + "." +
          (run.stage == 0 ? "" : std::to_string(run.stage) + ".") + std::to_string(run.index) +
+         (member == 0 ? "" : ".node-" + std::to_string(member)) +
          (stream == spool::Stream::kError ? ".err" : ".out");
 }
 
@@ -52,11 +58,12 @@ int PlainOutputs::why_not(const std::string& directory) {
 }
 
 kj::Promise<Result<Done>> PlainOutputs::copy(const RunId& run, const spool::RunPlace& place,
-                                             const std::string& directory) {
+                                             const std::string& directory, Member member) {
   auto order = std::make_shared<Order>();
   order->run = run;
   order->place = place;
   order->directory = directory;
+  order->member = member;
   auto over = kj::newPromiseAndFulfiller<void>();
   kj::Promise<void> turn = kj::mv(before_);
   // Also when this one is given up.
@@ -75,7 +82,12 @@ kj::Promise<Result<Done>> PlainOutputs::copy(const RunId& run, const spool::RunP
 kj::Promise<Result<Done>> PlainOutputs::copy_stream(const OrderPtr& order, spool::Stream stream) {
   const bool is_error = stream == spool::Stream::kError;
   const spool::StreamRange& range = is_error ? order->place.error : order->place.output;
-  const std::string name = plain_name(order->run, stream);
+  const std::string name = plain_name(order->run, stream, order->member.value_or(0));
+  // The order owns the reader, so it may know it by its address.
+  if (order->member)
+    order->frames.emplace([to = order.get()](std::uint32_t, std::string_view content) {
+      to->taken_apart += content;
+    });
   order->path = order->directory + "/" + name;
   order->part = order->directory + "/." + name + "." + std::to_string(order->run.attempt) + ".part";
   order->offset = range.offset;
@@ -107,14 +119,18 @@ kj::Promise<Result<Done>> PlainOutputs::copy_rest(const OrderPtr& order) {
         ::pread(order->from, buffer.data(), buffer.size(), static_cast<off_t>(order->offset));
     if (got <= 0) return Result<Done>(refusal_of(order->path, got < 0 ? errno : EIO));
     buffer.resize(static_cast<std::size_t>(got));
+    order->offset += buffer.size();
+    order->left -= buffer.size();
+    if (order->frames) {
+      order->frames->feed(buffer);
+      buffer = std::exchange(order->taken_apart, {});
+    }
     for (std::size_t at = 0; at < buffer.size();) {
       const ssize_t put = ::write(order->to, buffer.data() + at, buffer.size() - at);
       if (put < 0 && errno == EINTR) continue;
       if (put < 0) return Result<Done>(refusal_of(order->path, errno));
       at += static_cast<std::size_t>(put);
     }
-    order->offset += buffer.size();
-    order->left -= buffer.size();
   }
   if (order->left > 0) return kj::evalLater([this, order]() { return copy_rest(order); });
   order->to = nullptr;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "node-agent/agent_codec.h"
+#include "node-agent/gang_codec.h"
 
 namespace leat::agent {
 namespace {
@@ -138,6 +139,12 @@ Result<StageSpec> read_stage_spec(schema::StageSpec::Reader in) {
   Result<IndexList> origin = read_indices(in.getOrigin());
   if (!origin.ok()) return origin.refusal();
   spec.origin = std::move(origin).value();
+  if (in.getMembers().size() > 0 &&
+      in.getMembers()[0].getSpread() == schema::Member::Spread::DISTINCT_NODES) {
+    Result<GangSpec> gang = read_gang_spec(in.getGang());
+    if (!gang.ok()) return gang.refusal();
+    spec.gang = std::move(gang).value();
+  }
   return spec;
 }
 
@@ -170,7 +177,12 @@ void write_stage_spec(const StageSpec& spec, schema::StageSpec::Builder out) {
   }
   if (spec.inputs.standard_input)
     write_blob(*spec.inputs.standard_input, inputs.initStandardInput());
-  write_resources(spec.resources, out.initMembers(1)[0].initResources());
+  schema::Member::Builder member = out.initMembers(1)[0];
+  write_resources(spec.resources, member.initResources());
+  if (spec.gang) {
+    member.setSpread(schema::Member::Spread::DISTINCT_NODES);
+    write_gang_spec(*spec.gang, out.initGang());
+  }
   out.setTimeLimitUs(spec.time_limit.count());
   out.setGraceUs(spec.grace.count());
   out.initWarning().setSignal(static_cast<std::uint8_t>(spec.warning_signal));

@@ -14,11 +14,15 @@ constexpr std::array<std::string_view, 14> kOurs{
 
 }  // namespace
 
+bool set_by_leat(std::string_view name) {
+  return std::find(kOurs.begin(), kOurs.end(), name) != kOurs.end();
+}
+
 warden::StringBlock stage_environment(const StartSet& stage, const std::string& pool, NodeId node) {
   warden::StringBlock block;
   bool has_path = false;
   for (const auto& [name, value] : stage.spec->program.environment) {
-    if (std::find(kOurs.begin(), kOurs.end(), name) != kOurs.end()) continue;
+    if (set_by_leat(name)) continue;
     has_path = has_path || name == "PATH";
     block.add(name, value);
   }

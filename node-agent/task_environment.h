@@ -35,6 +35,9 @@ struct TaskShare {
 warden::StringBlock task_environment(const RunId& run, const TaskShare& share, Inputs::Use use,
                                      const std::optional<std::string>& text);
 
+// Whether Leat sets this variable, whatever the program's environment says.
+bool set_by_leat(std::string_view name);
+
 // The line as a variable, without its end; nothing if it is too long or holds a NUL.
 std::optional<std::string> entry_of(std::string_view line);
 

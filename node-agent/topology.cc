@@ -197,4 +197,22 @@ void Topology::free_cores(const std::vector<std::uint32_t>& processors) {
     });
 }
 
+std::vector<CoreSite> Topology::sites_of(const std::vector<std::uint32_t>& processors) const {
+  std::vector<CoreSite> sites;
+  for (hwloc_obj_t core : parts_->cores) {
+    const bool asked = std::ranges::any_of(processors, [core](std::uint32_t number) {
+      return hwloc_bitmap_isset(core->cpuset, number) != 0;
+    });
+    if (!asked) continue;
+    CoreSite site{.processors = processors_of(core)};
+    const int numa = hwloc_bitmap_first(core->nodeset);
+    site.numa = numa < 0 ? 0 : static_cast<std::uint32_t>(numa);
+    const hwloc_obj_t socket =
+        hwloc_get_ancestor_obj_by_type(parts_->topology, HWLOC_OBJ_PACKAGE, core);
+    site.socket = socket == nullptr ? 0 : socket->logical_index;
+    sites.push_back(std::move(site));
+  }
+  return sites;
+}
+
 }  // namespace leat::agent

@@ -28,6 +28,13 @@ struct Share {
 // Devices that compute, as hwloc finds them: on this machine, or in an XML file (for tests).
 std::uint32_t count_gpus(const std::optional<std::string>& xml_path = std::nullopt);
 
+// One core and where it is; the numbers are hwloc's logical ones.
+struct CoreSite {
+  std::vector<std::uint32_t> processors;
+  std::uint32_t numa = 0;
+  std::uint32_t socket = 0;
+};
+
 // Owns the hwloc topology. Thread: any one.
 class Topology {
  public:
@@ -54,6 +61,8 @@ class Topology {
   // For a run that has them already, after a restart of the agent.
   void claim_cores(const std::vector<std::uint32_t>& processors);
   bool may_bind() const;
+  // The cores to which these processors belong, in hwloc's order.
+  std::vector<CoreSite> sites_of(const std::vector<std::uint32_t>& processors) const;
 
  private:
   struct Parts;

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "base/check.h"
+#include "node-agent/rank_binding.h"
 #include "node-agent/run_outcome.h"
 #include "node-agent/task_environment.h"
 #include "node-agent/task_words.h"
@@ -35,10 +36,11 @@ std::vector<std::uint32_t> processors_of(pid_t pid) {
 }  // namespace
 
 WardenRunner::WardenRunner(WardenRunnerOptions options, Topology& topology, Outputs& outputs,
-                           RunnerEvents& events)
+                           GangFiles& gangs, RunnerEvents& events)
     : options_(std::move(options)),
       topology_(topology),
       outputs_(outputs),
+      gangs_(gangs),
       events_(events),
       scratch_(options_.directory),
       gpus_(options_.gpus),
@@ -99,7 +101,9 @@ bool WardenRunner::send_template(Template& entry) {
   const std::vector<std::string>& argv = entry.set.spec->program.argv;
   // Where each task has arguments of its own, they come with its launch.
   const std::size_t shared = has_own_words(*entry.set.spec) ? 1 : argv.size();
-  for (std::size_t i = 0; i < shared; ++i) command.arguments.add(argv[i]);
+  const bool gang = entry.set.spec->gang.has_value();
+  if (gang) command.arguments.add(options_.launcher);
+  for (std::size_t i = 0; i < shared && !gang; ++i) command.arguments.add(argv[i]);
   command.environment = stage_environment(entry.set, options_.pool, options_.node.id);
   command.directory = entry.set.spec->program.directory;
   if (!WardenLink::fits(command)) return false;
@@ -145,13 +149,37 @@ warden::Launch WardenRunner::to_launch(const RunOrder& order, const Template& en
   }
   launch.more_environment = task_environment(launch.run, share, spec.inputs.use, order.text);
   launch.memory_limit_bytes = spec.resources.memory_bytes;
-  if (spec.program.bind_cores) {
-    const std::vector<std::uint32_t> processors = topology_.take_cores(cpus_of(spec));
-    for (const std::uint32_t processor : processors)
-      if (processor < warden::CpuMask::kCpusMax) launch.cpus.add(processor);
-    if (!processors.empty()) bound_[launch.run] = processors;
-  }
+  const bool gang_binds = spec.gang && spec.gang->bind != GangSpec::Bind::kNone;
+  if (spec.program.bind_cores || gang_binds) bind(spec, launch);
   return launch;
+}
+
+void WardenRunner::bind(const StageSpec& spec, warden::Launch& launch) {
+  const std::vector<std::uint32_t> processors = topology_.take_cores(cpus_of(spec));
+  for (const std::uint32_t processor : processors)
+    if (processor < warden::CpuMask::kCpusMax) launch.cpus.add(processor);
+  if (!processors.empty()) bound_[launch.run] = processors;
+}
+
+bool WardenRunner::lead_gang(const RunOrder& order, std::vector<std::string> words,
+                             warden::Launch& launch) {
+  const StageSpec& spec = *order.launch.spec;
+  MemberLaunch member;
+  member.program = std::move(words);
+  member.node_cpus = cpus_of(spec);
+  member.directory = spec.program.directory.empty() ? launch.directory : spec.program.directory;
+  const std::size_t ranks = gangs_.ranks_here(launch.run, *spec.gang);
+  const auto bound = bound_.find(launch.run);
+  if (bound != bound_.end())
+    member.cpus = bind_ranks(*spec.gang, ranks, topology_.sites_of(bound->second));
+  const Result<std::string> file = gangs_.write(launch.run, spec, member);
+  if (!file.ok()) {
+    options_.say("a gang cannot be started: " + file.refusal().message);
+    return false;
+  }
+  launch.more_arguments.add("--gang");
+  launch.more_arguments.add(file.value());
+  return true;
 }
 
 // What tasks left behind goes a little in each turn of the loop.
@@ -175,11 +203,19 @@ void WardenRunner::start(const RunOrder& order) {
     gpus_of_[order.launch.run] = *given;
   }
   warden::Launch launch = to_launch(order, found->second);
+  const bool gang = order.launch.spec->gang.has_value();
+  std::vector<std::string> argv;
+  if (gang) argv = order.launch.spec->program.argv;
   if (has_own_words(*order.launch.spec)) {
     const Result<std::vector<std::string>> words = words_of(*order.launch.spec, order.text);
     if (!words.ok()) return fail(order.launch.run, Outcome::kCouldNotStart, EINVAL);
-    for (const std::string& word : words.value()) launch.more_arguments.add(word);
+    argv.resize(gang ? 1 : 0);
+    argv.insert(argv.end(), words.value().begin(), words.value().end());
   }
+  if (!gang)
+    for (const std::string& word : argv) launch.more_arguments.add(word);
+  else if (!lead_gang(order, std::move(argv), launch))
+    return fail(order.launch.run, Outcome::kCouldNotStart, EADDRNOTAVAIL);
   outputs_.launched(launch.run);
   if (!WardenLink::fits(launch)) return fail(launch.run, Outcome::kCouldNotStart, E2BIG);
   put(std::move(launch));

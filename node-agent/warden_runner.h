@@ -6,11 +6,14 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <list>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "node-agent/gang_files.h"
 #include "node-agent/gpus.h"
 #include "node-agent/outputs.h"
 #include "node-agent/runner.h"
@@ -25,15 +28,17 @@ struct WardenRunnerOptions {
   std::string pool;
   NodeRef node;
   std::vector<std::string> gpus;  // gpu_names()
+  std::string launcher;           // leat-mpi-launcher
+  std::function<void(std::string_view line)> say;
 };
 
-// Borrows topology, outputs and events. Thread: the loop's.
+// Borrows topology, outputs, gangs and events. Thread: the loop's.
 class WardenRunner final : public Runner, private kj::TaskSet::ErrorHandler {
  public:
   // Stages the warden holds at once; the one used longest ago makes room.
   static constexpr std::size_t kTemplatesKept = 1000;
 
-  WardenRunner(WardenRunnerOptions options, Topology& topology, Outputs& outputs,
+  WardenRunner(WardenRunnerOptions options, Topology& topology, Outputs& outputs, GangFiles& gangs,
                RunnerEvents& events);
 
   // For WardenLink::attach(); events may come before set_link().
@@ -64,6 +69,9 @@ class WardenRunner final : public Runner, private kj::TaskSet::ErrorHandler {
   kj::Promise<void> drain();
   bool send_template(Template& entry);
   warden::Launch to_launch(const RunOrder& order, const Template& entry);
+  // The arguments of the launcher of a gang's member, and its file. False if it cannot be.
+  bool lead_gang(const RunOrder& order, std::vector<std::string> words, warden::Launch& launch);
+  void bind(const StageSpec& spec, warden::Launch& launch);
   void fail(const RunId& run, Outcome outcome, std::int32_t code);
   void free_devices(const RunId& run);
   void clean_scratch();
@@ -74,6 +82,7 @@ class WardenRunner final : public Runner, private kj::TaskSet::ErrorHandler {
   WardenRunnerOptions options_;
   Topology& topology_;
   Outputs& outputs_;
+  GangFiles& gangs_;
   RunnerEvents& events_;
   Scratch scratch_;
   kj::Own<WardenLink> link_;

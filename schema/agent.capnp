@@ -162,6 +162,7 @@ struct TaskInputs {
     node @1 :Types.NodeRef;
     address @2 :Text;           # the data port of that node's agent
     ticket @3 :Data;
+    ofGangs @4 :Bool;           # outputs that mark what comes from whom: rank 0's is what counts
   }
 }
 

@@ -91,24 +91,31 @@ ClusterAuthority::ClusterAuthority(ClusterAuthority&&) noexcept = default;
 ClusterAuthority& ClusterAuthority::operator=(ClusterAuthority&&) noexcept = default;
 ClusterAuthority::~ClusterAuthority() = default;
 
-Result<ClusterAuthority> ClusterAuthority::create(const std::string& dir,
-                                                  const std::string& cluster_id, WallSeconds now) {
+ClusterAuthority ClusterAuthority::make(const std::string& cluster_id, WallSeconds now) {
   LEAT_CHECK(is_cluster_id(cluster_id));
   const OpensslScope scope;
-  const KeyHandle key = new_p256_key();
-  const CertificateHandle certificate =
-      blank_certificate("leat-cluster:" + cluster_id, *key, now, kAuthorityDays);
-  LEAT_CHECK(X509_set_issuer_name(certificate.get(), X509_get_subject_name(certificate.get())) ==
-             1);
-  add_extension(*certificate, *certificate, NID_basic_constraints, "critical,CA:TRUE,pathlen:0");
-  add_extension(*certificate, *certificate, NID_key_usage, "critical,keyCertSign");
-  LEAT_CHECK(X509_sign(certificate.get(), key.get(), EVP_sha256()) > 0);
+  auto parts = std::make_unique<Parts>();
+  parts->cluster_id = cluster_id;
+  parts->key = new_p256_key();
+  parts->certificate =
+      blank_certificate("leat-cluster:" + cluster_id, *parts->key, now, kAuthorityDays);
+  X509& certificate = *parts->certificate;
+  LEAT_CHECK(X509_set_issuer_name(&certificate, X509_get_subject_name(&certificate)) == 1);
+  add_extension(certificate, certificate, NID_basic_constraints, "critical,CA:TRUE,pathlen:0");
+  add_extension(certificate, certificate, NID_key_usage, "critical,keyCertSign");
+  LEAT_CHECK(X509_sign(&certificate, parts->key.get(), EVP_sha256()) > 0);
+  parts->certificate_pem = to_pem(certificate);
+  return ClusterAuthority(std::move(parts));
+}
 
+Result<ClusterAuthority> ClusterAuthority::create(const std::string& dir,
+                                                  const std::string& cluster_id, WallSeconds now) {
+  const ClusterAuthority made = make(cluster_id, now);
   const Result<Done> private_dir = ensure_private_directory(dir);
   if (!private_dir.ok()) return private_dir.refusal();
   // One file, so that no crash can leave a key without its certificate.
   const Result<Done> written =
-      write_secret_file(authority_path(dir), to_pem(*key) + to_pem(*certificate));
+      write_secret_file(authority_path(dir), to_pem(*made.parts_->key) + made.certificate_pem());
   if (!written.ok()) return written.refusal();
   return load(dir);
 }

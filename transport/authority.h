@@ -65,6 +65,9 @@ Result<std::string> cluster_id_of(const Credentials& credentials);
 // Owns the authority's key in memory. Thread: any one.
 class ClusterAuthority {
  public:
+  // One that is kept nowhere and serves something short-lived.
+  // Precondition: is_cluster_id(cluster_id).
+  static ClusterAuthority make(const std::string& cluster_id, WallSeconds now);
   // Makes a new authority in `dir` (one 0600 file, "authority.pem"). Refused with kConflict if
   // one is there. Precondition: is_cluster_id(cluster_id).
   static Result<ClusterAuthority> create(const std::string& dir, const std::string& cluster_id,

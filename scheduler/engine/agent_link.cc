@@ -42,8 +42,9 @@ IndexList strangers(const core::State& state, const core::RunSet& set, NodeRef n
 
 }  // namespace
 
-AgentLink::AgentLink(LinkServices services, NodeRef node, kj::TimePoint back_until)
+AgentLink::AgentLink(LinkServices services, NodeRef node, kj::TimePoint back_until, AgentLinks& all)
     : services_(std::move(services)),
+      all_(all),
       node_(node),
       reader_(
           transport::common_name({.kind = transport::Peer::Kind::kAgent, .node = node, .uid = 0})),
@@ -250,8 +251,14 @@ void AgentLink::send_starts() {
   to.setHeadEpoch(state.meta().epoch.value);
   to.setSession(session_);
   to.setSequence(++sequence_);
-  write_sets(state, batch, reader_, services_.tickets, specs_sent_, to);
-  track(request.send().ignoreResult());
+  write_sets(state, batch, {reader_, services_.tickets, all_.gangs()}, specs_sent_, to);
+  track(request.send().then([this](auto&& answer) {
+    for (const auto begun : answer.getHubs()) {
+      const auto run = begun.getRun();
+      all_.gang_begun({JobId{run.getJob()}, run.getStage(), run.getAttempt(), run.getIndex()},
+                      read_hub(begun.getHub()));
+    }
+  }));
 }
 
 void AgentLink::send_ends() {

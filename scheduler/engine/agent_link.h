@@ -18,6 +18,7 @@
 #include "base/ids.h"
 #include "scheduler/core/messages.h"
 #include "scheduler/engine/engine.h"
+#include "scheduler/engine/gang_desk.h"
 #include "scheduler/engine/log.h"
 #include "scheduler/engine/start_batch.h"
 #include "scheduler/engine/tickets.h"
@@ -50,6 +51,8 @@ struct LinkServices {
   Log log;
 };
 
+class AgentLinks;
+
 // Orders to one node leave in the order they were given, as few calls as possible, and only to
 // the session that the state knows as the newest. A join repeats everything that is placed there,
 // so what waited for an older session is dropped.
@@ -61,7 +64,7 @@ class AgentLink final : private kj::TaskSet::ErrorHandler {
   using Order = std::variant<core::StartRuns, core::EndRuns, core::Withdrawal, JobId, Evacuate>;
 
   // `back_until`: until when the agent may still come by itself.
-  AgentLink(LinkServices services, NodeRef node, kj::TimePoint back_until);
+  AgentLink(LinkServices services, NodeRef node, kj::TimePoint back_until, AgentLinks& all);
 
   // A JobId: its outputs are released. The queue is bounded by what the core has placed.
   void order(Order order);
@@ -115,6 +118,7 @@ class AgentLink final : private kj::TaskSet::ErrorHandler {
   void taskFailed(kj::Exception&& exception) override;
 
   LinkServices services_;
+  AgentLinks& all_;  // owns this one
   NodeRef node_;
   std::string reader_;                            // the agent's common name
   std::uint64_t session_ = 0;                     // the open one, or the last that was
@@ -156,6 +160,10 @@ class AgentLinks final : private kj::TaskSet::ErrorHandler {
             const std::vector<core::RunSet>& live, std::function<void()> hang_up);
   void disconnected(NodeRef node, std::uint64_t session);
   void missed(NodeRef node, std::uint64_t session);
+  // The first member of a gang is on its node: the others may be started.
+  void gang_begun(const RunId& run, GangHub hub);
+  const GangDesk& gangs() const { return gangs_; }
+
   kj::Promise<void> evacuate(NodeRef node);
   void evacuating(NodeRef node, std::uint64_t session);
   void evacuated(NodeRef node, std::uint64_t session, const std::string& what);
@@ -180,6 +188,7 @@ class AgentLinks final : private kj::TaskSet::ErrorHandler {
 
   LinkServices services_;
   kj::TimePoint back_until_;
+  GangDesk gangs_;
   std::map<NodeRef, std::unique_ptr<AgentLink>> links_;
   std::map<NodeRef, Parting> parting_;
   kj::TaskSet tasks_;  // last: cancelled before anything it uses goes away

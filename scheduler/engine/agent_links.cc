@@ -10,7 +10,7 @@ namespace leat::engine {
 
 void AgentLinks::carry_out(const core::Effect& effect) {
   if (const auto* start = std::get_if<core::StartRuns>(&effect)) {
-    link(start->node).order(*start);
+    if (!gangs_.park(*start, services_.engine.state())) link(start->node).order(*start);
   } else if (const auto* end = std::get_if<core::EndRuns>(&effect)) {
     link(end->node).order(*end);
   } else if (const auto* release = std::get_if<core::ReleaseOutputs>(&effect)) {
@@ -27,6 +27,11 @@ void AgentLinks::carry_out(const core::Effect& effect) {
     at->second->close();
     links_.erase(at);
   }
+}
+
+void AgentLinks::gang_begun(const RunId& run, GangHub hub) {
+  for (core::StartRuns& start : gangs_.arrive(run, std::move(hub), services_.engine.state()))
+    link(start.node).order(std::move(start));
 }
 
 void AgentLinks::withdraw(const core::Withdrawal& withdrawal) {
@@ -104,7 +109,7 @@ const AgentLink* AgentLinks::find(NodeRef node) const {
 
 AgentLink& AgentLinks::link(NodeRef node) {
   std::unique_ptr<AgentLink>& at = links_[node];
-  if (at == nullptr) at = std::make_unique<AgentLink>(services_, node, back_until_);
+  if (at == nullptr) at = std::make_unique<AgentLink>(services_, node, back_until_, *this);
   return *at;
 }
 

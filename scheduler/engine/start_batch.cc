@@ -49,7 +49,7 @@ void take_reduces(const core::State& state, core::StartRuns& start, OutgoingBatc
 }
 
 void write_inputs(const core::State& state, const std::vector<RunInputs>& inputs,
-                  const std::string& reader, TicketOffice& tickets, schema::StartSet::Builder to) {
+                  const BatchWords& words, schema::StartSet::Builder to) {
   auto tasks = to.initInputs(static_cast<unsigned>(inputs.size()));
   for (unsigned n = 0; n < tasks.size(); ++n) {
     auto parts = tasks[n].initParts(static_cast<unsigned>(inputs[n].size()));
@@ -57,16 +57,42 @@ void write_inputs(const core::State& state, const std::vector<RunInputs>& inputs
       const InputPart& from = inputs[n][m];
       store::write_run_set(from.runs, parts[m].initRuns());
       store::write_node_ref(from.node, parts[m].initNode());
+      parts[m].setOfGangs(state.stage(from.runs.stage)->spec->gang);
       const core::Node* node = state.node(from.node);
       if (node == nullptr) continue;  // no address: the agent reports the input as lost
       parts[m].setAddress(store::text_of(node->report.data_address));
-      parts[m].setTicket(store::data_of(tickets.outputs_for_agent(from.runs.stage, reader)));
+      parts[m].setTicket(
+          store::data_of(words.tickets.outputs_for_agent(from.runs.stage, words.reader)));
     }
   }
 }
 
-void write_set(const core::State& state, const OutgoingSet& set, const std::string& reader,
-               TicketOffice& tickets, std::set<StageRef>& known, schema::StartSet::Builder to) {
+void write_hub(const GangHub& hub, schema::GangHub::Builder to) {
+  to.setAddress(store::text_of(hub.address));
+  to.setAuthorityPem(store::text_of(hub.authority_pem));
+  to.setCertificatePem(store::text_of(hub.certificate_pem));
+  to.setKeyPem(store::text_of(hub.key_pem));
+}
+
+void write_gang(const core::State& state, const core::StartRuns& start, const GangDesk& gangs,
+                schema::GangStart::Builder to) {
+  const std::vector<NodeRef>& nodes = *start.gang;
+  const auto at = std::find(nodes.begin(), nodes.end(), start.node);
+  to.setMember(static_cast<std::uint32_t>(at - nodes.begin()));
+  auto list = to.initNodes(static_cast<unsigned>(nodes.size()));
+  for (unsigned n = 0; n < list.size(); ++n) {
+    store::write_node_ref(nodes[n], list[n].initNode());
+    // One that is gone meanwhile ends the gang before long.
+    const core::Node* node = state.node(nodes[n]);
+    if (node != nullptr) list[n].setHostName(store::text_of(node->report.host_name));
+  }
+  const GangHub* hub = gangs.find(start);
+  if (hub != nullptr && at != nodes.begin()) write_hub(*hub, to.initHub());
+}
+
+void write_set(const core::State& state, const OutgoingSet& set, const BatchWords& words,
+               std::set<StageRef>& known, schema::StartSet::Builder to) {
+  const auto& [reader, tickets, gangs] = words;
   const StageRef ref = set.start.runs.stage;
   const core::Job& job = *state.job(ref.job);
   store::write_run_set(set.start.runs, to.initRuns());
@@ -92,7 +118,8 @@ void write_set(const core::State& state, const OutgoingSet& set, const std::stri
       to.setStoreTicket(store::data_of(inputs));
     }
   });
-  if (!set.inputs.empty()) write_inputs(state, set.inputs, reader, tickets, to);
+  if (!set.inputs.empty()) write_inputs(state, set.inputs, words, to);
+  if (set.start.gang != nullptr) write_gang(state, set.start, gangs, to.initGang());
 }
 
 }  // namespace
@@ -147,14 +174,20 @@ void take_runs(const core::State& state, const std::set<StageRef>& known, core::
   }
   core::RunSet runs = split_off(start.runs, kRunsPerBatch - batch.runs);
   batch.runs += runs.indices.size();
+  // A gang's set names all of its nodes.
+  if (start.gang != nullptr) batch.parts += start.gang->size();
   batch.sets.push_back({{start.node, std::move(runs), start.claims, start.gang}, {}});
 }
 
-void write_sets(const core::State& state, const OutgoingBatch& batch, const std::string& reader,
-                TicketOffice& tickets, std::set<StageRef>& known, schema::StartBatch::Builder to) {
+GangHub read_hub(schema::GangHub::Reader from) {
+  return {store::read_text(from.getAddress()), store::read_text(from.getAuthorityPem()),
+          store::read_text(from.getCertificatePem()), store::read_text(from.getKeyPem())};
+}
+
+void write_sets(const core::State& state, const OutgoingBatch& batch, const BatchWords& words,
+                std::set<StageRef>& known, schema::StartBatch::Builder to) {
   auto sets = to.initSets(static_cast<unsigned>(batch.sets.size()));
-  for (unsigned n = 0; n < sets.size(); ++n)
-    write_set(state, batch.sets[n], reader, tickets, known, sets[n]);
+  for (unsigned n = 0; n < sets.size(); ++n) write_set(state, batch.sets[n], words, known, sets[n]);
 }
 
 }  // namespace leat::engine

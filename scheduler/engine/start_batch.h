@@ -11,6 +11,7 @@
 #include "base/ids.h"
 #include "scheduler/core/messages.h"
 #include "scheduler/core/state.h"
+#include "scheduler/engine/gang_desk.h"
 #include "scheduler/engine/tickets.h"
 #include "schema/agent.capnp.h"
 
@@ -60,8 +61,17 @@ struct OutgoingBatch {
 void take_runs(const core::State& state, const std::set<StageRef>& known, core::StartRuns& start,
                OutgoingBatch& batch);
 
-// Writes a batch's sets. `known` is added to. `reader` is the agent's common name.
-void write_sets(const core::State& state, const OutgoingBatch& batch, const std::string& reader,
-                TicketOffice& tickets, std::set<StageRef>& known, schema::StartBatch::Builder to);
+// What goes with the runs of a batch beyond what the state knows. All is borrowed.
+struct BatchWords {
+  const std::string& reader;  // the agent's common name
+  TicketOffice& tickets;
+  const GangDesk& gangs;
+};
+
+// Writes a batch's sets. `known` is added to.
+void write_sets(const core::State& state, const OutgoingBatch& batch, const BatchWords& words,
+                std::set<StageRef>& known, schema::StartBatch::Builder to);
+
+GangHub read_hub(schema::GangHub::Reader from);
 
 }  // namespace leat::engine

@@ -14,7 +14,7 @@
 namespace leat::store {
 
 // The format's version, also the store's (docs/store.md).
-inline constexpr std::uint32_t kFormatVersion = 2;
+inline constexpr std::uint32_t kFormatVersion = 3;
 
 // One schema Turn, unpacked.
 std::string encode_turn(const core::Facts& facts, Time at, HeadEpoch epoch);

@@ -140,7 +140,21 @@ class Historian {
   void operator()(const core::HeadStarted& f) { action("start", f.epoch.value, {}, f.version); }
   void operator()(const core::RunsPlaced&) {}
   void operator()(const core::GangPlaced&) {}
-  void operator()(const core::MemberEnded&) {}
+  void operator()(const core::MemberEnded& f) {
+    // Its gang lives until the fact that follows its last member's end.
+    const auto position = state_.stage(f.stage)->spec->indices.position_of(f.index);
+    const std::vector<NodeRef>& nodes = state_.gang(f.stage, *position)->nodes;
+    const auto member = std::find(nodes.begin(), nodes.end(), f.node) - nodes.begin();
+    RunRow row = row_of(f.columns, 0);
+    if (row.start_us != 0) row.start_us += state_.wall_us(Time{});
+    const std::int64_t end =
+        row.start_us == 0 ? state_.wall_us(at_) : row.start_us + row.duration_us;
+    out_.members.push_back({{f.stage.job, f.stage.stage, f.attempt, f.index},
+                            static_cast<std::uint32_t>(member),
+                            f.node,
+                            row,
+                            end});
+  }
   void operator()(const core::TasksSetAside&) {}
   void operator()(const core::OutputsLost&) {}
   void operator()(const core::JobForgotten&) {}
@@ -267,7 +281,8 @@ std::optional<RunPlace> run_in(const RunHistory& row, Index index) {
         run.outcome,
         run.code,
         run.start_us == 0 ? row.ended_us : runs.getWallOffsetUs() + run.start_us + run.duration_us,
-        run.output_bytes};
+        run.output_bytes,
+        {}};
   });
   (void)broken;  // bytes that are no message hold no run
   return place;

@@ -57,6 +57,15 @@ struct RunHistory {
   std::string runs;
 };
 
+// One member of a gang's run. Times are 0 if it never started.
+struct MemberHistory {
+  RunId run;
+  std::uint32_t member = 0;
+  NodeRef node;
+  RunRow row;  // with start_us on the wall clock
+  std::int64_t ended_us = 0;
+};
+
 // A step in a node's life.
 struct NodeHistory {
   NodeRef node;
@@ -92,12 +101,14 @@ struct ActionHistory {
 struct History {
   std::vector<JobHistory> jobs;
   std::vector<RunHistory> runs;
+  std::vector<MemberHistory> members;
   std::vector<NodeHistory> nodes;
   std::vector<NodeUseHistory> uses;
   std::vector<ActionHistory> actions;
 
   bool empty() const {
-    return jobs.empty() && runs.empty() && nodes.empty() && uses.empty() && actions.empty();
+    return jobs.empty() && runs.empty() && members.empty() && nodes.empty() && uses.empty() &&
+           actions.empty();
   }
 };
 
@@ -115,6 +126,7 @@ struct RunPlace {
   std::int32_t code = 0;
   std::int64_t ended_us = 0;  // wall clock
   std::int64_t output_bytes = 0;
+  std::vector<NodeRef> members;  // of a gang: their nodes
 
   friend bool operator==(const RunPlace&, const RunPlace&) = default;
 };

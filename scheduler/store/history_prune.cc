@@ -35,7 +35,10 @@ bool HistoryPrune::step(Database& database) {
   bool over = false;
   switch (part_) {
     case Part::kJobs:
-      if (delete_jobs(database)) part_ = Part::kNodes;
+      if (delete_jobs(database)) part_ = Part::kGangs;
+      break;
+    case Part::kGangs:
+      if (delete_events(database, "gang_history", "ended_us")) part_ = Part::kNodes;
       break;
     case Part::kNodes:
       if (delete_events(database, "node_history", "at_us")) part_ = Part::kUses;

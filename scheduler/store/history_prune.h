@@ -27,7 +27,7 @@ class HistoryPrune {
   const Pruned& pruned() const { return pruned_; }
 
  private:
-  enum class Part : std::uint8_t { kJobs, kNodes, kUses, kActions, kDone };
+  enum class Part : std::uint8_t { kJobs, kGangs, kNodes, kUses, kActions, kDone };
 
   bool delete_jobs(Database& database);
   // `time` is the column that says when.

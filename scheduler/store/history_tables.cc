@@ -15,6 +15,12 @@ std::uint64_t count_of(const JobHistory& row, core::TaskState state) {
   return row.counts[static_cast<std::size_t>(state)];
 }
 
+// From two columns, the first of which is `at`.
+NodeRef node_in(Cursor& row, int at) {
+  return {NodeId{static_cast<std::uint32_t>(row.number(at))},
+          NodeEpoch{static_cast<std::uint64_t>(row.number(at + 1))}};
+}
+
 }  // namespace
 
 HistoryTables::HistoryTables(Database& database)
@@ -28,6 +34,10 @@ HistoryTables::HistoryTables(Database& database)
           " state, outcome, code, started_us, ended_us, wall_us_sum, cpu_us_sum, peak_kib_max,"
           " output_bytes_sum, runs)"
           " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")),
+      add_member_(database.prepare(
+          "INSERT INTO gang_history (job, stage, task, attempt, member, node, node_epoch, outcome,"
+          " code, started_us, ended_us, cpu_us, peak_kib, output_bytes)"
+          " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")),
       add_node_(
           database.prepare("INSERT INTO node_history (node, node_epoch, pool, event, at_us, text)"
                            " VALUES (?, ?, ?, ?, ?, ?)")),
@@ -42,6 +52,9 @@ HistoryTables::HistoryTables(Database& database)
           "SELECT first, last, count, attempt, node, node_epoch, ended_us, runs FROM run_history"
           " WHERE job = ? AND stage = ? AND first BETWEEN ? AND ? AND last >= ?"
           " ORDER BY attempt DESC")),
+      find_members_(database.prepare(
+          "SELECT node, node_epoch FROM gang_history"
+          " WHERE job = ? AND stage = ? AND task = ? AND attempt = ? ORDER BY member")),
       find_tasks_(database.prepare(
           "SELECT runs FROM run_history WHERE job = ? AND stage = ? ORDER BY first")),
       find_end_of_(database.prepare("SELECT at_us FROM node_history WHERE node = ? AND"
@@ -53,6 +66,7 @@ HistoryTables::HistoryTables(Database& database)
 void HistoryTables::add(const History& history) {
   for (const JobHistory& row : history.jobs) add(row);
   for (const RunHistory& row : history.runs) add(row);
+  for (const MemberHistory& row : history.members) add(row);
   for (const NodeHistory& row : history.nodes)
     add_node_.run(row.node.id.value, row.node.epoch.value, row.pool.value, row.event, row.at_us,
                   row.text);
@@ -84,6 +98,20 @@ void HistoryTables::add(const RunHistory& row) {
                row.output_bytes_sum, Bytes{row.runs});
 }
 
+void HistoryTables::add(const MemberHistory& row) {
+  add_member_.run(row.run.job.value, row.run.stage, row.run.index, row.run.attempt, row.member,
+                  row.node.id.value, row.node.epoch.value, name_of(row.row.outcome), row.row.code,
+                  row.row.start_us, row.ended_us, row.row.cpu_us, row.row.peak_kib,
+                  row.row.output_bytes);
+}
+
+std::vector<NodeRef> HistoryTables::members_of(const RunId& run) {
+  std::vector<NodeRef> nodes;
+  Cursor rows = find_members_.start(run.job.value, run.stage, run.index, run.attempt);
+  while (rows.next()) nodes.push_back(node_in(rows, 0));
+  return nodes;
+}
+
 std::optional<RunPlace> HistoryTables::find_run(StageRef stage, Index index) {
   const Index lowest = index < kHistorySpan ? 0 : index - kHistorySpan + 1;
   Cursor rows = find_run_.start(stage.job.value, stage.stage, lowest, index, index);
@@ -91,11 +119,13 @@ std::optional<RunPlace> HistoryTables::find_run(StageRef stage, Index index) {
     RunHistory row;
     row.stage = stage;
     row.attempt = static_cast<Attempt>(rows.number(3));
-    row.node = {NodeId{static_cast<std::uint32_t>(rows.number(4))},
-                NodeEpoch{static_cast<std::uint64_t>(rows.number(5))}};
+    row.node = node_in(rows, 4);
     row.ended_us = rows.number(6);
     row.runs = rows.bytes(7);
-    if (auto place = run_in(row, index)) return place;
+    std::optional<RunPlace> place = run_in(row, index);
+    if (!place) continue;
+    place->members = members_of(place->run);
+    return place;
   }
   return std::nullopt;
 }

@@ -31,13 +31,17 @@ class HistoryTables {
  private:
   void add(const JobHistory& row);
   void add(const RunHistory& row);
+  void add(const MemberHistory& row);
+  std::vector<NodeRef> members_of(const RunId& run);
 
   Statement add_job_;
   Statement add_run_;
+  Statement add_member_;
   Statement add_node_;
   Statement add_use_;
   Statement add_action_;
   Statement find_run_;
+  Statement find_members_;
   Statement find_tasks_;
   Statement find_end_of_;
   Statement find_job_;

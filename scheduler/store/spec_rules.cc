@@ -6,6 +6,7 @@
 #include "base/labels.h"
 #include "base/resources.h"
 #include "scheduler/store/value_codec.h"
+#include "schema/gang.capnp.h"
 
 namespace leat::store {
 namespace {
@@ -95,6 +96,33 @@ std::optional<Refusal> check_members(schema::StageSpec::Reader stage, const std:
   return check_resources_message(members[0].getResources(), where);
 }
 
+std::optional<Refusal> check_gang(schema::StageSpec::Reader stage, const std::string& where) {
+  const auto gang = stage.getGang();
+  using Gang = schema::GangSpec;
+  const bool known = gang.getLaunch() <= Gang::Launch::APPLICATION &&
+                     gang.getBind() <= Gang::Bind::NONE && gang.getBindTo() <= Gang::BindTo::SOCKET;
+  if (!known) return not_yet(where + "a gang that is started or bound in a newer way");
+  const std::uint32_t nodes = stage.getMembers()[0].getCount();
+  const auto lists = gang.getRanksPerNode();
+  if (lists.size() > 1 && lists.size() != nodes)
+    return invalid(where + "ranks for " + std::to_string(lists.size()) + " nodes, but there are " +
+                   std::to_string(nodes));
+  std::uint64_t ranks = 0;
+  for (const std::uint32_t each : lists) {
+    if (each == 0) return invalid(where + "a node without ranks");
+    ranks += lists.size() == 1 ? std::uint64_t{each} * nodes : each;
+  }
+  if (ranks > schema::MAX_GANG_RANKS)
+    return invalid(where + "more than " + std::to_string(schema::MAX_GANG_RANKS) + " ranks");
+  for (const auto word : gang.getCoordination())
+    if (has_zero(word)) return invalid(where + "the coordination command contains a zero byte");
+  if (gang.getCoordination().size() > 0 && gang.getCoordination()[0].size() == 0)
+    return invalid(where + "the coordination command is empty");
+  if (has_zero(gang.getInterfaces()) || gang.getInterfaces().size() > 1024)
+    return invalid(where + "the list of interfaces makes no sense");
+  return std::nullopt;
+}
+
 std::optional<Refusal> check_after(schema::StageSpec::Reader stage, const std::string& where) {
   for (const auto after : stage.getAfter()) {
     if (after.getJob() == 0) return invalid(where + "a job cannot wait for itself");
@@ -128,6 +156,7 @@ std::optional<Refusal> check_origin(schema::StageSpec::Reader stage, const std::
 
 std::optional<Refusal> check_stage(schema::StageSpec::Reader stage, const std::string& where) {
   if (auto refusal = check_members(stage, where)) return refusal;
+  if (auto refusal = check_gang(stage, where)) return refusal;
   if (auto refusal = check_after(stage, where)) return refusal;
   if (auto refusal = check_warning(stage, where)) return refusal;
   if (stage.getOnNodeLoss() != schema::StageSpec::OnNodeLoss::REQUEUE)

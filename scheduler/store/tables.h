@@ -107,6 +107,26 @@ CREATE TABLE node_use (
 );
 CREATE INDEX node_use_by_pool ON node_use (pool_name, gone_us);
 )sql",
+    // 3: the members of gangs, one by one; run_history has what came of all together.
+    R"sql(
+CREATE TABLE gang_history (
+  job           INTEGER NOT NULL,
+  stage         INTEGER NOT NULL,
+  task          INTEGER NOT NULL,
+  attempt       INTEGER NOT NULL,
+  member        INTEGER NOT NULL,
+  node          INTEGER NOT NULL,
+  node_epoch    INTEGER NOT NULL,
+  outcome       TEXT NOT NULL,
+  code          INTEGER NOT NULL,
+  started_us    INTEGER NOT NULL,
+  ended_us      INTEGER NOT NULL,
+  cpu_us        INTEGER NOT NULL,
+  peak_kib      INTEGER NOT NULL,
+  output_bytes  INTEGER NOT NULL
+);
+CREATE INDEX gang_by_task ON gang_history (job, stage, task, attempt);
+)sql",
 };
 
 }  // namespace leat::store

@@ -25,9 +25,12 @@ struct Seen {
   bool task = false;     // and has such a task
   bool placed = false;   // which is on a node, or its output is
   bool pending = false;  // which may run yet
+  NodeRef node;          // of the member that is asked for, if it is a gang
+  std::size_t members = 0;
 };
 
-Seen look_at(const core::State& state, StageRef ref, Index index, core::TaskCell& cell) {
+Seen look_at(const core::State& state, StageRef ref, Index index, std::uint32_t member,
+             core::TaskCell& cell) {
   Seen seen;
   const core::Stage* stage = state.stage(ref);
   if (stage == nullptr) return seen;
@@ -40,7 +43,21 @@ Seen look_at(const core::State& state, StageRef ref, Index index, core::TaskCell
   seen.placed = cell.state == TaskState::kPlaced || cell.state == TaskState::kEnding ||
                 cell.state == TaskState::kHeld;
   seen.pending = !core::is_terminal(cell.state);
+  seen.node = cell.node;
+  if (!stage->spec->gang) return seen;
+  // Where the members of a gang that is over have been, only history knows.
+  const core::Gang* gang = state.gang(ref, *position);
+  seen.placed = gang != nullptr && member < gang->nodes.size();
+  if (!seen.placed) return seen;
+  seen.node = gang->nodes[member];
+  seen.members = gang->nodes.size();
   return seen;
+}
+
+template <typename Context>
+kj::Promise<void> refuse(Context context, const Refusal& why) {
+  write_refusal(why, context.getResults().initRefusal());
+  return kj::READY_NOW;
 }
 
 }  // namespace
@@ -80,20 +97,18 @@ kj::Promise<void> SchedulerServer::locate(LocateContext context) {
       .query([this, context, id, &seen](const core::State& state) mutable {
         const auto asked = context.getParams();
         core::TaskCell cell;
-        seen = look_at(state, {id, asked.getStage()}, asked.getIndex(), cell);
+        seen = look_at(state, {id, asked.getStage()}, asked.getIndex(), asked.getMember(), cell);
         if (!seen.placed) return;
-        (void)write_place(state, {id, asked.getStage(), cell.attempt, asked.getIndex()}, cell.node,
+        (void)write_place(state, {id, asked.getStage(), cell.attempt, asked.getIndex()}, seen.node,
                           context.getResults());
+        context.getResults().getPlace().setMembers(static_cast<std::uint32_t>(seen.members));
       })
       .then([this, context, id, &seen]() mutable -> kj::Promise<void> {
         const auto asked = context.getParams();
         const std::string name = name_of(id, asked.getStage(), asked.getIndex());
         if (seen.placed) return kj::READY_NOW;
-        if (seen.stage && !seen.task) {
-          write_refusal({Reason::kNotFound, "there is no task " + name},
-                        context.getResults().initRefusal());
-          return kj::READY_NOW;
-        }
+        if (seen.stage && !seen.task)
+          return refuse(context, {Reason::kNotFound, "there is no task " + name});
         return locate_in_history(context, id, seen.pending);
       })
       .attach(kj::mv(held));
@@ -109,8 +124,16 @@ kj::Promise<void> SchedulerServer::locate_in_history(LocateContext context, JobI
         const auto asked = context.getParams();
         const std::string name = name_of(id, asked.getStage(), asked.getIndex());
         if (run) {
+          if (!run->members.empty()) {
+            if (asked.getMember() >= run->members.size())
+              return refuse(context, {Reason::kNotFound, "task " + name + " has no such member"});
+            run->node = run->members[asked.getMember()];
+          }
           // What is asked of the state here does not change what is told: nodes go for good.
-          if (write_place(state, run->run, run->node, context.getResults())) return kj::READY_NOW;
+          const bool done = write_place(state, run->run, run->node, context.getResults());
+          context.getResults().getPlace().setMembers(
+              static_cast<std::uint32_t>(run->members.size()));
+          if (done) return kj::READY_NOW;
           return write_end(run->node, context);
         }
         if (pending) {
@@ -119,13 +142,12 @@ kj::Promise<void> SchedulerServer::locate_in_history(LocateContext context, JobI
           return kj::READY_NOW;
         }
         const bool known = id && id <= state.newest_job();
-        write_refusal(
-            known ? Refusal{Reason::kNotFound,
-                            "task " + name +
-                                " has not run, or there is no such task; see: leat why " + name}
-                  : no_job(id),
-            context.getResults().initRefusal());
-        return kj::READY_NOW;
+        return refuse(context,
+                      known ? Refusal{Reason::kNotFound, "task " + name +
+                                                             " has not run, or there is no such "
+                                                             "task; see: leat why " +
+                                                             name}
+                            : no_job(id));
       });
 }
 

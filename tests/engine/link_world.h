@@ -32,6 +32,8 @@ struct Heard {
     std::vector<std::string> addresses;           // of all parts
     std::vector<bool> has_store_ticket;
     std::vector<bool> is_result;
+    // "MEMBER of NODES at ADDRESS", of gangs.
+    std::vector<std::string> gangs;
   };
   struct End {
     core::RunSet runs;
@@ -43,6 +45,7 @@ struct Heard {
   std::vector<std::uint64_t> withdrawn;
   int pings = 0;
   int stops = 0;
+  std::string hub;  // where the first members of gangs are, if they are here
   bool hold_starts = false;
   bool hold_pings = false;
   std::vector<kj::Own<kj::PromiseFulfiller<void>>> held;
@@ -54,8 +57,17 @@ class FakeAgent final : public schema::Agent::Server {
 
   kj::Promise<void> start(StartContext context) override {
     const auto batch = context.getParams().getBatch();
-    Heard::Start said{
-        batch.getSession(), batch.getSequence(), batch.getHeadEpoch(), 0, {}, {}, {}, {}, {}, {}};
+    Heard::Start said{batch.getSession(),
+                      batch.getSequence(),
+                      batch.getHeadEpoch(),
+                      0,
+                      {},
+                      {},
+                      {},
+                      {},
+                      {},
+                      {},
+                      {}};
     for (const auto set : batch.getSets()) {
       said.sets.push_back(store::read_run_set(set.getRuns()).value());
       said.runs += said.sets.back().indices.size();
@@ -67,6 +79,19 @@ class FakeAgent final : public schema::Agent::Server {
         said.parts.back().push_back(task.getParts().size());
         for (const auto part : task.getParts()) said.addresses.push_back(part.getAddress().cStr());
       }
+    }
+    for (const auto set : batch.getSets())
+      if (set.hasGang())
+        said.gangs.push_back(std::to_string(set.getGang().getMember()) + " of " +
+                             std::to_string(set.getGang().getNodes().size()) + " at " +
+                             set.getGang().getHub().getAddress().cStr());
+    if (!heard_.hub.empty()) {
+      const core::RunSet& runs = said.sets.front();
+      auto begun = context.getResults().initHubs(1)[0];
+      begun.getRun().setJob(runs.stage.job.value);
+      begun.getRun().setAttempt(runs.attempt);
+      begun.getRun().setIndex(runs.indices.at(0));
+      begun.initHub().setAddress(heard_.hub);
     }
     heard_.starts.push_back(std::move(said));
     if (!heard_.hold_starts) return kj::READY_NOW;
