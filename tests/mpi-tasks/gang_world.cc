@@ -192,7 +192,10 @@ void GangWorld::write_gang_file(NodeIndex node, std::uint16_t port) {
   file.setNodeCpus(plan_.node_cpus);
   file.setGraceMs(plan_.grace_ms);
   file.setRegisteredMs(plan_.registered_ms);
-  file.setMpi(plan_.mpi_required ? schema::MpiMode::REQUIRED : schema::MpiMode::AUTOMATIC);
+  file.setMpi(static_cast<schema::MpiMode>(plan_.mpi));
+  set_texts(file.initCoordination(static_cast<unsigned>(plan_.coordination.size())),
+            plan_.coordination);
+  file.setApplication(plan_.application);
   file.setInterfaces(plan_.interfaces.c_str());
   file.setPrivateDirectory(private_directory(node).c_str());
   file.setAuthorityPem(credentials_[node].authority_pem.c_str());
