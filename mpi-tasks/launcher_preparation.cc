@@ -89,13 +89,13 @@ std::optional<Failure> Launcher::prepare_ranks() {
 }
 
 std::optional<Failure> Launcher::prepare_application() {
-  const std::string session = spec_.private_directory + "/session";
-  if (::mkdir(session.c_str(), 0700) != 0)
-    return Failure{kExitFailed, session + ": cannot be made: " + std::strerror(errno)};
+  const std::string temporary = spec_.private_directory + "/tmp";
+  if (::mkdir(temporary.c_str(), 0700) != 0)
+    return Failure{kExitFailed, temporary + ": cannot be made: " + std::strerror(errno)};
   const Result<Done> listens = commands_.listen(spec_.private_directory, options_.token);
   if (!listens.ok())
     return Failure{kExitFailed, "node " + spec_.here().name + ": " + listens.refusal().message};
-  const StarterTools tools{options_.rsh, commands_.access(), session, ::geteuid() == 0};
+  const StarterTools tools{options_.rsh, commands_.access(), temporary, ::geteuid() == 0};
   other_environment_ = application_environment(surroundings_, tools, false);
   commands_.set_shell({options_.shell, application_environment(surroundings_, tools, true)});
   return std::nullopt;

@@ -101,9 +101,11 @@ Variables application_environment(const RankSurroundings& surroundings, const St
       prefix + "plm_rsh_agent=" + tools.rsh,
       prefix +
           "orte_default_hostfile=" + std::string(value_of(surroundings.place, "LEAT_HOSTFILE")),
-      // mpirun's own and those of its daemons elsewhere are set apart: it hands its variables on.
-      prefix + (remote ? "orte_remote_tmpdir_base=" : "orte_local_tmpdir_base=") + tools.directory,
+      // Where mpirun and its daemons keep session files. Open MPI's own settings for that it would
+      // hand on from node to node.
+      "TMPDIR=" + tools.directory,
   };
+  // mpirun would hand these on, too.
   if (remote) {
     // Segments carry the kernel's host name, which virtual nodes share.
     own.push_back(prefix + "btl_vader_backing_directory=" + surroundings.memory_directory);

@@ -44,7 +44,7 @@ Variables place_variables(const std::string& hostfile, const std::string& hosts,
 struct StarterTools {
   std::string rsh;        // the path of leat-rsh
   Variables access;       // by which it finds its launcher; nobody else sets these
-  std::string directory;  // for session files; private to this gang and node
+  std::string directory;  // for temporary files; private to this gang and node
   bool superuser = false;
 };
 // `remote`: started through leat-rsh, so perhaps an Open MPI daemon.
