@@ -79,6 +79,21 @@ std::set<std::string> litter() {
   return found;
 }
 
+// Whether somebody still has it: a segment that is mapped, the directory of an mpirun that runs.
+// Whatever is ours nobody has any more, for our processes are gone.
+bool in_use(const fs::path& path) {
+  const std::string name = path.filename();
+  if (!fs::exists(path)) return true;
+  if (name.starts_with("pid.")) return fs::exists("/proc/" + name.substr(4));
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
+    std::ostringstream content;
+    content << std::ifstream(entry.path() / "maps").rdbuf();
+    if (content.str().find(path.string()) != std::string::npos) return true;
+  }
+  return false;
+}
+
 std::vector<char*> pointers(const std::vector<std::string>& words) {
   std::vector<char*> result;
   for (const std::string& word : words) result.push_back(const_cast<char*>(word.c_str()));
@@ -344,7 +359,7 @@ std::string GangWorld::left_over() const {
     left += "process " + std::to_string(pid) + " " + name + "\n";
   }
   for (const std::string& path : litter())
-    if (!before_.contains(path)) left += path + "\n";
+    if (!before_.contains(path) && !in_use(path)) left += path + "\n";
   return left;
 }
 
