@@ -14,6 +14,7 @@ std::string describe(const GatheringKey& key) {
       key.ranks.empty() ? "all ranks" : std::to_string(key.ranks.size()) + " ranks";
   const std::string what = key.gathering == Gathering::kFence     ? "a fence"
                            : key.gathering == Gathering::kConnect ? "a connect"
+                           : key.gathering == Gathering::kBarrier ? "a barrier"
                                                                   : "a disconnect";
   return what + " of " + who;
 }

@@ -15,6 +15,8 @@
 namespace leat::mpi {
 namespace {
 
+static_assert(static_cast<int>(MpiMode::kPmi1) == static_cast<int>(schema::MpiMode::PMI1));
+
 constexpr std::size_t kNamespaceMax = 200;
 constexpr std::size_t kArgumentsMax = 65'536;
 constexpr std::size_t kArgumentBytesMax = 2u << 20;
@@ -87,6 +89,12 @@ Result<Done> read_words(schema::GangFile::Reader file, GangSpec& spec) {
   if (!program.ok()) return program.refusal();
   spec.program = std::move(program).value();
   if (spec.program.empty() || spec.program.front().empty()) return invalid("program: none");
+  Result<std::vector<std::string>> coordination =
+      strings_of(file.getCoordination(), "coordination");
+  if (!coordination.ok()) return coordination.refusal();
+  spec.coordination = std::move(coordination).value();
+  if (!spec.coordination.empty() && spec.coordination.front().empty())
+    return invalid("coordination: a program without a name");
   Result<std::vector<std::string>> environment = strings_of(file.getEnvironment(), "environment");
   if (!environment.ok()) return environment.refusal();
   spec.environment = std::move(environment).value();
@@ -140,9 +148,10 @@ Result<GangSpec> read(schema::GangFile::Reader file) {
   spec.node_cpus = file.getNodeCpus();
   if (file.getGraceMs() > kGraceMsMax) return invalid("graceMs: more than an hour");
   spec.grace = milliseconds(file.getGraceMs());
-  spec.mpi_required = file.getMpi() == schema::MpiMode::REQUIRED;
-  if (!spec.mpi_required && file.getMpi() != schema::MpiMode::AUTOMATIC)
+  if (file.getMpi() > schema::MpiMode::PMI1)
     return invalid("mpi: a mode that this launcher does not know");
+  spec.mpi = static_cast<MpiMode>(file.getMpi());
+  spec.application = file.getApplication();
   spec.registered_limit = milliseconds(file.getRegisteredMs());
   spec.fence_limit = milliseconds(file.getFenceMs());
   spec.modex_limit = milliseconds(file.getModexMs());

@@ -15,6 +15,8 @@
 
 namespace leat::mpi {
 
+enum class MpiMode : std::uint8_t { kAutomatic, kRequired, kPmi1 };
+
 // Checked: what the schema demands of the fields holds.
 struct GangSpec {
   std::string nspace{};
@@ -30,7 +32,9 @@ struct GangSpec {
   std::vector<std::vector<std::uint16_t>> cpus{};  // one list per rank of this node, perhaps empty
   std::uint32_t node_cpus = 0;
   Duration grace{};
-  bool mpi_required = false;
+  MpiMode mpi = MpiMode::kAutomatic;
+  std::vector<std::string> coordination{};  // empty: none
+  bool application = false;                 // `program` runs once, on node 0
   std::string interfaces{};
   std::string private_directory{};
   transport::Credentials credentials{};
@@ -40,6 +44,9 @@ struct GangSpec {
 
   bool is_hub() const { return node == 0; }
   const GangNode& here() const { return layout.node(node); }
+  bool speaks_pmix() const { return !application && mpi != MpiMode::kPmi1; }
+  // Beside PMIx it does no harm: Open MPI does not look for it, and MPICH for nothing else.
+  bool speaks_pmi1() const { return !application; }
   bool oversubscribed() const { return node_cpus > 0 && here().ranks.size() > node_cpus; }
 };
 

@@ -18,10 +18,11 @@ Message of_type(Type type) {
 
 }  // namespace
 
-Hub::Hub(const Layout& layout, bool mpi_required)
+Hub::Hub(const Layout& layout, Rules rules)
     : layout_(layout),
-      mpi_required_(mpi_required),
+      rules_(rules),
       registered_(layout.node_count()),
+      coordinated_(layout.node_count()),
       rank_ended_(layout.size()),
       book_(layout),
       collectives_(layout) {}
@@ -76,6 +77,16 @@ void Hub::dispatch(NodeIndex from, Message& message) {
   switch (message.type) {
     case Type::kRegistered:
       return take_registered(from);
+    case Type::kCoordinated:
+      return take_coordinated(from);
+    case Type::kEnded:
+      return take_application_end(from, message);
+    case Type::kExecute:
+    case Type::kOutput:
+    case Type::kMore:
+    case Type::kExecuted:
+    case Type::kHangUp:
+      return take_command(from, message);
     case Type::kConnected:
     case Type::kRankEnded:
     case Type::kAborted:
@@ -98,6 +109,7 @@ void Hub::dispatch(NodeIndex from, Message& message) {
     case Type::kAnswer:
     case Type::kFound:
     case Type::kEnd:
+    case Type::kCoordinate:
       break;
   }
   nonsense(from, "message " + std::to_string(static_cast<int>(message.type)));
@@ -106,12 +118,36 @@ void Hub::dispatch(NodeIndex from, Message& message) {
 void Hub::take_registered(NodeIndex from) {
   if (registered_[from]) return nonsense(from, "registered twice");
   registered_[from] = true;
-  if (++registered_count_ == layout_.node_count()) to_all(of_type(Type::kStart));
+  if (++registered_count_ == layout_.node_count())
+    to_all(of_type(rules_.coordinates ? Type::kCoordinate : Type::kStart));
+}
+
+void Hub::take_coordinated(NodeIndex from) {
+  if (!rules_.coordinates || registered_count_ < layout_.node_count() || coordinated_[from])
+    return nonsense(from, "coordinated out of turn");
+  coordinated_[from] = true;
+  if (++coordinated_count_ == layout_.node_count()) to_all(of_type(Type::kStart));
+}
+
+void Hub::take_application_end(NodeIndex from, const Message& message) {
+  if (!rules_.application || from != 0) return nonsense(from, "the end of no application of its");
+  if (message.status == 0 && !message.signalled) return end(0, "");
+  end(failure_code(message.status + (message.signalled ? kSignalBase : 0)),
+      "the application on node " + layout_.node(from).name +
+          how_it_ended(message.status, message.signalled));
+}
+
+void Hub::take_command(NodeIndex from, Message& message) {
+  const NodeIndex peer = message.node;
+  if (!rules_.application || peer >= layout_.node_count()) return nonsense(from, "a command");
+  message.node = from;
+  to(peer, std::move(message));
 }
 
 void Hub::take_about_rank(NodeIndex from, const Message& message) {
   const Rank rank = message.rank;
-  if (!layout_.has(rank) || layout_.node_of(rank) != from || rank_ended_[rank])
+  if (rules_.application || !layout_.has(rank) || layout_.node_of(rank) != from ||
+      rank_ended_[rank])
     return nonsense(from, "rank " + std::to_string(rank));
   if (message.type == Type::kConnected) return end_if(book_.connect(rank));
   if (message.type == Type::kAborted)
@@ -123,7 +159,7 @@ void Hub::take_about_rank(NodeIndex from, const Message& message) {
   const std::string what = layout_.size() == 1 ? "the rank never called MPI_Init"
                                                : "none of the " + std::to_string(layout_.size()) +
                                                      " ranks called MPI_Init: each ran by itself";
-  end(mpi_required_ ? 1 : 0, what);
+  end(rules_.mpi_required ? 1 : 0, what);
 }
 
 void Hub::take_collect(NodeIndex from, const Message& message) {

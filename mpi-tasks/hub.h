@@ -19,7 +19,7 @@ namespace leat::mpi {
 // this order. Borrows the layout.
 //
 // Invariants:
-//   - kStart goes out once, after every node has said kRegistered.
+//   - kStart goes out once, after every node has said kRegistered, and kCoordinated if that is due.
 //   - kEnd goes out once to every node, and nothing after it: with 0 when every rank has ended
 //     well, with the code and the cause of the first failure otherwise.
 class Hub {
@@ -30,8 +30,13 @@ class Hub {
   };
   using Outs = std::vector<Out>;
 
-  // `mpi_required`: it is a failure if no rank calls MPI_Init.
-  Hub(const Layout& layout, bool mpi_required);
+  struct Rules {
+    bool mpi_required = false;  // it is a failure if no rank calls MPI_Init
+    bool coordinates = false;   // a command runs on every node before anything is started
+    bool application = false;   // node 0 runs one, and there are no ranks
+  };
+
+  Hub(const Layout& layout, Rules rules);
 
   // What the launcher of node `from` says (not kHello, that is between the links).
   Outs take(NodeIndex from, Message message);
@@ -54,6 +59,9 @@ class Hub {
 
   void dispatch(NodeIndex from, Message& message);
   void take_registered(NodeIndex from);
+  void take_coordinated(NodeIndex from);
+  void take_application_end(NodeIndex from, const Message& message);
+  void take_command(NodeIndex from, Message& message);
   void take_about_rank(NodeIndex from, const Message& message);
   void take_collect(NodeIndex from, const Message& message);
   void take_name_call(NodeIndex from, Message& message);
@@ -61,9 +69,11 @@ class Hub {
   void answer_lookups();
 
   const Layout& layout_;
-  const bool mpi_required_;
+  const Rules rules_;
   std::vector<bool> registered_;
   NodeIndex registered_count_ = 0;
+  std::vector<bool> coordinated_;
+  NodeIndex coordinated_count_ = 0;
   std::vector<bool> rank_ended_;
   RankBook book_;
   Collectives collectives_;

@@ -1,18 +1,14 @@
 #include "mpi-tasks/launcher.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <optional>
 #include <utility>
 
 #include "base/check.h"
+#include "spool/rank_frames.h"
 #include "transport/liveness.h"
 
 namespace leat::mpi {
@@ -22,18 +18,6 @@ using Type = Message::Type;
 
 constexpr std::int32_t kExitFailed = 1;
 constexpr std::int32_t kExitUsage = 2;
-constexpr std::int32_t kSignalBase = 128;
-
-struct PipeEnds {
-  kj::AutoCloseFd reader;
-  kj::AutoCloseFd writer;
-};
-
-PipeEnds make_pipe() {
-  std::array<int, 2> ends{-1, -1};
-  (void)!pipe2(ends.data(), O_CLOEXEC);
-  return {kj::AutoCloseFd(ends[0]), kj::AutoCloseFd(ends[1])};
-}
 
 Message about_rank(Type type, Rank rank) {
   Message message;
@@ -42,11 +26,11 @@ Message about_rank(Type type, Rank rank) {
   return message;
 }
 
-// The same on all nodes of a gang.
-std::uint64_t word_of(const std::string& name) {
-  std::uint64_t word = 0xcbf29ce484222325u;
-  for (const char c : name) word = (word ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-  return word;
+Upcall upcall_of(const Pmi1::Event& event) {
+  const Upcall::Type type = event.type == Pmi1::Event::Type::kConnected   ? Upcall::Type::kConnected
+                            : event.type == Pmi1::Event::Type::kFinalized ? Upcall::Type::kFinalized
+                                                                          : Upcall::Type::kAborted;
+  return {.type = type, .rank = event.rank, .status = event.status};
 }
 
 }  // namespace
@@ -59,7 +43,13 @@ Launcher::Launcher(kj::AsyncIoContext& io, GangSpec spec, LauncherOptions option
       stdout_(io.unixEventPort, STDOUT_FILENO, options_.plain),
       stderr_(io.unixEventPort, STDERR_FILENO, options_.plain),
       upcalls_(io.unixEventPort),
+      processes_(io.unixEventPort, {stdout_, stderr_}, {spec_.directory, options_.files},
+                 [this] { finish_if_idle(); }),
       pmix_(spec_, upcalls_),
+      pmi1_(
+          io.unixEventPort, {spec_.layout, spec_.node, spec_.nspace},
+          [this](const Pmi1::Event& event) { upcalls_.put(upcall_of(event)); },
+          [this](Message message) { star_.send(std::move(message)); }),
       star_(io, spec_, options_.seed, [this](Message message) { on_message(std::move(message)); }),
       calls_(
           timer_, pmix_, {spec_.fence_limit, spec_.modex_limit},
@@ -67,6 +57,7 @@ Launcher::Launcher(kj::AsyncIoContext& io, GangSpec spec, LauncherOptions option
           [this](std::string cause) {
             fail({kExitFailed, std::move(cause)});
           }),
+      commands_(io, spec_, processes_, [this](Message message) { star_.send(std::move(message)); }),
       tasks_(*this) {}
 
 Launcher::~Launcher() noexcept(false) = default;
@@ -104,45 +95,52 @@ void Launcher::watch_signals() {
       fail({kSignalBase + signal,
             "ended by SIG" + std::string(sigabbrev_np(signal)) + " on node " + spec_.here().name});
       // Whatever the hub will say.
-      signal_ranks(SIGTERM);
+      processes_.signal_all(SIGTERM);
     }));
 }
 
-std::optional<Failure> Launcher::prepare() {
-  const std::string& node = spec_.here().name;
-  // A private directory of our making is one that we may remove.
-  if (::mkdir(spec_.private_directory.c_str(), 0700) != 0)
-    return Failure{kExitFailed, spec_.private_directory + ": cannot be made on node " + node +
-                                    ": " + std::strerror(errno)};
-  made_directory_ = true;
-  const std::string memory = spec_.private_directory + "/memory";
-  if (::mkdir(memory.c_str(), 0700) != 0)
-    return Failure{kExitFailed, memory + ": cannot be made: " + std::strerror(errno)};
-
-  RankSurroundings surroundings{options_.inherited, spec_.environment,     memory,
-                                spec_.interfaces,   word_of(spec_.nspace), spec_.oversubscribed(),
-                                options_.has_psm,   spec_.layout.size()};
-  const Variables plain = rank_environment(surroundings, {}, 0, 0);
-  auto found = find_program(spec_.program.front(), spec_.directory, value_of(plain, "PATH"));
+std::optional<Failure> Launcher::start_coordination() {
+  auto found = find_program(spec_.coordination.front(), spec_.directory,
+                            value_of(other_environment_, "PATH"));
   if (const auto* nothing = std::get_if<NotStarted>(&found))
-    return Failure{nothing->exit_code, nothing->message + " on node " + node};
-  program_ = std::get<std::string>(std::move(found));
+    return Failure{nothing->exit_code, nothing->message + " on node " + spec_.here().name};
+  Processes::Wish wish{.frame = spool::kNoRank,
+                       .program = std::get<std::string>(std::move(found)),
+                       .arguments = spec_.coordination};
+  return start_other(std::move(wish), "the coordination command", [this](RankExit exit) {
+    if (exit.status == 0 && !exit.signalled) return star_.send(about_rank(Type::kCoordinated, 0));
+    fail({failure_code(exit.status + (exit.signalled ? kSignalBase : 0)),
+          "the coordination command on node " + spec_.here().name +
+              how_it_ended(exit.status, exit.signalled)});
+  });
+}
 
-  if (const Result<Done> started = pmix_.start(spec_.private_directory); !started.ok())
-    return Failure{kExitFailed, "node " + node + ": " + started.refusal().message};
-  std::uint32_t local_rank = 0;
-  for (const Rank rank : spec_.here().ranks) {
-    const Result<Variables> variables = pmix_.variables_of(rank);
-    if (!variables.ok())
-      return Failure{kExitFailed, "node " + node + ": " + variables.refusal().message};
-    ranks_.push_back(
-        {.rank = rank,
-         .environment = rank_environment(surroundings, variables.value(), rank, local_rank++)});
-  }
+std::optional<Failure> Launcher::start_application() {
+  if (!spec_.is_hub()) return std::nullopt;
+  Processes::Wish wish{
+      .frame = spool::kApplication, .program = program_, .arguments = spec_.program};
+  return start_other(std::move(wish), "the application", [this](RankExit exit) {
+    Message message = about_rank(Type::kEnded, 0);
+    message.status = exit.status;
+    message.signalled = exit.signalled;
+    star_.send(std::move(message));
+  });
+}
+
+std::optional<Failure> Launcher::start_other(Processes::Wish wish, const std::string& what,
+                                             Processes::OnEnd on_end) {
+  wish.environment = other_environment_;
+  auto started = processes_.start(wish, std::move(on_end));
+  if (const auto* nothing = std::get_if<NotStarted>(&started))
+    return Failure{nothing->exit_code,
+                   what + " on node " + spec_.here().name + ": " + nothing->message};
   return std::nullopt;
 }
 
-std::optional<Failure> Launcher::start_ranks() {
+std::optional<Failure> Launcher::start_program() {
+  if (!spec_.coordination.empty())
+    if (const std::optional<Failure> failure = look_for_program()) return failure;
+  if (spec_.application) return start_application();
   for (std::size_t i = 0; i < ranks_.size(); ++i) {
     const std::optional<NotStarted> nothing = start(ranks_[i], spec_.cpus[i]);
     if (nothing)
@@ -154,29 +152,24 @@ std::optional<Failure> Launcher::start_ranks() {
 
 std::optional<NotStarted> Launcher::start(LocalRank& local,
                                           const std::vector<std::uint16_t>& cpus) {
-  PipeEnds out = make_pipe();
-  PipeEnds error = make_pipe();
-  if (out.reader.get() < 0 || error.reader.get() < 0)
-    return NotStarted{kExitNotExecutable, std::string("no pipes: ") + std::strerror(errno)};
-  auto started = start_rank({program_, spec_.program, local.environment, spec_.directory, cpus,
-                             out.writer.get(), error.writer.get(), options_.files});
-  if (auto* nothing = std::get_if<NotStarted>(&started)) return std::move(*nothing);
-  local.process = std::get<RankProcess>(std::move(started));
-  local.environment.clear();
-  local.running = true;
-  ++running_;
-  stdout_.add(local.rank, kj::mv(out.reader));
-  stderr_.add(local.rank, kj::mv(error.reader));
-  local.observer = kj::heap<kj::UnixEventPort::FdObserver>(
-      io_.unixEventPort, local.process.pidfd.get(), kj::UnixEventPort::FdObserver::OBSERVE_READ);
-  tasks_.add(local.observer->whenBecomesReadable().then([this, &local] {
-    const RankExit exit = reap(local.process);
-    // Behind what libpmix has put there before: the rank's MPI_Finalize, perhaps.
+  Result<kj::AutoCloseFd> pmi = pmi1_.open(local.rank);
+  if (!pmi.ok()) return NotStarted{kExitNotExecutable, pmi.refusal().message};
+  Processes::Wish wish{.frame = local.rank,
+                       .program = program_,
+                       .arguments = spec_.program,
+                       .environment = std::exchange(local.environment, {}),
+                       .cpus = cpus,
+                       .pmi_fd = pmi.value().get()};
+  auto started = processes_.start(wish, [this, rank = local.rank](RankExit exit) {
+    pmi1_.close(rank);
+    // Behind what was put there before: the rank's MPI_Finalize, perhaps.
     upcalls_.put({.type = Upcall::Type::kExited,
-                  .rank = local.rank,
+                  .rank = rank,
                   .status = exit.status,
                   .signalled = exit.signalled});
-  }));
+  });
+  if (auto* nothing = std::get_if<NotStarted>(&started)) return std::move(*nothing);
+  local.running = true;
   return std::nullopt;
 }
 
@@ -193,9 +186,26 @@ void Launcher::on_message(Message message) {
     if (message.flag && own_failure_) return end(own_failure_->code, own_failure_->cause);
     return end(message.status, message.text);
   }
-  if (message.type != Type::kStart) return calls_.take(std::move(message));
+  switch (message.type) {
+    case Type::kExecute:
+    case Type::kOutput:
+    case Type::kMore:
+    case Type::kExecuted:
+    case Type::kHangUp:
+      return commands_.take(std::move(message));
+    case Type::kCollected:
+      if (message.gathering == Gathering::kBarrier) return pmi1_.take(message);
+      return calls_.take(std::move(message));
+    case Type::kCoordinate:
+    case Type::kStart:
+      break;
+    default:
+      return calls_.take(std::move(message));
+  }
   if (ended_ || own_failure_) return;
-  if (const std::optional<Failure> failure = start_ranks()) fail(*failure);
+  const std::optional<Failure> failure =
+      message.type == Type::kStart ? start_program() : start_coordination();
+  if (failure) fail(*failure);
 }
 
 void Launcher::on_upcall(Upcall upcall) {
@@ -227,13 +237,11 @@ void Launcher::on_exit(const Upcall& upcall) {
   LocalRank* local = find(upcall.rank);
   LEAT_CHECK(local != nullptr && local->running);
   local->running = false;
-  --running_;
   Message message = about_rank(Type::kRankEnded, upcall.rank);
   message.status = upcall.status;
   message.signalled = upcall.signalled;
   message.stage = local->stage;
   star_.send(std::move(message));
-  finish_if_idle();
 }
 
 Launcher::LocalRank* Launcher::find(Rank rank) {
@@ -257,23 +265,20 @@ void Launcher::fail(Failure failure, kj::Duration patience) {
 void Launcher::end(std::int32_t code, const std::string& cause) {
   if (std::exchange(ended_, true)) return;
   code_ = code;
+  commands_.close();
   if (!cause.empty())
     stderr_.say("leat-mpi-launcher: " + std::string(code == 0 ? "warning: " : "") + cause);
-  if (running_ > 0) {
-    signal_ranks(SIGTERM);
-    tasks_.add(
-        timer_.afterDelay(transport::to_kj(spec_.grace)).then([this] { signal_ranks(SIGKILL); }));
+  if (processes_.running() > 0) {
+    processes_.signal_all(SIGTERM);
+    tasks_.add(timer_.afterDelay(transport::to_kj(spec_.grace)).then([this] {
+      processes_.signal_all(SIGKILL);
+    }));
   }
   finish_if_idle();
 }
 
-void Launcher::signal_ranks(int signal) {
-  for (const LocalRank& local : ranks_)
-    if (local.running) kill(-local.process.pid, signal);
-}
-
 void Launcher::finish_if_idle() {
-  if (!ended_ || running_ > 0 || std::exchange(finishing_, true)) return;
+  if (!ended_ || processes_.running() > 0 || std::exchange(finishing_, true)) return;
   tasks_.add(finish());
 }
 

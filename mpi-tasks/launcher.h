@@ -15,13 +15,15 @@
 
 #include "base/loop/mailbox.h"
 #include "mpi-tasks/calls.h"
+#include "mpi-tasks/commands.h"
 #include "mpi-tasks/gang_file.h"
 #include "mpi-tasks/message.h"
+#include "mpi-tasks/pmi1_server.h"
 #include "mpi-tasks/pmix_server.h"
+#include "mpi-tasks/processes.h"
 #include "mpi-tasks/rank_book.h"
 #include "mpi-tasks/rank_environment.h"
 #include "mpi-tasks/rank_output.h"
-#include "mpi-tasks/rank_process.h"
 #include "mpi-tasks/star.h"
 
 namespace leat::mpi {
@@ -32,7 +34,10 @@ struct LauncherOptions {
   bool plain = false;    // output is not framed by rank
   bool has_psm = false;  // see RankSurroundings
   std::uint64_t seed = 0;
-  rlimit files{};  // what ranks may open
+  std::string token;  // for leat-rsh, this launcher's own
+  std::string rsh;    // the path of leat-rsh
+  std::string shell;  // the user's
+  rlimit files{};     // what ranks may open
 };
 
 // Owns everything below it. Borrows io. Thread: the loop's; SIGTERM, SIGINT and SIGHUP are blocked
@@ -40,7 +45,8 @@ struct LauncherOptions {
 //
 // Invariants:
 //   - No rank starts before the hub has said that every node has registered the gang.
-//   - Between kEnd, or SIGTERM, and the end of all ranks lies no more than the grace and a moment.
+//   - Between kEnd, or SIGTERM, and the end of all that runs lies no more than the grace and a
+//     moment.
 //   - The private directory is ours from its making to its removal.
 class Launcher final : private kj::TaskSet::ErrorHandler {
  public:
@@ -57,17 +63,25 @@ class Launcher final : private kj::TaskSet::ErrorHandler {
   struct LocalRank {
     Rank rank = 0;
     std::vector<std::string> environment{};
-    RankProcess process{};
     Stage stage = Stage::kStarted;
     bool running = false;
-    kj::Own<kj::UnixEventPort::FdObserver> observer{};
   };
 
   void watch_signals();
-  // Everything that can fail before the first rank starts; the exit code and the reason if it does.
+  // These return the exit code and the reason if they fail. First: everything that can fail before
+  // anything starts.
   std::optional<Failure> prepare();
-  std::optional<Failure> start_ranks();
+  std::optional<Failure> make_directories();
+  std::optional<Failure> prepare_ranks();
+  std::optional<Failure> prepare_application();
+  std::optional<Failure> look_for_program();
+  std::optional<Failure> start_coordination();
+  std::optional<Failure> start_program();
+  std::optional<Failure> start_application();
   std::optional<NotStarted> start(LocalRank& local, const std::vector<std::uint16_t>& cpus);
+  // Of what is no rank.
+  std::optional<Failure> start_other(Processes::Wish wish, const std::string& what,
+                                     Processes::OnEnd on_end);
   kj::Promise<void> take_upcalls();
 
   void on_message(Message message);
@@ -79,7 +93,6 @@ class Launcher final : private kj::TaskSet::ErrorHandler {
   // end by ourselves.
   void fail(Failure failure, kj::Duration patience = kVerdictDeadline);
   void end(std::int32_t code, const std::string& cause);
-  void signal_ranks(int signal);
   void finish_if_idle();
   kj::Promise<void> finish();
   void taskFailed(kj::Exception&& exception) override;
@@ -91,10 +104,13 @@ class Launcher final : private kj::TaskSet::ErrorHandler {
   RankOutput stdout_;
   RankOutput stderr_;
   Mailbox<Upcall> upcalls_;
+  Processes processes_;
   PmixServer pmix_;
+  Pmi1Server pmi1_;
+  RankSurroundings surroundings_;
+  Variables other_environment_;  // of the coordination and the application command
   std::string program_;
   std::vector<LocalRank> ranks_;
-  std::size_t running_ = 0;
   std::optional<Failure> own_failure_;  // the hub has been told
   bool ended_ = false;                  // no rank will be started, those that run are told to end
   bool finishing_ = false;
@@ -104,6 +120,7 @@ class Launcher final : private kj::TaskSet::ErrorHandler {
   kj::Own<kj::PromiseFulfiller<void>> done_;
   Star star_;
   Calls calls_;
+  Commands commands_;
   kj::TaskSet tasks_;  // last: cancelled before anything it uses goes away
 };
 

@@ -7,12 +7,14 @@
 // 2 for wrong usage or a gang file that makes no sense.
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -100,6 +102,32 @@ rlimit raise_file_limit() {
   return files;
 }
 
+std::string new_token() {
+  std::array<unsigned char, 16> bytes{};
+  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+    refuse("no randomness for a token");
+  std::string text;
+  for (const unsigned char byte : bytes) {
+    text += "0123456789abcdef"[byte >> 4];
+    text += "0123456789abcdef"[byte & 15];
+  }
+  return text;
+}
+
+std::string beside_us(const std::string& name) {
+  std::error_code ignored;
+  return std::filesystem::read_symlink("/proc/self/exe", ignored).replace_filename(name).string();
+}
+
+// As ssh's server chooses it, but for accounts that nobody may log in to.
+std::string shell_of_user() {
+  const passwd* user = getpwuid(geteuid());
+  const std::string shell = user == nullptr ? "" : user->pw_shell;
+  const std::string name = shell.substr(shell.rfind('/') + 1);
+  if (name == "nologin" || name == "false" || access(shell.c_str(), X_OK) != 0) return "/bin/sh";
+  return shell;
+}
+
 int serve(int count, char** values) {
   const Flags flags = parse(count, values);
   Result<GangSpec> spec = read_gang_file(flags.gang);
@@ -110,6 +138,11 @@ int serve(int count, char** values) {
   options.has_psm = has_psm_hardware();
   if (getrandom(&options.seed, sizeof options.seed, 0) != sizeof options.seed) options.seed = 0;
   clean_environment();
+  if (spec.value().application) {
+    options.token = new_token();
+    options.rsh = beside_us("leat-rsh");
+    options.shell = shell_of_user();
+  }
   options.files = raise_file_limit();
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   // Ranks are of our user and shall not read the gang's key out of us.

@@ -14,10 +14,12 @@ namespace {
 using schema::GangMessage;
 
 static_assert(static_cast<int>(Message::Type::kEnd) == static_cast<int>(GangMessage::Type::END));
+static_assert(static_cast<int>(Message::Type::kHangUp) ==
+              static_cast<int>(GangMessage::Type::HANG_UP));
 static_assert(static_cast<int>(Stage::kFinalized) ==
               static_cast<int>(GangMessage::Stage::FINALIZED));
-static_assert(static_cast<int>(Gathering::kDisconnect) ==
-              static_cast<int>(GangMessage::Kind::DISCONNECT));
+static_assert(static_cast<int>(Gathering::kBarrier) ==
+              static_cast<int>(GangMessage::Kind::BARRIER));
 
 capnp::Text::Reader text_of(const std::string& text) {
   return {text.c_str(), text.size()};
@@ -68,14 +70,14 @@ void write(const Message& message, GangMessage::Builder to) {
 
 Message read(GangMessage::Reader from) {
   Message message;
-  message.type = known(from.getType(), Message::Type::kEnd);
+  message.type = known(from.getType(), Message::Type::kHangUp);
   message.node = from.getNode();
   message.rank = from.getRank();
   message.id = from.getId();
   message.status = from.getStatus();
   message.signalled = from.getSignalled();
   message.stage = known(from.getStage(), Stage::kFinalized);
-  message.gathering = known(from.getKind(), Gathering::kDisconnect);
+  message.gathering = known(from.getKind(), Gathering::kBarrier);
   message.flag = from.getFlag();
   for (const Rank rank : from.getRanks()) message.ranks.push_back(rank);
   message.text = string_of(from.getText());

@@ -24,7 +24,7 @@ inline constexpr std::uint64_t kMessageBytesMax = 256u << 20;
 enum class Stage : std::uint8_t { kStarted, kConnected, kFinalized };
 
 // What several ranks do together, node by node.
-enum class Gathering : std::uint8_t { kFence, kConnect, kDisconnect };
+enum class Gathering : std::uint8_t { kFence, kConnect, kDisconnect, kBarrier };
 
 // Published under a name. `value` is what libpmix packed.
 struct Entry {
@@ -55,6 +55,14 @@ struct Message {
     kAnswer,
     kFound,
     kEnd,
+    kCoordinate,
+    kCoordinated,
+    kEnded,
+    kExecute,
+    kOutput,
+    kMore,
+    kExecuted,
+    kHangUp,
   };
 
   Type type = Type::kHello;

@@ -7,8 +7,6 @@
 namespace leat::mpi {
 namespace {
 
-constexpr std::int32_t kSignalBase = 128;
-
 // Before MPI_Init nothing is said: the program may know nothing of MPI.
 std::string when(Stage stage) {
   return stage == Stage::kFinalized ? " after MPI_Finalize" : "";
@@ -19,6 +17,13 @@ std::string when(Stage stage) {
 std::int32_t failure_code(std::int32_t wanted) {
   const std::int32_t code = wanted & 0xff;
   return code == 0 ? 1 : code;
+}
+
+std::string how_it_ended(std::int32_t status, bool signalled) {
+  if (!signalled) return " exited with code " + std::to_string(status);
+  const char* signal = sigabbrev_np(status);
+  return " was killed by signal " + std::to_string(status) +
+         (signal == nullptr ? "" : std::string(" (SIG") + signal + ")");
 }
 
 RankBook::RankBook(const Layout& layout) : layout_(layout), fates_(layout.size()) {}
@@ -45,16 +50,9 @@ std::optional<Failure> RankBook::end(Rank rank, std::int32_t status, bool signal
   const bool early = stage == Stage::kStarted;
   if (!early && fates_[rank] == Fate::kRunning) ++connected_;
   fates_[rank] = early ? Fate::kLeftEarly : Fate::kEnded;
-  if (signalled) {
-    const char* signal = sigabbrev_np(status);
-    return Failure{failure_code(kSignalBase + status),
-                   name(rank) + " was killed by signal " + std::to_string(status) +
-                       (signal == nullptr ? "" : std::string(" (SIG") + signal + ")") +
-                       when(stage)};
-  }
-  if (status != 0)
-    return Failure{failure_code(status),
-                   name(rank) + " exited with code " + std::to_string(status) + when(stage)};
+  if (signalled || status != 0)
+    return Failure{failure_code(status + (signalled ? kSignalBase : 0)),
+                   name(rank) + how_it_ended(status, signalled) + when(stage)};
   if (stage == Stage::kConnected) return Failure{1, name(rank) + " exited without MPI_Finalize"};
   if (!early) return early_ ? std::optional(left_early(*early_)) : std::nullopt;
   if (!early_) early_ = rank;

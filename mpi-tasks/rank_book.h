@@ -26,6 +26,11 @@ struct Failure {
 // An exit code fit for a process: the low byte of what a rank asked for, never 0.
 std::int32_t failure_code(std::int32_t wanted);
 
+inline constexpr std::int32_t kSignalBase = 128;
+
+// " exited with code 3" or " was killed by signal 9 (SIGKILL)".
+std::string how_it_ended(std::int32_t status, bool signalled);
+
 // One per gang, at the hub. Pure. Borrows the layout.
 //
 // A rank ends well with exit code 0, if it either called MPI_Finalize, or never called MPI_Init and

@@ -9,6 +9,28 @@ namespace leat::mpi {
 namespace {
 
 constexpr std::array<std::string_view, 4> kForeign{"PMIX_", "PMI_", "OMPI_", "PRTE_"};
+// By these mpirun believes that it may use that scheduler's nodes and way to start there.
+constexpr std::array<std::string_view, 5> kSchedulers{"SLURM_", "PBS_", "LSB_", "LOADL",
+                                                      "PE_HOSTFILE"};
+
+template <std::size_t N>
+Variables without(const std::array<std::string_view, N>& prefixes, Variables variables) {
+  std::erase_if(variables, [&](const std::string& variable) {
+    return std::ranges::any_of(
+        prefixes, [&](std::string_view prefix) { return variable.starts_with(prefix); });
+  });
+  return variables;
+}
+
+// Of several variables of one name the first stays.
+Variables first_of_each(std::initializer_list<const Variables*> lists) {
+  Variables all;
+  std::set<std::string, std::less<>> names;
+  for (const Variables* list : lists)
+    for (const std::string& variable : *list)
+      if (names.emplace(variable.substr(0, variable.find('='))).second) all.push_back(variable);
+  return all;
+}
 
 std::string_view name_of(std::string_view variable) {
   return variable.substr(0, variable.find('='));
@@ -53,26 +75,50 @@ Variables ours(const RankSurroundings& surroundings, std::uint32_t rank, std::ui
 }  // namespace
 
 Variables without_foreign_mpi(Variables variables) {
-  std::erase_if(variables, [](const std::string& variable) {
-    return std::ranges::any_of(
-        kForeign, [&](std::string_view prefix) { return variable.starts_with(prefix); });
-  });
-  return variables;
+  return without(kForeign, std::move(variables));
 }
 
 Variables rank_environment(const RankSurroundings& surroundings, const Variables& pmix,
                            std::uint32_t rank, std::uint32_t local_rank) {
-  Variables all;
-  std::set<std::string, std::less<>> names;
-  const auto add = [&](const Variables& more) {
-    for (const std::string& variable : more)
-      if (names.emplace(name_of(variable)).second) all.push_back(variable);
+  const Variables own = ours(surroundings, rank, local_rank);
+  const Variables inherited = without_foreign_mpi(surroundings.inherited);
+  return first_of_each({&pmix, &surroundings.user, &own, &surroundings.place, &inherited});
+}
+
+Variables place_variables(const std::string& hostfile, const std::string& hosts, std::uint32_t node,
+                          std::uint32_t node_count) {
+  return {"LEAT_HOSTFILE=" + hostfile, "LEAT_HOST_LIST=" + hosts,
+          "LEAT_NODE_COUNT=" + std::to_string(node_count),
+          "LEAT_NODE_INDEX=" + std::to_string(node),
+          std::string("LEAT_IS_PRIMARY=") + (node == 0 ? "1" : "0")};
+}
+
+Variables application_environment(const RankSurroundings& surroundings, const StarterTools& tools,
+                                  bool remote) {
+  const std::string prefix = "OMPI_MCA_";
+  Variables own{
+      "LEAT_RSH=" + tools.rsh,
+      prefix + "plm_rsh_agent=" + tools.rsh,
+      prefix +
+          "orte_default_hostfile=" + std::string(value_of(surroundings.place, "LEAT_HOSTFILE")),
+      // Where mpirun and its daemons keep session files. Open MPI's own settings for that it would
+      // hand on from node to node.
+      "TMPDIR=" + tools.directory,
   };
-  add(pmix);
-  add(surroundings.user);
-  add(ours(surroundings, rank, local_rank));
-  add(without_foreign_mpi(surroundings.inherited));
-  return all;
+  // mpirun would hand these on, too.
+  if (remote) {
+    // Segments carry the kernel's host name, which virtual nodes share.
+    own.push_back(prefix + "btl_vader_backing_directory=" + surroundings.memory_directory);
+    own.push_back(prefix + "osc_sm_backing_directory=" + surroundings.memory_directory);
+  }
+  if (!surroundings.interfaces.empty()) {
+    own.push_back(prefix + "btl_tcp_if_include=" + surroundings.interfaces);
+    own.push_back(prefix + "oob_tcp_if_include=" + surroundings.interfaces);
+  }
+  if (tools.superuser)
+    own.insert(own.end(), {"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"});
+  const Variables inherited = without(kSchedulers, without_foreign_mpi(surroundings.inherited));
+  return first_of_each({&tools.access, &surroundings.user, &own, &surroundings.place, &inherited});
 }
 
 std::string_view value_of(const Variables& variables, std::string_view name) {

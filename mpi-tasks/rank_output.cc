@@ -29,8 +29,9 @@ kj::AutoCloseFd reopened(int fd) {
 
 }  // namespace
 
-RankOutput::Pipe::Pipe(kj::UnixEventPort& port, Rank whose, kj::AutoCloseFd end)
+RankOutput::Pipe::Pipe(kj::UnixEventPort& port, Rank whose, kj::AutoCloseFd end, Tap also)
     : rank(whose),
+      tap(std::move(also)),
       fd(kj::mv(end)),
       observer(port, fd.get(), kj::UnixEventPort::FdObserver::OBSERVE_READ) {}
 
@@ -43,13 +44,14 @@ RankOutput::RankOutput(kj::UnixEventPort& port, int fd, bool plain)
 
 RankOutput::~RankOutput() noexcept(false) = default;
 
-void RankOutput::add(Rank rank, kj::AutoCloseFd pipe) {
+void RankOutput::add(Rank rank, kj::AutoCloseFd pipe, Tap tap, std::function<void()> ended) {
   fcntl(pipe.get(), F_SETFL, fcntl(pipe.get(), F_GETFL) | O_NONBLOCK);
-  auto owned = kj::heap<Pipe>(port_, rank, kj::mv(pipe));
+  auto owned = kj::heap<Pipe>(port_, rank, kj::mv(pipe), std::move(tap));
   Pipe& here = *owned;
   ++open_pipes_;
-  tasks_.add(read_on(here).attach(kj::mv(owned)).then([this] {
+  tasks_.add(read_on(here).attach(kj::mv(owned)).then([this, ended = std::move(ended)] {
     --open_pipes_;
+    if (ended) ended();
     check_drained();
   }));
 }
@@ -75,7 +77,9 @@ kj::Promise<void> RankOutput::read_on(Pipe& pipe) {
   std::array<char, kReadBytes> bytes;
   const ssize_t got = ::read(pipe.fd.get(), bytes.data(), bytes.size());
   if (got > 0) {
-    append(pipe.rank, {bytes.data(), static_cast<std::size_t>(got)});
+    const std::string_view content(bytes.data(), static_cast<std::size_t>(got));
+    append(pipe.rank, content);
+    if (pipe.tap) return pipe.tap(content).then([this, &pipe] { return read_on(pipe); });
     // One read a turn, so that no rank keeps the others waiting.
     return kj::evalLater([this, &pipe] { return read_on(pipe); });
   }

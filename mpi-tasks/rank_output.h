@@ -6,6 +6,7 @@
 #include <kj/async-unix.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -26,8 +27,12 @@ class RankOutput final : private kj::TaskSet::ErrorHandler {
   RankOutput(kj::UnixEventPort& port, int fd, bool plain);
   ~RankOutput() noexcept(false);
 
-  // Takes the reading end of a rank's pipe, until its end.
-  void add(Rank rank, kj::AutoCloseFd pipe);
+  // Gets what comes as well. Nothing more is read until its promise resolves.
+  using Tap = std::function<kj::Promise<void>(std::string_view bytes)>;
+
+  // Takes the reading end of a rank's pipe, until its end; then calls `ended`.
+  void add(Rank rank, kj::AutoCloseFd pipe, Tap tap = nullptr,
+           std::function<void()> ended = nullptr);
 
   // A line of the launcher's own, without its end.
   void say(std::string_view line);
@@ -40,8 +45,9 @@ class RankOutput final : private kj::TaskSet::ErrorHandler {
   static constexpr std::size_t kReadBytes = 32 * 1024;
 
   struct Pipe {
-    Pipe(kj::UnixEventPort& port, Rank whose, kj::AutoCloseFd end);
+    Pipe(kj::UnixEventPort& port, Rank whose, kj::AutoCloseFd end, Tap tap);
     Rank rank;
+    Tap tap;
     kj::AutoCloseFd fd;
     kj::UnixEventPort::FdObserver observer;
   };

@@ -44,6 +44,7 @@ struct Childhood {
   int null_fd;
   int stdout_fd;
   int stderr_fd;
+  int pmi_fd;
   int parent_pid;
   const rlimit* files;
   // Where the child says what failed; shared whether or not the rest of the memory is.
@@ -84,6 +85,10 @@ void reset_signals() {
       dup2(childhood.stderr_fd, 2) < 0)
     give_up(childhood, kDescriptors);
   syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC);
+  // To itself dup2 does nothing, and leaves that mark.
+  if (childhood.pmi_fd == kPmiFd ? fcntl(kPmiFd, F_SETFD, 0) < 0
+                                 : childhood.pmi_fd >= 0 && dup2(childhood.pmi_fd, kPmiFd) < 0)
+    give_up(childhood, kDescriptors);
   reset_signals();
   execve(childhood.program, childhood.arguments, childhood.environment);
   give_up(childhood, kProgram);
@@ -181,6 +186,7 @@ std::variant<RankProcess, NotStarted> start_rank(const RankPlan& plan) {
                       null.get(),
                       plan.stdout_fd,
                       plan.stderr_fd,
+                      plan.pmi_fd,
                       getpid(),
                       &plan.files,
                       memory.words,

@@ -13,6 +13,9 @@
 
 namespace leat::mpi {
 
+// Where a rank finds its end of a PMI-1 connection.
+inline constexpr int kPmiFd = 3;
+
 // What a rank is to be. Borrowed for the length of the call.
 struct RankPlan {
   const std::string& program;  // a path; relative: to `directory`
@@ -22,7 +25,8 @@ struct RankPlan {
   const std::vector<std::uint16_t>& cpus;  // empty: unbound
   int stdout_fd = -1;
   int stderr_fd = -1;
-  rlimit files{};  // how many files it may open, whatever our own limit is by now
+  int pmi_fd = -1;  // becomes kPmiFd there; -1: none
+  rlimit files{};   // how many files it may open, whatever our own limit is by now
 };
 
 struct RankProcess {
@@ -40,8 +44,8 @@ struct NotStarted {
 };
 
 // Starts a process that leads a group of its own, has an empty standard input, no other descriptor
-// than 0 to 2 and default signal handling, and gets SIGKILL when the calling thread ends. Other
-// threads may run meanwhile.
+// than 0 to 2 (and kPmiFd) and default signal handling, and gets SIGKILL when the calling thread
+// ends. Other threads may run meanwhile.
 std::variant<RankProcess, NotStarted> start_rank(const RankPlan& plan);
 
 // The path of `program` as execvp would find it: with a slash as it stands, else in `path`.

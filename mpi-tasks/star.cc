@@ -71,7 +71,9 @@ Result<Done> Star::open() {
     tasks_.add(connect());
     return Done{};
   }
-  hub_ = std::make_unique<Hub>(spec_.layout, spec_.mpi_required);
+  hub_ = std::make_unique<Hub>(
+      spec_.layout,
+      Hub::Rules{spec_.mpi == MpiMode::kRequired, !spec_.coordination.empty(), spec_.application});
   tasks_.add(timer_.afterDelay(transport::to_kj(spec_.registered_limit)).then([this] {
     route(hub_->registered_too_late());
   }));

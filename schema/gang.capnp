@@ -93,9 +93,8 @@ struct GangFile {
   # A program and its arguments that must end well on every node before `program` is started.
 
   application @24 :Bool;
-  # `program` is started once, on node 0, and is no rank of anything.
-
-
+  # `program` is started once, on node 0, and is no rank of anything. On every node it finds a
+  # hostfile and leat-rsh, with which it starts what it likes on the gang's nodes.
 }
 
 struct GangNode {
@@ -136,6 +135,15 @@ struct GangMessage {
     found @16;         # down: id, status, entries
     end @17;           # down: status (exit code of the gang), text (why; empty: all is well);
                        # flag: said by the launcher itself, which has lost the hub
+    coordinate @18;    # down: all have registered, run the coordination command first
+    coordinated @19;   # up: it has ended well here
+    ended @20;         # up: the application has ended: status, signalled
+    # Of leat-rsh. Up, `node` is for whom; down, from whom. `id` is a number of who asks.
+    execute @21;       # text (the command); from leat-rsh also keys (token, name of the node)
+    output @22;        # id, flag (standard error), bytes
+    more @23;          # id, status: so many bytes of output have been taken
+    executed @24;      # id, status, signalled; text: why it could not be started
+    hangUp @25;        # id: nobody waits for that command any more
   }
 
   node @1 :UInt32;
@@ -154,6 +162,7 @@ struct GangMessage {
   entries @13 :List(Entry);
 
   enum Stage { started @0; connected @1; finalized @2; }
-  enum Kind { fence @0; connect @1; disconnect @2; }
+  enum Kind { fence @0; connect @1; disconnect @2; barrier @3; }
+  # barrier: of PMI-1, with "key=value" lines for bytes
   struct Entry { key @0 :Text; rank @1 :UInt32; bytes @2 :Data; }
 }

@@ -40,6 +40,13 @@ std::size_t next_start(std::string_view from) {
 
 }  // namespace
 
+std::string frame_name(std::uint32_t rank) {
+  if (rank == kNoRank) return "launcher";
+  if (rank == kApplication) return "application";
+  if (rank >= kFirstSubtask) return "subtask " + std::to_string(rank - kFirstSubtask);
+  return "rank " + std::to_string(rank);
+}
+
 void append_rank_frame(std::string& out, std::uint32_t rank, std::string_view content) {
   LEAT_CHECK(content.size() <= kRankFrameContentMax);
   put_u32(out, kRankFrameMagic);

@@ -21,8 +21,15 @@ namespace leat::spool {
 inline constexpr std::uint32_t kRankFrameMagic = 0x314b524c;  // "LRK1"
 inline constexpr std::size_t kRankFrameHeaderBytes = 16;
 inline constexpr std::size_t kRankFrameContentMax = 64 * 1024;
-// Who speaks when no rank does: the launcher itself.
+// Who speaks when no rank does: the launcher itself, or the coordination command.
 inline constexpr std::uint32_t kNoRank = std::numeric_limits<std::uint32_t>::max();
+// The application command of a gang without ranks.
+inline constexpr std::uint32_t kApplication = kNoRank - 1;
+// From here on: what leat-rsh has started on this node, in order. Ranks are below.
+inline constexpr std::uint32_t kFirstSubtask = 1u << 31;
+
+// For people: "rank 3", "launcher", "application", "subtask 2" (the first is 0).
+std::string frame_name(std::uint32_t rank);
 
 // Appends `content` as one record. Precondition: at most kRankFrameContentMax bytes.
 void append_rank_frame(std::string& out, std::uint32_t rank, std::string_view content);

@@ -53,7 +53,7 @@ TEST(GangFile, IsReadWhole) {
   });
   const GangSpec spec = parse_gang(std::as_bytes(std::span(bytes))).value();
   EXPECT_EQ(spec.nspace, "leat-test");
-  EXPECT_TRUE(spec.mpi_required);
+  EXPECT_EQ(spec.mpi, MpiMode::kRequired);
   EXPECT_TRUE(spec.oversubscribed());
   EXPECT_EQ(spec.cpus, (std::vector<std::vector<std::uint16_t>>{{}, {5}}));
   EXPECT_EQ(spec.grace, std::chrono::seconds(5));

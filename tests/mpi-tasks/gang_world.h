@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "mpi-tasks/gang_file.h"
 #include "mpi-tasks/layout.h"
 #include "transport/authority.h"
 
@@ -29,7 +30,9 @@ struct GangPlan {
   std::uint32_t node_cpus = 0;
   std::uint32_t grace_ms = 2000;
   std::uint32_t registered_ms = 30'000;
-  bool mpi_required = false;
+  MpiMode mpi = MpiMode::kAutomatic;
+  std::vector<std::string> coordination{};
+  bool application = false;
   bool plain = false;
   std::string interfaces = "lo";
   std::string hub_host = "127.0.0.1";

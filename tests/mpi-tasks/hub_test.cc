@@ -44,10 +44,10 @@ class HubTest : public testing::Test {
   }
 
   // Another gang on the same nodes.
-  void anew(bool mpi_required) { owned = std::make_unique<Hub>(three_nodes(), mpi_required); }
+  void anew(Hub::Rules rules) { owned = std::make_unique<Hub>(three_nodes(), rules); }
   Hub::Outs take(NodeIndex from, Message message) { return owned->take(from, std::move(message)); }
 
-  std::unique_ptr<Hub> owned = std::make_unique<Hub>(three_nodes(), false);
+  std::unique_ptr<Hub> owned = std::make_unique<Hub>(three_nodes(), Hub::Rules{});
 };
 
 TEST_F(HubTest, StartsNobodyBeforeEverybodyHasRegistered) {
@@ -86,7 +86,7 @@ TEST_F(HubTest, WarnsOfRanksThatKnowNothingOfMpi) {
 }
 
 TEST_F(HubTest, RefusesRanksThatKnowNothingOfMpiWhereItIsRequired) {
-  anew(true);
+  anew({.mpi_required = true});
   start();
   for (Rank rank = 0; rank < 3; ++rank) rank_ended(rank, Stage::kStarted);
   EXPECT_EQ(verdict(rank_ended(3, Stage::kStarted)),
@@ -163,10 +163,10 @@ TEST_F(HubTest, AnswersAPublisherBeforeThoseWhoWaitForTheName) {
 TEST_F(HubTest, ALauncherThatSpeaksNonsenseEndsTheGang) {
   EXPECT_EQ(verdict(take(1, of(Type::kConnected, 0))),
             "1 the launcher of node b does not make sense: rank 0");
-  anew(false);
+  anew({});
   EXPECT_EQ(verdict(take(1, of(Type::kEnd))),
             "1 the launcher of node b does not make sense: message 17");
-  anew(false);
+  anew({});
   start();
   rank_ended(2, Stage::kFinalized);
   EXPECT_EQ(verdict(rank_ended(2, Stage::kFinalized)),

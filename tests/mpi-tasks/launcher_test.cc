@@ -145,7 +145,7 @@ TEST(Launcher, RunsAProgramThatKnowsNothingOfMpiWithAWarning) {
 TEST(Launcher, RefusesSuchAProgramWhereMpiIsRequired) {
   GangPlan gang = plan(1, 2, "");
   gang.program = {"true"};
-  gang.mpi_required = true;
+  gang.mpi = MpiMode::kRequired;
   GangWorld world(gang);
   const LauncherEnd end = world.run().at(0);
   EXPECT_EQ(end.code, 1);

@@ -56,7 +56,7 @@ TEST(Message, DamagedIsReadOrRefusedButDoesNoHarm) {
 
 TEST(Message, OfALaterVersionIsRefused) {
   Message message;
-  message.type = static_cast<Message::Type>(18);
+  message.type = static_cast<Message::Type>(static_cast<int>(Message::Type::kHangUp) + 1);
   EXPECT_FALSE(decode_text(encode(message)).ok());
 }
 

@@ -96,5 +96,26 @@ TEST(LauncherOverANetwork, RunsAGangOnTwoHosts) {
   }
 }
 
+TEST(LauncherOverANetwork, CarriesAnMpirunToTheOtherHost) {
+  if (::geteuid() != 0) return;  // only root makes network namespaces
+  const TwoHosts hosts;
+  ASSERT_TRUE(hosts.made());
+  GangPlan gang{.nodes = nodes_of(2, 2),
+                .program = {"mpirun", LEAT_RANK_PROGRAM, "allreduce"},
+                .application = true};
+  gang.interfaces = "leat0";
+  gang.hub_host = "10.77.0.1";
+  gang.listen = [&](const std::string& host) { return hosts.listen(host); };
+  for (const std::string& name : hosts.names)
+    gang.prefixes.push_back({"ip", "netns", "exec", name});
+  GangWorld world(gang);
+  const std::vector<LauncherEnd> ends = world.run();
+  for (const LauncherEnd& end : ends) EXPECT_EQ(end.code, 0) << end.error;
+  for (Rank rank = 0; rank < 4; ++rank)
+    EXPECT_NE(ends[0].out.find("rank " + std::to_string(rank) + " of 4\n"), std::string::npos)
+        << ends[0].out;
+  EXPECT_EQ(world.left_over(), "");
+}
+
 }  // namespace
 }  // namespace leat::mpi

@@ -37,6 +37,7 @@ Started start(const Wish& wish, int out) {
                      wish.cpus,
                      out,
                      STDERR_FILENO,
+                     -1,
                      {wish.files, wish.files}});
 }
 
