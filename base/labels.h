@@ -20,6 +20,8 @@ inline constexpr std::size_t kLabelBytesMax = 128;
 inline constexpr std::string_view kOwnLabelPrefix = "leat:";
 // The kernel keeps memory limits on this node.
 inline constexpr std::string_view kMemoryLimitLabel = "leat:memory-limit";
+// Ranks of MPI programs can be started there; with what its library's name says of its version.
+inline constexpr std::string_view kMpiLabel = "leat:mpi";
 
 // "fast" or "rack=7": a word, perhaps '=' and a value; letters, digits, '-', '_', '.', '/' and ':',
 // beginning with a letter or digit.

@@ -69,6 +69,10 @@ Result<kj::AutoCloseFd> keep_port(const std::string& host, std::uint16_t& port) 
   return fd;
 }
 
+bool is_loopback(const std::string& host) {
+  return host.starts_with("127.") || host == "localhost" || host == "[::1]";
+}
+
 // The hosts' names, if they tell the nodes apart.
 std::vector<std::string> names_of(const std::vector<GangStart::Node>& nodes) {
   std::vector<std::string> names;
@@ -91,7 +95,7 @@ void read_file(const std::string& path, Use use) {
   const Result<std::string> content =
       transport::read_secret_file(path, schema::MAX_GANG_FILE_BYTES);
   if (!content.ok()) return;
-  kj::runCatchingExceptions([&] {
+  (void)kj::runCatchingExceptions([&] {
     auto words = kj::heapArray<capnp::word>(content.value().size() / sizeof(capnp::word));
     std::memcpy(words.begin(), content.value().data(), words.asBytes().size());
     capnp::ReaderOptions options;
@@ -150,7 +154,6 @@ void write_spec(const StageSpec& spec, const MemberLaunch& launch, schema::GangF
       std::clamp<std::int64_t>(grace_ms - kHeadStartMs, grace_ms / 2, 3'600'000)));
   to.setMpi(mode_of(spec.gang->launch));
   to.setApplication(spec.gang->launch == GangSpec::Launch::kApplication);
-  to.setInterfaces(spec.gang->interfaces);
   write_words(spec.gang->coordination,
               to.initCoordination(count_of(spec.gang->coordination.size())));
 }
@@ -246,6 +249,9 @@ Result<std::string> GangFiles::write(const RunId& run, const StageSpec& spec,
   write_nodes(*spec.gang, member.start, file);
   write_spec(spec, launch, file);
   file.setPrivateDirectory(private_directory_of(name));
+  // Nodes that are all on one host: Open MPI does not look at the loopback device by itself.
+  const bool one_host = spec.gang->interfaces.empty() && is_loopback(options_.host);
+  file.setInterfaces(one_host ? "lo" : spec.gang->interfaces);
   if (member.hub) {
     file.setAuthorityPem(member.hub->authority_pem);
     file.setCertificatePem(member.hub->certificate_pem);

@@ -35,6 +35,7 @@
 #include "node-agent/flags.h"
 #include "node-agent/head_link.h"
 #include "node-agent/mock_runner.h"
+#include "node-agent/mpi_labels.h"
 #include "node-agent/node_file.h"
 #include "node-agent/topology.h"
 #include "node-agent/warden_runner.h"
@@ -84,6 +85,11 @@ transport::WallSeconds wall_seconds() {
 std::optional<std::string> visible_gpus() {
   const char* value = std::getenv("CUDA_VISIBLE_DEVICES");
   return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+std::string library_path() {
+  const char* value = std::getenv("LD_LIBRARY_PATH");
+  return value == nullptr ? "" : value;
 }
 
 std::string host_name() {
@@ -277,6 +283,8 @@ class Agent {
     facts.labels = file_.labels;
     facts.labels.push_back(std::string("leat:cgroup=") + warden::enforcement_name(enforcement_));
     if (enforcement_ != warden::Enforcement::kPlain) facts.labels.emplace_back(kMemoryLimitLabel);
+    for (std::string& label : mpi_labels(launcher(), library_path()))
+      facts.labels.push_back(std::move(label));
 
     const auto head_address = [this]() -> Result<std::string> {
       const Result<NodeFile> now = read_node_file(directory_);

@@ -1,0 +1,154 @@
+"""mpi_gang_test.py - gangs of real MPI ranks: placed, started without mpirun, counted once."""
+
+import os
+import pathlib
+import shutil
+
+from support import PROGRAMS, ClusterTest, kill, main
+
+RANKS = PROGRAMS.parent / "tests" / "mpi-tasks" / "rank_program"
+
+
+def left_in_memory() -> set[str]:
+    """What MPI or we may leave behind outside of our folders."""
+    names = set(os.listdir("/dev/shm"))
+    sessions = {name for name in os.listdir("/tmp") if name.startswith(("ompi.", "pmix-", "prte."))}
+    return {name for name in names if name.startswith(("leat-", "vader"))} | sessions
+
+
+def processes_of(program: str) -> set[int]:
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[0].decode(errors="replace") == program:
+            found.add(int(pid))
+    return found
+
+
+class MpiGangTest(ClusterTest):
+    nodes = 3
+
+    def setUp(self):
+        super().setUp()
+        self.before = left_in_memory()
+        # A program of this test's own, so that its processes are known.
+        self.program = str(self.folder / "ranks")
+        shutil.copy(RANKS, self.program)
+
+    def tearDown(self):
+        self.cluster.until(lambda: not processes_of(self.program), "all ranks gone")
+        self.cluster.until(lambda: left_in_memory() <= self.before,
+                           f"nothing left: {left_in_memory() - self.before}")
+
+    def gang(self, what: str, *args, nodes: int = 2, ranks: int = 1) -> int:
+        return self.submit("--nodes", nodes, "--ranks-per-node", ranks, "--cpus", 1, "--mpi", *args,
+                           "--", self.program, what)
+
+    def ranks_of(self, task: str) -> list[str]:
+        return sorted(self.log(task).decode().splitlines())
+
+    def test_ranks_form_one_world_over_all_nodes(self):
+        job = self.gang("allreduce", nodes=3, ranks=2)
+        self.cluster.wait(job)
+        self.assertEqual(self.ranks_of(f"{job}.0"), [f"rank {n} of 6" for n in range(6)])
+        self.assert_counts(job, succeeded=1)
+
+    def test_ranks_of_a_node_share_memory(self):
+        job = self.gang("shared", nodes=2, ranks=2)
+        self.cluster.wait(job)
+        shown = self.ranks_of(f"{job}.0")
+        self.assertEqual(sum("node of 2" in line for line in shown), 4, shown)
+
+    def test_each_rank_has_a_log_of_its_own(self):
+        job = self.gang("hello", nodes=2, ranks=2)
+        self.cluster.wait(job)
+        for rank in range(4):
+            self.assertEqual(self.log(f"{job}.0", "--rank", rank), b"rank %d of 4\n" % rank)
+        labelled = sorted(self.log(f"{job}.0", "--label").decode().splitlines())
+        self.assertEqual(labelled, [f"[{n}] rank {n} of 4" for n in range(4)])
+
+    def test_many_small_gangs(self):
+        job = self.gang("hello", "--array", "1-6", nodes=2)
+        self.cluster.wait(job)
+        self.assert_counts(job, succeeded=6)
+        for index in range(1, 7):
+            self.assertEqual(self.ranks_of(f"{job}.{index}"), ["rank 0 of 2", "rank 1 of 2"])
+
+    def test_an_abort_ends_the_gang_with_its_code(self):
+        job = self.gang("abort", nodes=2, ranks=2)
+        self.cluster.wait(job, code=1)
+        failure = self.cluster.job(job)["failures"][0]
+        self.assertEqual((failure["outcome"], failure["code"]), ("exit", 7))
+        self.assertIn(b"rank 3", self.log(f"{job}.0", "--stderr"))
+
+    def test_a_killed_rank_ends_the_others_in_their_barrier(self):
+        job = self.gang("killed", nodes=2)
+        self.cluster.wait(job, code=1)
+        self.assertEqual(self.cluster.job(job)["failures"][0]["code"], 137)
+
+    def test_a_rank_that_never_comes_to_mpi_is_named(self):
+        job = self.gang("early", nodes=2)
+        self.cluster.wait(job, code=1)
+        self.assertIn(b"rank 1", self.log(f"{job}.0", "--stderr"))
+
+    def test_a_program_that_is_no_mpi_program_runs_with_a_warning(self):
+        job = self.submit("--nodes", 2, "--mpi", "--", "/bin/echo", "hello")
+        self.cluster.wait(job)
+        self.assertEqual(self.log(f"{job}.0"), b"hello\nhello\n")
+        self.assertIn(b"warning", self.log(f"{job}.0", "--stderr"))
+        job = self.submit("--nodes", 2, "--mpi=required", "--", "/bin/echo", "hello")
+        self.cluster.wait(job, code=1)
+
+    def test_a_program_that_is_not_there_is_named_with_its_node(self):
+        job = self.submit("--nodes", 2, "--mpi", "--", str(self.folder / "nothing"))
+        self.cluster.wait(job, code=1)
+        self.assertRegex(self.log(f"{job}.0", "--stderr").decode(), "nothing.*node")
+
+    def test_a_gang_goes_on_while_its_agents_and_the_head_are_away(self):
+        job = self.gang("wait", nodes=2)
+        self.cluster.until(lambda: len(processes_of(self.program)) == 2, "both ranks run")
+        pids = processes_of(self.program)
+        for node in self.cluster.node_ids():
+            self.cluster.kill_agent(node)
+        self.cluster.kill_head()
+        self.cluster.up()
+        self.assertEqual(processes_of(self.program), pids)
+        self.cluster.leat("cancel", job)
+        self.cluster.wait(job, code=1)
+        self.assert_counts(job, cancelled=1)
+
+    def test_a_lost_node_has_the_whole_gang_run_again(self):
+        flag = self.folder / "again"
+        job = self.submit("--nodes", 2, "--mpi", "--cpus", 1, "--", "/bin/sh", "-c",
+                          f'[ -e {flag} ] && exec {self.program} hello; exec {self.program} wait')
+        self.cluster.until(lambda: len(processes_of(self.program)) == 2, "both ranks run")
+        first = processes_of(self.program)
+        flag.touch()
+        warden = next(d["pid"] for d in self.cluster.status()["daemons"]
+                      if d["name"] == "leat-warden" and self.runs_below(d["pid"], first))
+        kill(warden)
+        self.cluster.wait(job)
+        self.assertEqual(self.ranks_of(f"{job}.0"), ["rank 0 of 2", "rank 1 of 2"])
+        self.assertEqual(self.cluster.job(job)["lost"], 1)
+
+    def runs_below(self, ancestor: int, pids: set[int]) -> bool:
+        for pid in pids:
+            while pid > 1:
+                stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+                pid = int(stat.rsplit(")", 1)[1].split()[1])
+                if pid == ancestor:
+                    return True
+        return False
+
+    def test_the_reduce_of_gangs_reads_what_their_first_ranks_wrote(self):
+        job = self.submit("--nodes", 2, "--mpi", "--array", "1-3", "--reduce", "/bin/cat", "--",
+                          self.program, "hello")
+        self.cluster.wait(job)
+        self.assertEqual(self.cluster.result(job), b"rank 0 of 2\n" * 3)
+
+
+if __name__ == "__main__":
+    main()
