@@ -30,17 +30,17 @@ class LatencyTest(ranks.RanksTest):
         told = self.measured(2)
         self.assert_plausible(told)
         self.assertEqual(told["ranks"], 2)
-        self.assertNotIn("worst", told)
+        self.assertNotIn("pairs", told)
 
     def test_of_more_ranks_the_worst_pair_is_named(self):
         told = self.measured(3)
         self.assert_plausible(told)
-        worst = told["worst"]
-        for of in ("latency", "bandwidth"):
-            first, second = worst[of + "_pair"]
-            self.assertTrue(0 <= first < second < 3, worst)
-        self.assertTrue(0.01 < worst["latency_us"] < 1e6, worst)
-        self.assertTrue(0 < worst["bandwidth_mb_s"] < 1e6, worst)
+        pairs = told["pairs"]["all"]
+        self.assertEqual([row["pair"] for row in pairs], [[0, 1], [0, 2], [1, 2]])
+        self.assertTrue(all(0.01 < row["latency_us"] < 1e6 for row in pairs), pairs)
+        self.assertEqual(told["pairs"]["slowest"], max(pairs, key=lambda row: row["latency_us"]))
+        self.assertEqual(told["pairs"]["narrowest"],
+                         min(pairs, key=lambda row: row["bandwidth_mb_s"]))
 
     def test_people_get_a_table_with_a_line_for_each_size(self):
         said = self.ranks(3, LATENCY, "--effort", 0.001).decode().splitlines()

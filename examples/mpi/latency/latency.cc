@@ -11,41 +11,27 @@
 #include <mpi.h>
 
 #include <charconv>
-#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
-#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "examples/mpi/latency/figures.h"
 #include "examples/mpi/latency/pair.h"
 
 namespace {
 
 using latency::Pair;
+using latency::PairRow;
 using latency::PairTest;
-
-constexpr std::size_t kLatencyBytes = 8;  // what all pairs are tried with
-constexpr std::size_t kBandwidthBytes = 1024 * 1024;
+using latency::Row;
 
 struct Options {
   bool json = false;
   double effort = 1;
-};
-
-struct Row {
-  std::size_t bytes = 0;
-  double latency_us = 0;
-  double bandwidth_mb_s = 0;
-};
-
-struct Worst {
-  Pair slowest, narrowest;
-  double latency_us = 0;
-  double bandwidth_mb_s = 0;
 };
 
 Options options_of(int argc, char** argv) {
@@ -75,68 +61,36 @@ std::vector<Row> rows_of(PairTest& test) {
   return rows;
 }
 
-// At rank 0; the first rank of every pair tells it.
-Worst worst_of(PairTest& test, int rank, int ranks) {
-  Worst worst;
+// Of all pairs, one after the other; at every rank.
+std::vector<PairRow> pairs_of(PairTest& test, int rank, int ranks) {
+  std::vector<PairRow> rows;
   for (int first = 0; first < ranks; ++first)
     for (int second = first + 1; second < ranks; ++second) {
       const Pair pair{first, second};
       double found[2] = {0, 0};
       if (rank == first || rank == second) {
-        found[0] = test.latency_us(pair, kLatencyBytes);
-        found[1] = test.bandwidth_mb_s(pair, kBandwidthBytes);
+        found[0] = test.latency_us(pair, latency::kPairLatencyBytes);
+        found[1] = test.bandwidth_mb_s(pair, latency::kPairBandwidthBytes);
       }
       // Nobody else sends anything meanwhile.
       MPI_Bcast(found, 2, MPI_DOUBLE, first, MPI_COMM_WORLD);
-      if (found[0] > worst.latency_us) worst.latency_us = found[0], worst.slowest = pair;
-      if (worst.bandwidth_mb_s == 0 || found[1] < worst.bandwidth_mb_s)
-        worst.bandwidth_mb_s = found[1], worst.narrowest = pair;
+      rows.push_back({pair, found[0], found[1]});
     }
-  return worst;
-}
-
-void print_json(int ranks, const std::vector<Row>& rows, const Worst* worst) {
-  nlohmann::ordered_json sizes = nlohmann::ordered_json::array();
-  for (const Row& row : rows) {
-    sizes.push_back({{"bytes", row.bytes}, {"latency_us", row.latency_us}});
-    if (row.bytes > 0) sizes.back()["bandwidth_mb_s"] = row.bandwidth_mb_s;
-  }
-  nlohmann::ordered_json all{{"version", 1}, {"ranks", ranks}, {"pair", {0, 1}}, {"sizes", sizes}};
-  if (worst != nullptr)
-    all["worst"] = {{"latency_us", worst->latency_us},
-                    {"latency_bytes", kLatencyBytes},
-                    {"latency_pair", {worst->slowest.first, worst->slowest.second}},
-                    {"bandwidth_mb_s", worst->bandwidth_mb_s},
-                    {"bandwidth_bytes", kBandwidthBytes},
-                    {"bandwidth_pair", {worst->narrowest.first, worst->narrowest.second}}};
-  std::cout << all.dump(2) << '\n';
-}
-
-void print_table(int ranks, const std::vector<Row>& rows, const Worst* worst) {
-  std::printf("ranks 0 and 1 of %d\n%10s %12s %14s\n", ranks, "bytes", "latency us",
-              "bandwidth MB/s");
-  for (const Row& row : rows) {
-    std::printf("%10zu %12.2f", row.bytes, row.latency_us);
-    if (row.bytes > 0) std::printf(" %14.2f", row.bandwidth_mb_s);
-    std::printf("\n");
-  }
-  if (worst != nullptr)
-    std::printf(
-        "worst of all pairs: %zu bytes %.2f us (ranks %d and %d), %zu bytes %.2f MB/s "
-        "(ranks %d and %d)\n",
-        kLatencyBytes, worst->latency_us, worst->slowest.first, worst->slowest.second,
-        kBandwidthBytes, worst->bandwidth_mb_s, worst->narrowest.first, worst->narrowest.second);
+  return rows;
 }
 
 void measure(const Options& options, int rank, int ranks) {
   PairTest test(MPI_COMM_WORLD, options.effort);
   const std::vector<Row> rows = rank < 2 ? rows_of(test) : std::vector<Row>{};
   MPI_Barrier(MPI_COMM_WORLD);
-  const Worst worst = ranks > 2 ? worst_of(test, rank, ranks) : Worst{};
+  const auto pairs = ranks > 2 ? pairs_of(test, rank, ranks) : std::vector<PairRow>{};
   if (rank != 0) return;
-  (options.json ? print_json : print_table)(ranks, rows, ranks > 2 ? &worst : nullptr);
-  if (std::fflush(stdout) != 0 || !std::cout.flush())
-    throw std::runtime_error("cannot write to standard output");
+  const latency::Figures figures{ranks, rows, pairs};
+  if (options.json)
+    latency::print_json(std::cout, figures);
+  else
+    latency::print_table(std::cout, figures);
+  if (!std::cout.flush()) throw std::runtime_error("cannot write to standard output");
 }
 
 }  // namespace
