@@ -116,6 +116,7 @@ class HeatTest(ranks.RanksTest):
         pixels = [row[3 * i:3 * i + 3] for row in rows for i in range(width)]
         self.assertEqual(pixels[field.index(min(field))], b"\0\0\0")
         self.assertEqual(pixels[field.index(max(field))], b"\xff\xff\xff")
+        self.assertTrue(all(red >= green >= blue for red, green, blue in pixels))
         by_heat = [sum(pixels[i]) for i in sorted(range(len(field)), key=field.__getitem__)]
         self.assertEqual(by_heat, sorted(by_heat))
 
