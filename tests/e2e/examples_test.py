@@ -176,7 +176,7 @@ class SweepTest(ExampleTest):
 
 class PiTest(ExampleTest):
     def test_tasks_and_their_tree_have_the_digits_of_the_plain_program(self):
-        _, by_hand = self.blocks("mpi", 2)
+        _, by_hand, *_ = self.blocks("mpi", 6)
         built = (PROGRAMS.parent / "examples").resolve()
         out, _ = self.type("mpi", f"export PATH={built}:$PATH\n{by_hand}")
         lines = out.splitlines()
