@@ -226,6 +226,22 @@ TEST(Mpirun, MayTakeTheFirstNodeForItsOwn) {
     EXPECT_NE(out.find("rank " + std::to_string(rank) + " of 4\n"), std::string::npos) << out;
 }
 
+TEST(Mpirun, LeavesNoMemoryOnItsOwnNodeWhenItIsKilledWithItsRanks) {
+  char name[64];
+  ASSERT_EQ(::gethostname(name, sizeof name), 0);
+  GangPlan gang{
+      .nodes = {{name, {0, 1}}, {"other", {2}}},
+      .program = {"sh", "-c", "trap 'kill -9 -$$' TERM; mpirun $0 wait & wait", LEAT_RANK_PROGRAM},
+      .application = true};
+  GangWorld world(gang);
+  world.start();
+  for (const char* rank : {"rank 0 of 3", "rank 1 of 3", "rank 2 of 3"})
+    world.wait_for_output(0, rank);
+  world.signal(0, SIGTERM);
+  for (const LauncherEnd& end : world.wait()) EXPECT_EQ(end.code, 143);
+  EXPECT_EQ(world.left_over(), "");
+}
+
 TEST(Mpirun, EndsWithALauncherThatIsKilled) {
   for (const NodeIndex lost : {0u, 1u}) {
     GangPlan gang{.nodes = nodes_of(2, 1),
