@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "mpi-tasks/dead_segments.h"
 #include "spool/rank_frames.h"
 #include "transport/liveness.h"
 
@@ -285,6 +286,7 @@ void Launcher::finish_if_idle() {
 kj::Promise<void> Launcher::finish() {
   // What ranks have started and left behind also holds their pipes.
   end_abandoned();
+  if (spec_.application && spec_.is_hub()) remove_dead_segments();
   // Now, for the hub waits until the others have left.
   kj::Promise<void> closed = star_.close(hurry_);
   kj::Promise<void> drained = stdout_.drained().then([this] { return stderr_.drained(); });

@@ -215,6 +215,54 @@ TEST(Mpirun, GivesTheGangTheCodeOfAnAbort) {
   EXPECT_EQ(world.left_over(), "");
 }
 
+TEST(Mpirun, MayTakeTheFirstNodeForItsOwn) {
+  char name[64];
+  ASSERT_EQ(::gethostname(name, sizeof name), 0);
+  GangPlan gang{.nodes = {{name, {0, 1}}, {"other", {2, 3}}},
+                .program = {"mpirun", "-display-map", LEAT_RANK_PROGRAM, "allreduce"},
+                .application = true};
+  const std::string out = said(gang);
+  for (Rank rank = 0; rank < 4; ++rank)
+    EXPECT_NE(out.find("rank " + std::to_string(rank) + " of 4\n"), std::string::npos) << out;
+}
+
+TEST(Mpirun, LeavesNoMemoryOnItsOwnNodeWhenItIsKilledWithItsRanks) {
+  char name[64];
+  ASSERT_EQ(::gethostname(name, sizeof name), 0);
+  GangPlan gang{
+      .nodes = {{name, {0, 1}}, {"other", {2}}},
+      .program = {"sh", "-c", "trap 'kill -9 -$$' TERM; mpirun $0 wait & wait", LEAT_RANK_PROGRAM},
+      .application = true};
+  GangWorld world(gang);
+  world.start();
+  for (const char* rank : {"rank 0 of 3", "rank 1 of 3", "rank 2 of 3"})
+    world.wait_for_output(0, rank);
+  world.signal(0, SIGTERM);
+  for (const LauncherEnd& end : world.wait()) EXPECT_EQ(end.code, 143);
+  EXPECT_EQ(world.left_over(), "");
+}
+
+TEST(Mpirun, EndsWithALauncherThatIsKilled) {
+  for (const NodeIndex lost : {0u, 1u}) {
+    GangPlan gang{.nodes = nodes_of(2, 1),
+                  .program = {"mpirun", LEAT_RANK_PROGRAM, "wait"},
+                  .application = true};
+    GangWorld world(gang);
+    world.start();
+    world.wait_for_output(0, "rank 0 of 2");
+    world.wait_for_output(0, "rank 1 of 2");
+    world.signal(lost, SIGKILL);
+    const std::vector<LauncherEnd> ends = world.wait();
+    EXPECT_EQ(ends[lost].code, 128 + SIGKILL);
+    EXPECT_EQ(ends[1 - lost].code, 1);
+    world.wait_for_no_process();
+    EXPECT_EQ(::access(world.private_directory(1 - lost).c_str(), F_OK), -1);
+    // What a killed launcher cannot take with it, whoever started it does.
+    std::filesystem::remove_all(world.private_directory(lost));
+    EXPECT_EQ(world.left_over(), "");
+  }
+}
+
 TEST(Mpirun, LeavesNothingWhenItIsEnded) {
   for (const int number : {SIGTERM, SIGKILL}) {
     GangPlan gang{.nodes = nodes_of(2, 1),

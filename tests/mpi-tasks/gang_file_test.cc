@@ -48,12 +48,16 @@ std::string refusal(const Change& change) {
 TEST(GangFile, IsReadWhole) {
   const std::string bytes = file([](schema::GangFile::Builder gang) {
     gang.setMpi(schema::MpiMode::REQUIRED);
+    gang.initCoordination(2).set(0, "make");
+    gang.getCoordination().set(1, "app");
     gang.setNodeCpus(1);
     gang.initCpus(2).init(1, 1).set(0, 5);
   });
   const GangSpec spec = parse_gang(std::as_bytes(std::span(bytes))).value();
   EXPECT_EQ(spec.nspace, "leat-test");
   EXPECT_EQ(spec.mpi, MpiMode::kRequired);
+  EXPECT_EQ(spec.coordination, (std::vector<std::string>{"make", "app"}));
+  EXPECT_FALSE(spec.application);
   EXPECT_TRUE(spec.oversubscribed());
   EXPECT_EQ(spec.cpus, (std::vector<std::vector<std::uint16_t>>{{}, {5}}));
   EXPECT_EQ(spec.grace, std::chrono::seconds(5));
@@ -69,6 +73,8 @@ TEST(GangFile, SaysWhatIsWrongWithIt) {
   EXPECT_EQ(refusal([](Gang gang) { gang.initProgram(0); }), "program: none");
   EXPECT_EQ(refusal([](Gang gang) { gang.initEnvironment(1).set(0, "A"); }),
             "environment: 'A' is not NAME=value");
+  EXPECT_EQ(refusal([](Gang gang) { gang.initCoordination(1); }),
+            "coordination: a program without a name");
   EXPECT_EQ(refusal([](Gang gang) { gang.setDirectory("here"); }), "directory: must be absolute");
   EXPECT_EQ(refusal([](Gang gang) { gang.setPrivateDirectory("/dev/shm/"); }),
             "privateDirectory: must be an absolute path of at most 512 bytes");

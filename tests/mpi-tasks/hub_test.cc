@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <tuple>
 #include <utility>
 
 namespace leat::mpi {
@@ -158,6 +159,67 @@ TEST_F(HubTest, AnswersAPublisherBeforeThoseWhoWaitForTheName) {
   EXPECT_EQ(outs[0].message.id, 9u);
   EXPECT_EQ(outs[1].to, 2u);
   EXPECT_EQ(outs[1].message.entries.at(0).value, "tcp");
+}
+
+TEST_F(HubTest, StartsAfterTheCoordinationHasEndedWellEverywhere) {
+  anew({.coordinates = true});
+  take(0, of(Type::kRegistered));
+  take(1, of(Type::kRegistered));
+  Hub::Outs outs = take(2, of(Type::kRegistered));
+  ASSERT_EQ(outs.size(), 3u);
+  EXPECT_EQ(outs[0].message.type, Type::kCoordinate);
+  EXPECT_TRUE(take(1, of(Type::kCoordinated)).empty());
+  EXPECT_TRUE(take(0, of(Type::kCoordinated)).empty());
+  outs = take(2, of(Type::kCoordinated));
+  ASSERT_EQ(outs.size(), 3u);
+  EXPECT_EQ(outs[2].message.type, Type::kStart);
+  EXPECT_EQ(verdict(take(2, of(Type::kCoordinated))),
+            "1 the launcher of node c does not make sense: coordinated out of turn");
+}
+
+TEST_F(HubTest, EndsWithTheApplication) {
+  for (const auto& [status, signalled, expected] :
+       {std::tuple(0, false, "0 "),
+        std::tuple(3, false, "3 the application on node a exited with code 3"),
+        std::tuple(9, true, "137 the application on node a was killed by signal 9 (SIGKILL)")}) {
+    anew({.application = true});
+    start();
+    Message ended = of(Type::kEnded);
+    ended.status = status;
+    ended.signalled = signalled;
+    EXPECT_EQ(verdict(take(0, ended)), expected);
+  }
+  anew({.application = true});
+  EXPECT_EQ(verdict(take(1, of(Type::kEnded))),
+            "1 the launcher of node b does not make sense: the end of no application of its");
+}
+
+TEST_F(HubTest, PassesACommandToItsNodeAndWhatItSaysBack) {
+  anew({.application = true});
+  Message execute = of(Type::kExecute);
+  execute.node = 2;
+  execute.id = 4;
+  execute.text = "hostname";
+  Hub::Outs outs = take(0, execute);
+  ASSERT_EQ(outs.size(), 1u);
+  EXPECT_EQ(outs[0].to, 2u);
+  EXPECT_EQ(outs[0].message.node, 0u);
+  EXPECT_EQ(outs[0].message.text, "hostname");
+  Message output = of(Type::kOutput);
+  output.node = outs[0].message.node;
+  output.id = 4;
+  outs = take(2, output);
+  ASSERT_EQ(outs.size(), 1u);
+  EXPECT_EQ(outs[0].to, 0u);
+  EXPECT_EQ(outs[0].message.node, 2u);
+  execute.node = 3;
+  EXPECT_EQ(verdict(take(0, execute)), "1 the launcher of node a does not make sense: a command");
+}
+
+TEST_F(HubTest, OfRanksPassesNoCommands) {
+  Message execute = of(Type::kExecute);
+  execute.node = 1;
+  EXPECT_EQ(verdict(take(0, execute)), "1 the launcher of node a does not make sense: a command");
 }
 
 TEST_F(HubTest, ALauncherThatSpeaksNonsenseEndsTheGang) {

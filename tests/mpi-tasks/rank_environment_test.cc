@@ -89,5 +89,27 @@ TEST(RankEnvironment, GivesEveryGangATransportKeyOfItsOwn) {
             one);
 }
 
+TEST(ApplicationEnvironment, MakesAnMpirunUseTheGangAndNoOtherScheduler) {
+  RankSurroundings around = surroundings();
+  around.place = place_variables("/x/hostfile", "a,b", 1, 2);
+  around.inherited = {"SLURM_JOBID=4", "PBS_NODEFILE=n", "PMIX_RANK=3", "HOME=/h"};
+  around.user = {"OMPI_MCA_plm_rsh_agent=mine", "LEAT_RSH_TOKEN=guessed"};
+  const StarterTools tools{"/bin/leat-rsh", {"LEAT_RSH_TOKEN=secret"}, "/x/tmp", false};
+  for (const bool remote : {false, true}) {
+    const Variables variables = application_environment(around, tools, remote);
+    EXPECT_EQ(value(variables, "SLURM_JOBID") + value(variables, "PBS_NODEFILE"), "");
+    EXPECT_EQ(value(variables, "PMIX_RANK"), "");
+    EXPECT_EQ(value(variables, "HOME"), "/h");
+    EXPECT_EQ(value(variables, "OMPI_MCA_plm_rsh_agent"), "mine");
+    EXPECT_EQ(value(variables, "OMPI_MCA_orte_default_hostfile"), "/x/hostfile");
+    EXPECT_EQ(value(variables, "LEAT_RSH_TOKEN"), "secret");
+    EXPECT_EQ(value(variables, "LEAT_HOST_LIST"), "a,b");
+    EXPECT_EQ(value(variables, "LEAT_IS_PRIMARY"), "0");
+    EXPECT_EQ(value(variables, "TMPDIR"), "/x/tmp");
+    EXPECT_EQ(value(variables, "OMPI_MCA_btl_vader_backing_directory"), remote ? "/dev/shm/x" : "");
+    EXPECT_EQ(value(variables, "OMPI_ALLOW_RUN_AS_ROOT"), "");
+  }
+}
+
 }  // namespace
 }  // namespace leat::mpi
