@@ -15,6 +15,12 @@ bool is_named(const std::string& names, std::string_view name) {
                                          name == std::string_view(names).substr(comma + 1)));
 }
 
+// Whether `option`, given without a '=', has no value: `next` is none of its own.
+bool stands_alone(const Arguments::Option& option, const std::string& next) {
+  const std::vector<std::string>& own = option.choices;
+  return !own.empty() && std::find(own.begin(), own.end(), next) == own.end();
+}
+
 // What CLI11 says, in one line and without its class names.
 Refusal translate(const CLI::ParseError& error) {
   std::string line = error.what();
@@ -37,6 +43,14 @@ void Arguments::option(std::string names, std::string metavar, std::optional<std
   options_.push_back({std::move(names), std::move(metavar), std::move(help), &value});
 }
 
+void Arguments::choice(std::string names, std::vector<std::string> choices,
+                       std::optional<std::string>& value, std::string help) {
+  std::string metavar;
+  for (const std::string& word : choices) metavar += (metavar.empty() ? "" : "|") + word;
+  options_.push_back(
+      {std::move(names), std::move(metavar), std::move(help), &value, std::move(choices)});
+}
+
 void Arguments::list(std::string names, std::string metavar, std::vector<std::string>& values,
                      std::string help) {
   options_.push_back({std::move(names), std::move(metavar), std::move(help), &values});
@@ -53,10 +67,6 @@ void Arguments::rest(std::string metavar, std::vector<std::string>& values, bool
   rest_required_ = required;
 }
 
-void Arguments::later(std::string name) {
-  later_.push_back(std::move(name));
-}
-
 const Arguments::Option* Arguments::find(std::string_view name) const {
   for (const Option& option : options_)
     if (is_named(option.names, name)) return &option;
@@ -64,7 +74,8 @@ const Arguments::Option* Arguments::find(std::string_view name) const {
 }
 
 // "--env A=-1" becomes "--env==A=-1", so that the parser need not guess what a value looks like,
-// nor whether it is empty: it starts with a '=' that parse_joined() takes off again.
+// nor whether it is empty: it starts with a '=' that parse_joined() takes off again. One that may
+// stand alone and does, is "--mpi==".
 std::vector<std::string> Arguments::join_values(std::vector<std::string> words) const {
   std::vector<std::string> joined;
   bool ours = true;  // what follows "--" is not
@@ -78,6 +89,8 @@ std::vector<std::string> Arguments::join_values(std::vector<std::string> words) 
     const bool has_next = i + 1 < words.size();
     if (takes_value && equals != std::string::npos) {
       joined.push_back(words[i].insert(equals, "="));
+    } else if (takes_value && stands_alone(*option, has_next ? words[i + 1] : "")) {
+      joined.push_back(words[i] + "==");
     } else if (takes_value && has_next && (takes_any || words[i + 1].rfind("--", 0) != 0)) {
       joined.push_back(words[i] + "==" + words[i + 1]);
       ++i;
@@ -100,10 +113,6 @@ Result<Done> Arguments::parse(std::vector<std::string> words) {
     return invalid("unknown argument: --");
   }
   words.erase(separator, words.end());
-  for (const std::string& word : words)
-    for (const std::string& name : later_)
-      if (word == name || word.rfind(name + '=', 0) == 0)
-        return Refusal{Reason::kNotInThisVersion, name + ": not in this version"};
   const Result<Done> shaped = check_shape(words);
   return shaped.ok() ? parse_joined(std::move(words)) : shaped;
 }

@@ -20,6 +20,7 @@ class Arguments {
     std::string metavar;  // empty: a flag
     std::string help;
     std::variant<bool*, std::optional<std::string>*, std::vector<std::string>*> target;
+    std::vector<std::string> choices{};  // the values of an option that may stand alone
   };
   struct Operand {
     std::string metavar;
@@ -31,6 +32,10 @@ class Arguments {
   void flag(std::string names, bool& value, std::string help);
   void option(std::string names, std::string metavar, std::optional<std::string>& value,
               std::string help);
+  // May stand alone, which is an empty value. Takes the next word only if it is one of `choices`;
+  // behind '=' anything.
+  void choice(std::string names, std::vector<std::string> choices,
+              std::optional<std::string>& value, std::string help);
   // May be given several times. Takes the next word as it is, even one that begins with '-'.
   void list(std::string names, std::string metavar, std::vector<std::string>& values,
             std::string help);
@@ -38,19 +43,16 @@ class Arguments {
                bool required = true);
   // Everything after "--", untouched. At least one word, if there is a "--" or it is required.
   void rest(std::string metavar, std::vector<std::string>& values, bool required = true);
-  // An option that a later version brings: known, and refused by name.
-  void later(std::string name);
 
   const std::vector<Option>& options() const { return options_; }
   const std::vector<Operand>& operands() const { return operands_; }
-  const std::vector<std::string>& later_options() const { return later_; }
   const std::string& rest_metavar() const { return rest_metavar_; }
   bool rest_required() const { return rest_required_; }
 
   // Whether --help or -h stands before any "--".
   bool asks_for_help(const std::vector<std::string>& words) const;
 
-  // Fills what was declared from `words`. Refused with kInvalid, or kNotInThisVersion for later().
+  // Fills what was declared from `words`. Refused with kInvalid.
   Result<Done> parse(std::vector<std::string> words);
 
  private:
@@ -61,7 +63,6 @@ class Arguments {
 
   std::vector<Option> options_;
   std::vector<Operand> operands_;
-  std::vector<std::string> later_;
   std::string rest_metavar_;
   std::vector<std::string>* rest_ = nullptr;
   bool rest_required_ = false;

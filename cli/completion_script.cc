@@ -87,7 +87,7 @@ std::string bash_case(const Declared& command) {
   for (const Arguments::Option& option : command.arguments.options()) {
     for (const std::string& name : names_of(option)) {
       options += (options.empty() ? "" : " ") + name;
-      if (option.metavar.empty()) continue;
+      if (option.metavar.empty() || !option.choices.empty()) continue;
       values += (values.empty() ? "" : " ") + name + ':' + word_of(kind_of(option.metavar));
     }
   }
@@ -187,6 +187,13 @@ std::string zsh_text(std::string_view text) {
   return in_quotes(escaped);
 }
 
+// Of an option that may stand alone.
+std::string zsh_choice(const Arguments::Option& option) {
+  std::string words;
+  for (const std::string& word : option.choices) words += (words.empty() ? "" : " ") + word;
+  return "::" + zsh_text(option.metavar) + ":(" + zsh_text(words) + ')';
+}
+
 std::string zsh_value(const std::string& metavar) {
   switch (kind_of(metavar)) {
     case Kind::kFile:
@@ -208,7 +215,10 @@ std::string zsh_case(const Declared& command) {
     for (const std::string& name : names_of(option)) {
       specs += " \\\n        '" + std::string(list ? "*" : "") + name + '[' +
                zsh_text(option.help) + ']' +
-               (option.metavar.empty() ? "" : zsh_value(option.metavar)) + '\'';
+               (!option.choices.empty()  ? zsh_choice(option)
+                : option.metavar.empty() ? ""
+                                         : zsh_value(option.metavar)) +
+               '\'';
     }
   }
   int place = 0;

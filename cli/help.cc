@@ -17,6 +17,7 @@ std::string left_of(const Arguments::Option& option) {
   std::string names = option.names;
   const std::size_t comma = names.find(',');
   if (comma != std::string::npos) names.insert(comma + 1, " ");
+  if (!option.choices.empty()) return names + "[=" + option.metavar + ']';
   return option.metavar.empty() ? names : names + ' ' + option.metavar;
 }
 

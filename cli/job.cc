@@ -66,7 +66,8 @@ class JobShow final : public Command {
     value_or_fail(verify_home(shell.home));
     Head head(shell);
     const JobView job = ask_job(head, name.job.value_or(JobId{}));
-    const Value::Object row = job_row(job, shell.surroundings.wall_us());
+    Value::Object row = job_row(job, shell.surroundings.wall_us());
+    row.push_back({"progress", progress_rows(job)});
     shell.console.out(json_ ? json_document(row) : page(row));
     return ExitCode::kDone;
   }
@@ -107,6 +108,12 @@ class JobShow final : public Command {
                                  {"counts.quarantined", "QUARANTINED", Form::kNumber},
                                  {"counts.skipped", "SKIPPED", Form::kNumber}},
                                 numbered);
+    const auto& progress = std::get<Value::List>(row.at("progress").kind());
+    if (!progress.empty())
+      page += '\n' + render_table({{"task", "RUNNING TASK"},
+                                   {"percent", "PERCENT", Form::kNumber},
+                                   {"message", "MESSAGE"}},
+                                  progress);
     const auto& failures = std::get<Value::List>(row.at("failures").kind());
     if (failures.empty()) return page;
     return page + '\n' +
@@ -125,7 +132,8 @@ constexpr std::string_view kJobListDetails =
   leat job list --limit 20)";
 
 constexpr std::string_view kJobShowDetails =
-    R"(One job: its state, the counts of its tasks by stage, and its first failures.
+    R"(One job: its state, the counts of its tasks by stage, how far running tasks say that
+they are, and its first failures.
 
   leat job show last
   leat job show 17 --json)";

@@ -102,7 +102,7 @@ void read_job_inputs(const JobDefinition& job, const Surroundings& surroundings,
   const Word* whole = job.find("stdin");
   if (chunk != nullptr && each_line == nullptr)
     fail(ExitCode::kUsage, chunk->where + ": give " +
-                               (chunk->where.rfind("--", 0) == 0 ? "--each-line" : "each_line") +
+                               definitions::called_beside(*chunk, "each-line") +
                                " FILE too, it counts its lines");
   if (whole != nullptr && (each_line != nullptr || from_json != nullptr))
     fail(ExitCode::kUsage, whole->where + " and " + maker->where +

@@ -9,6 +9,7 @@
 
 #include "base/labels.h"
 #include "cli/job_environment.h"
+#include "cli/job_gang.h"
 #include "cli/job_inputs.h"
 #include "cli/job_waits.h"
 #include "cli/program_check.h"
@@ -18,18 +19,13 @@
 namespace leat::cli {
 namespace {
 
+using definitions::called_beside;
 using definitions::FieldKind;
 using definitions::JobDefinition;
 using definitions::JobField;
 using definitions::Word;
 
 constexpr std::uint64_t kRetriesMax = 1'000'000;
-
-// "--chunk" beside a word of the command line, "chunk" beside one of a file.
-std::string called(const Word& beside, std::string_view field) {
-  const bool option = beside.where.rfind("--", 0) == 0;
-  return option ? "--" + std::string(field) : definitions::key_of(field);
-}
 
 // Reads the word of `field`, if there is one.
 template <typename T, typename Parse>
@@ -89,7 +85,6 @@ void read_limits(const JobDefinition& job, JobRequest& request) {
   if (const Word* limit = job.find("output-limit"))
     request.output_limit_bytes =
         value_or_fail(definitions::parse_size(limit->text), limit->where + ' ');
-  request.bind_cores = job.find("bind") != nullptr;
   request.task_directory = job.find("task-dir") != nullptr;
 }
 
@@ -124,7 +119,7 @@ void read_choice(const JobDefinition& job, JobRequest& request) {
   }
   if (const Word* enforce = job.find("memory-enforce")) {
     if (request.resources.memory_bytes == 0)
-      fail(ExitCode::kUsage, enforce->where + ": give " + called(*enforce, "memory") +
+      fail(ExitCode::kUsage, enforce->where + ": give " + called_beside(*enforce, "memory") +
                                  " SIZE too, it is what is kept");
     request.labels.emplace_back(kMemoryLimitLabel);
   }
@@ -143,7 +138,7 @@ void read_reduce(const JobDefinition& job, JobRequest& request) {
     for (const std::string_view field : {"reduce-arg", "reduce-width"})
       if (const Word* word = job.find(field))
         fail(ExitCode::kUsage,
-             word->where + ": give " + called(*word, "reduce") + " PROG too, it reduces");
+             word->where + ": give " + called_beside(*word, "reduce") + " PROG too, it reduces");
     return;
   }
   value_or_fail(check_program(program->text, request.directory, request.environment),
@@ -181,6 +176,9 @@ void JobOptions::declare(Arguments& arguments) {
       case FieldKind::kFlag:
         arguments.flag("--" + name, flags_[name], help);
         break;
+      case FieldKind::kChoice:
+        arguments.choice("--" + name, definitions::choices_of(field), texts_[name], help);
+        break;
       case FieldKind::kTexts:
       case FieldKind::kVariables:
         arguments.list("--" + name, metavar, lists_[name], help);
@@ -214,6 +212,7 @@ JobRequest read_job_request(const JobDefinition& job, const Surroundings& surrou
   read_waits(job, request);
   read_devices(job, request);
   read_choice(job, request);
+  read_gang(job, request);
   read_reduce(job, request);
   return request;
 }

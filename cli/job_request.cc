@@ -73,6 +73,21 @@ void fill_waits(const JobRequest& request, schema::StageSpec::Builder stage) {
   }
 }
 
+void fill_gang(const GangRequest& request, schema::StageSpec::Builder stage) {
+  stage.getMembers()[0].setCount(request.nodes);
+  stage.getMembers()[0].setSpread(schema::Member::Spread::DISTINCT_NODES);
+  auto gang = stage.initGang();
+  gang.setLaunch(request.launch);
+  fill_list(request.ranks_per_node,
+            gang.initRanksPerNode(static_cast<unsigned>(request.ranks_per_node.size())));
+  gang.setCoresPerRank(request.cores_per_rank);
+  gang.setBind(request.bind);
+  gang.setBindTo(request.bind_to);
+  auto words = gang.initCoordination(static_cast<unsigned>(request.coordination.size()));
+  for (unsigned i = 0; i < words.size(); ++i) words.set(i, request.coordination[i].c_str());
+  gang.setInterfaces(request.interfaces.c_str());
+}
+
 void fill_work_stage(const JobRequest& request, schema::StageSpec::Builder stage) {
   fill_program(request, request.argv, stage.initProgram());
   stage.getProgram().setBindCores(request.bind_cores);
@@ -100,6 +115,7 @@ void fill_work_stage(const JobRequest& request, schema::StageSpec::Builder stage
     list[i].setName(counters[i].name.c_str());
     list[i].setAmount(counters[i].amount);
   }
+  if (request.gang) fill_gang(*request.gang, stage);
   stage.setRetries(request.retries);
   stage.setTimeLimitUs(request.time_limit.count());
   fill_waits(request, stage);

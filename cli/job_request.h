@@ -65,6 +65,18 @@ struct WarningRequest {
   Duration before{0};
 };
 
+// What a gang runs: schema GangSpec, and on how many nodes.
+struct GangRequest {
+  std::uint32_t nodes = 1;
+  schema::GangSpec::Launch launch = schema::GangSpec::Launch::MPI;
+  std::vector<std::uint32_t> ranks_per_node;  // one for each node, or one for all; none: 1
+  std::uint32_t cores_per_rank = 1;           // 0: what is on the node, shared alike
+  schema::GangSpec::Bind bind = schema::GangSpec::Bind::COMPACT;
+  schema::GangSpec::BindTo bind_to = schema::GangSpec::BindTo::CORE;
+  std::vector<std::string> coordination;  // argv; empty: none
+  std::string interfaces;
+};
+
 struct JobRequest {
   std::string name;
   std::vector<std::string> argv;
@@ -80,8 +92,8 @@ struct JobRequest {
   std::vector<std::string> pools;
   std::vector<std::string> environment;  // "NAME=VALUE"
   std::string directory;                 // absolute
-  Resources resources;
-  std::vector<std::string> labels;  // that a node must have, or with '!' must not
+  Resources resources;                   // of a task; of a gang, on each node
+  std::vector<std::string> labels;       // that a node must have, or with '!' must not
   bool exclusive = false;
   schema::Placement placement = schema::Placement::AS_POOL;
   std::uint32_t retries = 0;
@@ -96,6 +108,7 @@ struct JobRequest {
   std::optional<RetryOnRequest> retry_on;
   Duration start_within{0};
   std::optional<WarningRequest> warning;
+  std::optional<GangRequest> gang;  // none: each task runs on one node
 };
 
 // How many tasks each stage has: what was submitted, then the levels of the reduce down to one.

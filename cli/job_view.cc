@@ -107,6 +107,11 @@ JobView read_job(schema::JobSummary::Reader job) {
                              static_cast<std::uint16_t>(failure.getOutcome()), failure.getCode(),
                              failure.getNode()});
   }
+  for (const schema::TaskProgress::Reader words : job.getProgress()) {
+    view.progress.push_back({words.getRun().getStage(), words.getRun().getIndex(),
+                             words.getRun().getAttempt(), words.getPermille(),
+                             read_text(words.getMessage())});
+  }
   return view;
 }
 
@@ -163,6 +168,20 @@ Value counts_row(const TaskCounts& counts) {
       {"cancelled", counts.cancelled}, {"quarantined", counts.quarantined},
       {"skipped", counts.skipped},
   };
+}
+
+Value progress_rows(const JobView& job) {
+  Value::List rows;
+  for (const TaskWords& words : job.progress)
+    rows.push_back(Value::Object{
+        {"task", task_name(job.id, words.stage, words.index)},
+        {"stage", std::uint64_t{words.stage}},
+        {"index", words.index},
+        {"attempt", words.attempt},
+        {"percent", words.permille / 10.0},
+        {"message", words.message},
+    });
+  return rows;
 }
 
 Value::Object job_row(const JobView& job, std::int64_t now_us) {

@@ -37,6 +37,15 @@ struct TaskFailure {
   std::uint32_t node = 0;
 };
 
+// What a running task has told of itself.
+struct TaskWords {
+  std::uint16_t stage = 0;
+  std::uint64_t index = 0;
+  std::uint32_t attempt = 0;
+  std::uint32_t permille = 0;
+  std::string message;
+};
+
 struct JobView {
   std::uint64_t id = 0;
   std::string name;
@@ -59,6 +68,7 @@ struct JobView {
   std::string reason;             // why tasks were skipped
   std::uint32_t held_by_uid = 0;
   std::int64_t held_us = 0;  // since 1970; 0: it is not held
+  std::vector<TaskWords> progress;
 
   bool has_ended() const;
   bool has_succeeded() const;
@@ -81,6 +91,7 @@ std::string task_name(std::uint64_t job, std::uint16_t stage, std::uint64_t inde
 
 // Rows, as JSON shows them and tables pick from them.
 Value counts_row(const TaskCounts& counts);
+Value progress_rows(const JobView& job);
 Value::Object job_row(const JobView& job, std::int64_t now_us);
 
 }  // namespace leat::cli

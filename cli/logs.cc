@@ -4,14 +4,19 @@
 
 #include "cli/command.h"
 #include "cli/follow.h"
+#include "cli/gang_follow.h"
 #include "cli/head.h"
+#include "cli/rank_lines.h"
 #include "cli/task_output.h"
+#include "definitions/units.h"
 
 namespace leat::cli {
 namespace {
 
 // Tasks of one call: each is looked up and read by itself.
 constexpr std::uint64_t kTasksMax = 10'000;
+// The largest number that a rank may have.
+constexpr std::uint64_t kRankMax = spool::kNoRank - 1;
 
 std::string name_of(JobId job, StageId stage, Index index) {
   return std::to_string(job.value) + '.' + (stage == 0 ? "" : std::to_string(stage) + '.') +
@@ -54,11 +59,15 @@ class Logs final : public Command {
                       "one task: 17.42, last.0, 17.1.3 in stage 1; several: 17.0-9; all: 17");
     arguments.flag("--stderr", error_, "standard error instead of standard output");
     arguments.flag("-f,--follow", follow_, "of one task: wait for its start, go on until it ends");
-    arguments.flag("--label", label_, "begin every line with the name of its task");
+    arguments.option("--rank", "R", rank_text_, "of MPI tasks: only what rank R wrote");
+    arguments.flag("--label", label_, "begin every line with the name of its task, or its [RANK]");
   }
 
   ExitCode run(Shell& shell) override {
     const TaskName name = value_or_fail(parse_name(*name_));
+    if (rank_text_)
+      rank_ = static_cast<std::uint32_t>(
+          value_or_fail(definitions::parse_number(*rank_text_, 0, kRankMax), "--rank "));
     value_or_fail(verify_home(shell.home));
     Head head(shell);
     OutputWanted wanted;
@@ -72,7 +81,7 @@ class Logs final : public Command {
     TaskOutputs outputs(shell, head);
     for (const Index index : indices.expand()) {
       wanted.index = index;
-      read_one(shell, outputs, wanted, one);
+      read_one(shell, head, outputs, wanted, one);
     }
     if (not_yet_ > 0)
       shell.console.talk("leat: " + std::to_string(not_yet_) +
@@ -106,20 +115,21 @@ class Logs final : public Command {
   }
 
   // Of several tasks, what is wrong with one does not hide the others.
-  void read_one(Shell& shell, TaskOutputs& outputs, const OutputWanted& wanted, bool alone) {
+  void read_one(Shell& shell, Head& head, TaskOutputs& outputs, const OutputWanted& wanted,
+                bool alone) {
     const std::string name = name_of(wanted.job, wanted.stage, wanted.index);
-    LabelledLines lines(shell.console, name);
-    const auto sink = [&](std::string_view bytes) {
-      if (label_) return lines.write(bytes);
-      shell.console.out(bytes);
-    };
     try {
-      const TaskOutputs::Found found = outputs.read(wanted, sink);
-      if (label_) lines.finish();
-      if (found == TaskOutputs::Found::kCut)
+      RankLines ranks(shell.console, {rank_, label_, alone ? "" : name + ": "});
+      const std::uint32_t members = follow_ ? outputs.await_start(wanted) : 0;
+      const OutputFound found = members > 0 ? follow_gang(shell, head, wanted, members, ranks)
+                                            : read_members(shell, outputs, wanted, name, ranks);
+      ranks.finish();
+      if (found == OutputFound::kCut)
         shell.console.talk("leat: the output " + (alone ? std::string() : "of " + name + ' ') +
                            "was longer and has been cut at its limit");
-      if (found != TaskOutputs::Found::kNotYet) return;
+      if (found != OutputFound::kNotYet && rank_ && !ranks.has_seen_any())
+        shell.console.talk("leat: rank " + *rank_text_ + " of " + name + " has written nothing");
+      if (found != OutputFound::kNotYet) return;
       if (alone)
         fail(ExitCode::kWorkFailed, "task " + name + " has not run yet: leat why " + name +
                                         " says why, leat logs -f waits for it");
@@ -131,7 +141,55 @@ class Logs final : public Command {
     }
   }
 
-  std::optional<std::string> name_;
+  OutputFound follow_gang(Shell& shell, Head& head, const OutputWanted& wanted,
+                          std::uint32_t members, RankLines& ranks) {
+    GangFollow gang(
+        shell, head, wanted, members,
+        [&ranks](std::uint32_t rank, std::string_view content) { ranks.take(rank, content); });
+    const OutputFound found = gang.run();
+    failed_ = failed_ || gang.has_lost_some();
+    return found;
+  }
+
+  // Of a task that is no gang, its output; of a gang, what each member wrote, one after the other.
+  OutputFound read_members(Shell& shell, TaskOutputs& outputs, OutputWanted wanted,
+                           const std::string& name, RankLines& ranks) {
+    LabelledLines lines(shell.console, name);
+    OutputFound found = OutputFound::kWhole;
+    for (wanted.member = 0; wanted.member == 0 || wanted.member < outputs.members();
+         ++wanted.member) {
+      spool::RankFrameReader frames(
+          [&ranks](std::uint32_t rank, std::string_view content) { ranks.take(rank, content); });
+      const auto sink = [&](std::string_view bytes) {
+        if (outputs.members() > 0) return frames.feed(bytes);
+        if (rank_) fail(ExitCode::kUsage, "--rank: task " + name + " is no gang, it has no ranks");
+        if (label_) return lines.write(bytes);
+        shell.console.out(bytes);
+      };
+      const OutputFound one = read_member(shell, outputs, wanted, name, sink);
+      if (one == OutputFound::kNotYet) return one;
+      if (one == OutputFound::kCut) found = one;
+      frames.finish();
+    }
+    if (label_) lines.finish();
+    return found;
+  }
+
+  // What is lost of one member of a gang does not hide the others.
+  OutputFound read_member(Shell& shell, TaskOutputs& outputs, const OutputWanted& wanted,
+                          const std::string& name, const OutputSink& sink) {
+    try {
+      return outputs.read(wanted, sink);
+    } catch (const Failure& failure) {
+      if (outputs.members() < 2 || failure.code != ExitCode::kWorkFailed) throw;
+      shell.console.talk("leat: " + name + ": " + failure.message);
+      failed_ = true;
+      return OutputFound::kWhole;
+    }
+  }
+
+  std::optional<std::string> name_, rank_text_;
+  std::optional<std::uint32_t> rank_;
   bool error_ = false;
   bool follow_ = false;
   bool label_ = false;
@@ -143,11 +201,13 @@ constexpr std::string_view kLogsDetails =
     R"(Prints what a task wrote, byte for byte, read from the node it ran on, or from
 leat-store when that node is gone; of a task that ran several times, the last
 attempt's. Several tasks are printed one after the other, in the order of their
-indices.
+indices. What the ranks of an MPI task wrote comes node by node, with -f as it is
+written; lines stay whole.
 
   leat logs 17.42
   leat logs last.0 --stderr -f
-  leat logs 17 --label)";
+  leat logs 17 --label
+  leat logs last.0 --rank 3)";
 
 }  // namespace
 

@@ -18,7 +18,6 @@ namespace {
 constexpr Duration kSubmitPatience = std::chrono::seconds(30);
 constexpr std::size_t kKeyBytesMax = 128;
 constexpr std::string_view kJobFileEnding = ".toml";
-constexpr const char* kLaterOptions[] = {"--nodes", "--ranks-per-node", "--mpi"};
 
 class Submit final : public Command {
  public:
@@ -31,7 +30,6 @@ class Submit final : public Command {
     arguments.flag("--progress", progress_, "wait, and show how far it is");
     arguments.flag("--print-file", print_file_,
                    "submit nothing: print the job file that says the same");
-    for (const char* const name : kLaterOptions) arguments.later(name);
     arguments.operand("FILE.toml", file_,
                       "a job file (leat-job(5)); options come before what it says", false);
     arguments.rest("PROGRAM ARGS…", argv_, false);
@@ -131,7 +129,9 @@ leat result).
   leat submit --array 1-100 --reduce sort --wait -- ./simulate --seed 7
   leat submit --each-line files.txt --chunk 25 --progress -- ./count_words
   leat submit nightly.toml --priority 10
-  leat submit --array 1-100 --pool-file burst.toml -- ./simulate)";
+  leat submit --array 1-100 --pool-file burst.toml -- ./simulate
+  leat submit --nodes 2 --ranks-per-node 4 --mpi -- ./solver
+  leat submit --nodes 2 --gang -- mpirun ./solver)";
 
 }  // namespace
 

@@ -131,6 +131,9 @@ Result<std::string> print_job(const JobDefinition& job) {
       case FieldKind::kFlag:
         text += key + " = true\n";
         break;
+      case FieldKind::kChoice:
+        text += key + " = " + (last.empty() ? "true" : toml_string(last)) + '\n';
+        break;
       case FieldKind::kTexts:
         text += key + " = " + list_of(words) + '\n';
         break;

@@ -31,6 +31,7 @@ enum class FieldKind : std::uint8_t {
   kNumber,     // a whole number in files
   kAmount,     // a number or a text in files: 2, 0.5, "2G"
   kFlag,       // true or false in files
+  kChoice,     // alone, or with one of the metavar's words: true, false or a text in files
   kTexts,      // may be repeated; a list of texts in files
   kVariables,  // NAME=VALUE, may be repeated; a table in files
 };
@@ -43,8 +44,14 @@ struct JobField {
   FieldKind kind;
 };
 
+// The words of a choice: "required|pmi1" are two.
+std::vector<std::string> choices_of(const JobField& field);
+
 // How a field is called in files: '_' stands for each '-' of its name.
 std::string key_of(std::string_view name);
+
+// How to say `field` to whoever wrote `word`: "--chunk" on a command line, "chunk" in a file.
+std::string called_beside(const Word& word, std::string_view field);
 
 // In the order of `leat submit --help`.
 std::span<const JobField> job_fields();
@@ -54,7 +61,8 @@ class JobDefinition {
  public:
   std::vector<Word> command;  // program and arguments; empty: not said
 
-  // The word of a field that takes one; nullptr if it was not said. A flag that is there is set.
+  // The word of a field that takes one; nullptr if it was not said. A flag that is there is set, a
+  // choice that stands alone is empty.
   const Word* find(std::string_view field) const;
   // All words of a field.
   const std::vector<Word>& all(std::string_view field) const;

@@ -33,6 +33,19 @@ constexpr auto kFields = std::to_array<JobField>({
     {"exclusive", "", "each task has its node to itself", Kind::kFlag},
     {"pack", "", "fill nodes one after the other", Kind::kFlag},
     {"spread", "", "share the tasks out over the nodes", Kind::kFlag},
+    {"nodes", "N", "each task runs on N nodes at once (with --mpi or --gang)", Kind::kNumber},
+    {"ranks-per-node", "K", "ranks on each node, or a list, one for each node: 4,3,3",
+     Kind::kAmount},
+    {"ranks", "R", "ranks in all (default: one per node)", Kind::kNumber},
+    {"cores-per-rank", "C", "cores of each rank (default: 1)", Kind::kNumber},
+    {"mpi", "required|pmi1", "start each task as ranks of an MPI program, without mpirun",
+     Kind::kChoice},
+    {"gang", "", "run PROGRAM on the first of the nodes only: for mpirun and its like",
+     Kind::kFlag},
+    {"coordination", "PROG", "PROG must end well on every node before PROGRAM starts", Kind::kText},
+    {"coordination-arg", "A", "an argument of PROG", Kind::kTexts},
+    {"bind-to", "core|numa|socket", "what a rank is bound to (default: core)", Kind::kText},
+    {"mpi-interfaces", "LIST", "over which ranks talk: eth0,10.0.0.0/8", Kind::kText},
     {"retries", "N", "try a failed task again, up to N times", Kind::kNumber},
     {"retry-delay", "D[,F[,MAX]]", "wait D before that, F times as long each time, at most MAX",
      Kind::kText},
@@ -44,7 +57,8 @@ constexpr auto kFields = std::to_array<JobField>({
      Kind::kTexts},
     {"start-within", "D", "skip the job if it has not started within D", Kind::kText},
     {"priority", "P", "higher goes first (default: 0)", Kind::kNumber},
-    {"bind", "", "bind each task to cores of its own", Kind::kFlag},
+    {"bind", "compact|spread|none",
+     "bind each task to cores of its own; with --mpi: how its ranks are", Kind::kChoice},
     {"env", "NAME=VALUE", "set a variable of the tasks' environment", Kind::kVariables},
     {"env-from-file", "FILE", "set the variables in FILE, a line NAME=VALUE each", Kind::kTexts},
     {"export", "LIST", "of this environment: all (default), none, or NAME,NAME…", Kind::kText},
@@ -62,10 +76,26 @@ constexpr auto kFields = std::to_array<JobField>({
 
 }  // namespace
 
+std::vector<std::string> choices_of(const JobField& field) {
+  std::vector<std::string> words;
+  if (field.kind != FieldKind::kChoice) return words;
+  for (std::size_t from = 0; from <= field.metavar.size();) {
+    const std::size_t end = std::min(field.metavar.find('|', from), field.metavar.size());
+    words.emplace_back(field.metavar.substr(from, end - from));
+    from = end + 1;
+  }
+  return words;
+}
+
 std::string key_of(std::string_view name) {
   std::string key(name);
   std::replace(key.begin(), key.end(), '-', '_');
   return key;
+}
+
+std::string called_beside(const Word& word, std::string_view field) {
+  const bool option = word.where.rfind("--", 0) == 0;
+  return option ? "--" + std::string(field) : key_of(field);
 }
 
 std::span<const JobField> job_fields() {

@@ -22,6 +22,8 @@ const char* wanted(FieldKind kind) {
       return "wants a number, or a text in quotes like \"2G\"";
     case FieldKind::kFlag:
       return "wants true or false";
+    case FieldKind::kChoice:
+      return "wants true, false, or a text in quotes";
     case FieldKind::kTexts:
       return "wants a list of texts, like [\"a\", \"b\"]";
     case FieldKind::kVariables:
@@ -71,11 +73,10 @@ class JobReader {
         read_one(entry, field->kind, words);
         break;
       case FieldKind::kFlag:
-        if (const bool* flag = std::get_if<bool>(&entry.item.value)) {
-          if (*flag) words.push_back({"", place(entry.item.at, entry.key)});
-        } else {
-          refuse_at(entry.item.at, entry.key + ' ' + wanted(field->kind));
-        }
+        read_flag(entry, field->kind, words);
+        break;
+      case FieldKind::kChoice:
+        read_choice(entry, words);
         break;
       case FieldKind::kTexts:
         read_list(entry.item, entry.key, words);
@@ -100,6 +101,18 @@ class JobReader {
     } else {
       words.push_back({text, place(at, key)});
     }
+  }
+
+  void read_flag(const Entry& entry, FieldKind kind, std::vector<Word>& words) {
+    const bool* const flag = std::get_if<bool>(&entry.item.value);
+    if (flag == nullptr) return refuse_at(entry.item.at, entry.key + ' ' + wanted(kind));
+    if (*flag) words.push_back({"", place(entry.item.at, entry.key)});
+  }
+
+  void read_choice(const Entry& entry, std::vector<Word>& words) {
+    const auto* const text = std::get_if<std::string>(&entry.item.value);
+    if (text == nullptr) return read_flag(entry, FieldKind::kChoice, words);
+    add_text(entry.item.at, entry.key, *text, words);
   }
 
   void read_one(const Entry& entry, FieldKind kind, std::vector<Word>& words) {

@@ -13,7 +13,7 @@ class ArgumentsTest : public testing::Test {
     arguments.flag("-f,--follow", follow, "");
     arguments.option("--name", "NAME", name, "");
     arguments.list("--reduce-arg", "A", list, "");
-    arguments.later("--mpi");
+    arguments.choice("--mpi", {"required", "pmi1"}, mpi, "");
   }
 
   std::string refusal(Words words) {
@@ -24,6 +24,7 @@ class ArgumentsTest : public testing::Test {
   Arguments arguments;
   bool follow = false;
   std::optional<std::string> name;
+  std::optional<std::string> mpi;
   std::vector<std::string> list;
   std::optional<std::string> operand;
   Words rest;
@@ -73,13 +74,37 @@ TEST_F(ArgumentsTest, RefuseWrongNumbersOfValues) {
   EXPECT_EQ(refusal({"--follow=3"}), "--follow=3: this option takes no value");
 }
 
-TEST_F(ArgumentsTest, RefuseWhatComesLaterAsSuch) {
-  for (const char* const word : {"--mpi", "--mpi=3"}) {
-    const Result<Done> parsed = arguments.parse({word});
-    ASSERT_FALSE(parsed.ok());
-    EXPECT_EQ(parsed.refusal().reason, Reason::kNotInThisVersion);
-    EXPECT_EQ(parsed.refusal().message, "--mpi: not in this version");
+TEST_F(ArgumentsTest, LetAChoiceStandAloneOrTakeOneOfItsWords) {
+  struct Case {
+    Words words;
+    std::optional<std::string> value;
+  };
+  const Case cases[] = {
+      {{}, std::nullopt},
+      {{"--mpi"}, ""},
+      {{"--mpi", "-f"}, ""},
+      {{"--mpi", "--", "required"}, ""},
+      {{"--mpi", "job.toml"}, ""},
+      {{"--mpi", "pmi1"}, "pmi1"},
+      {{"--mpi", "required", "job.toml"}, "required"},
+      {{"--mpi=required"}, "required"},
+      {{"--mpi=other"}, "other"},
+  };
+  for (const Case& c : cases) {
+    Arguments fresh;
+    bool flag = false;
+    std::optional<std::string> value;
+    std::optional<std::string> file;
+    Words command;
+    fresh.flag("-f", flag, "");
+    fresh.choice("--mpi", {"required", "pmi1"}, value, "");
+    fresh.operand("FILE", file, "", false);
+    fresh.rest("PROGRAM", command, false);
+    const Result<Done> parsed = fresh.parse(c.words);
+    EXPECT_TRUE(parsed.ok()) << parsed.refusal().message;
+    EXPECT_EQ(value, c.value);
   }
+  EXPECT_EQ(refusal({"--mpi", "--mpi=pmi1"}), "--mpi: given twice");
 }
 
 TEST_F(ArgumentsTest, WantTheirOperand) {

@@ -184,12 +184,29 @@ TEST_F(CommandsTest, JobShowCarriesStateAndCounts) {
       "\"retried\":0,\"lost\":0,\"has_result\":false,\"result_bytes\":0,\"failures\":["
       "{\"task\":\"17.7\",\"stage\":0,\"index\":7,\"outcome\":\"signal\",\"code\":11,\"node\":2,"
       "\"message\":\"ended by SIGSEGV\"}],\"retry_of\":null,\"skipped_for\":null,\"reason\":\"\","
-      "\"held_us\":0,\"held_by_uid\":null}\n");
+      "\"held_us\":0,\"held_by_uid\":null,\"progress\":[]}\n");
   cluster.console.written.clear();
   EXPECT_EQ(cluster.run(kJobShow, {"17"}), 0);
   EXPECT_EQ(cluster.console.written.find("a\nb"), std::string::npos);
   EXPECT_NE(cluster.console.written.find("a\\x0ab"), std::string::npos);
   EXPECT_NE(cluster.console.written.find("ended by SIGSEGV"), std::string::npos);
+}
+
+TEST_F(CommandsTest, JobShowTellsWhatRunningTasksSay) {
+  cluster.world.fill_job = [](schema::JobSummary::Builder job) {
+    auto progress = job.initProgress(2);
+    progress[0].initRun().setIndex(3);
+    progress[0].setPermille(425);
+    progress[0].setMessage("step 17\033[2J");
+    progress[1].initRun().setIndex(4);
+    progress[1].setPermille(1000);
+  };
+  EXPECT_EQ(cluster.run(kJobShow, {"17"}), 0);
+  EXPECT_NE(cluster.console.written.find("RUNNING TASK  PERCENT  MESSAGE\n"
+                                         "17.3             42.5  step 17\\x1b[2J\n"
+                                         "17.4            100.0  -\n"),
+            std::string::npos)
+      << cluster.console.written;
 }
 
 TEST_F(CommandsTest, StatusNamesDaemonsWithTheirPids) {

@@ -148,7 +148,9 @@ class FakeHead final : public FakePools {
       return kj::READY_NOW;
     }
     auto place = context.getResults().initPlace();
-    place.initRun().setAttempt(1);
+    place.initRun().setAttempt(world_.attempt);
+    place.setMembers(static_cast<std::uint32_t>(world_.gang.size()));
+    place.setTicket(kj::str(context.getParams().getMember()).asBytes());
     place.initNode().setId(3);
     place.getNode().setEpoch(9);
     place.setAddress(world_.stored ? world_.store_address.c_str() : world_.agent_address.c_str());

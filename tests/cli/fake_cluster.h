@@ -28,6 +28,7 @@ class FakeConsole final : public Console {
   void out(std::string_view bytes) override {
     if (closed) throw OutputClosed{};
     written += bytes;
+    if (on_out) on_out();
   }
   void talk(std::string_view line) override { said.emplace_back(line); }
   void progress(std::string_view line) override {
@@ -46,9 +47,16 @@ class FakeConsole final : public Console {
   std::vector<std::string> shown;
   std::vector<std::string> asked;
   std::string answer;                                  // to every question
+  std::function<void()> on_out;                        // may be empty
   std::function<void(std::size_t lines)> on_progress;  // may be empty
   bool terminal = false;
   bool closed = false;
+};
+
+// What one member of a gang has written so far, marked or not.
+struct FakeMember {
+  std::string output;
+  bool finished = true;
 };
 
 // What the fake head knows and has been asked. Lives longer than any of its lives.
@@ -85,10 +93,12 @@ struct FakeWorld {
   std::string output;
   bool output_finished = true;
   unsigned reads_until_lost = ~0u;
-  std::vector<Stride> tasks;  // of every job
-  bool not_yet = false;       // nothing has run
-  bool stored = false;        // outputs are in leat-store
-  std::string store_refusal;  // which has none, if this says so
+  std::vector<FakeMember> gang;  // what every task is; empty: no gang
+  std::uint32_t attempt = 1;     // of every task
+  std::vector<Stride> tasks;     // of every job
+  bool not_yet = false;          // nothing has run
+  bool stored = false;           // outputs are in leat-store
+  std::string store_refusal;     // which has none, if this says so
   std::int64_t agent_wall_s = 0;
 };
 

@@ -107,18 +107,25 @@ class FakeAgent final : public schema::DataServer::Server {
       return kj::NEVER_DONE;
     }
     const auto params = context.getParams();
+    const FakeMember member = member_of(params.getTicket());
     // At most three bytes at a time, so that every reader has to go on.
-    const std::string part = world_.output.substr(params.getOffset(), 3);
+    const std::string part = member.output.substr(params.getOffset(), 3);
     const bool probe = params.getLength() == 0;
-    if (part.empty() && !probe && !world_.output_finished) return kj::NEVER_DONE;
+    if (part.empty() && !probe && !member.finished) return kj::NEVER_DONE;
     auto bytes = context.getResults().initBytes();
     bytes.setData(kj::arrayPtr(part.data(), probe ? 0 : part.size()).asBytes());
-    bytes.setTotal(world_.output.size());
-    bytes.setFinished(world_.output_finished);
+    bytes.setTotal(member.output.size());
+    bytes.setFinished(member.finished);
     return kj::READY_NOW;
   }
 
  private:
+  // The head's tickets say which member they are for.
+  FakeMember member_of(capnp::Data::Reader ticket) const {
+    if (world_.gang.empty()) return {world_.output, world_.output_finished};
+    return world_.gang.at(std::stoul(std::string(ticket.asChars().begin(), ticket.size())));
+  }
+
   FakeWorld& world_;
   std::function<void()> lose_;
 };

@@ -82,7 +82,16 @@ BAD_INPUT = [
      "leat: no-such-program: no such program in PATH: give its path, like ./no-such-program"),
     ("submit --cwd /none -- true", 2,
      "leat: --cwd /none: no such directory: name one that exists"),
-    ("submit --mpi -- true", 4, "leat: submit: --mpi: not in this version"),
+    ("submit --mpi --gang -- true", 2,
+     "leat: --mpi and --gang: give one of them, either Leat starts ranks or the program does"),
+    ("submit --mpi=slurm -- true", 2, 'leat: --mpi "slurm" is none of required, pmi1'),
+    ("submit --mpi slurm -- true", 2, "leat: slurm: a job file ends in .toml; a program and its "
+                                      "arguments stand after --"),
+    ("submit --mpi --nodes 3 --ranks 10 -- true", 2,
+     "leat: --ranks 10: cannot be shared alike by 3 nodes: give --ranks-per-node as a list, like "
+     "4,3,3"),
+    ("submit --gang --nodes 2 --coordination no-such -- true", 2,
+     "leat: --coordination no-such: no such program in PATH: give its path, like ./no-such"),
     ("submit --gpus 0.5 -- true", 2,
      'leat: --gpus "0.5" is not a whole number from 0 to 64 '
      '(sharing one gpu between tasks: not in this version)'),
@@ -95,7 +104,8 @@ BAD_INPUT = [
     ("submit --memory-enforce -- true", 2,
      "leat: --memory-enforce: give --memory SIZE too, it is what is kept"),
     ("submit --pack --spread -- true", 2, "leat: --pack and --spread: give one of them"),
-    ("submit --nodes=2 -- true", 4, "leat: submit: --nodes: not in this version"),
+    ("submit --nodes=2 -- true", 2,
+     "leat: --nodes 2: give --mpi or --gang too, it says what runs on them"),
     ("submit --each-file *.x -- true", 2, "leat: --each-file *.x: matches no file"),
     ("submit --each-file open -- true", 2,
      "leat: --each-file open: matches directories only: name the files in them"),
@@ -123,8 +133,8 @@ BAD_INPUT = [
      "leat: --signal USR1@30s: comes before the start of a task that may run for 10s"),
     ("submit --start-within 0 -- true", 2,
      "leat: --start-within 0: leave it out to wait as long as it takes"),
-    ("submit --ranks-per-node 2 -- true", 4,
-     "leat: submit: --ranks-per-node: not in this version"),
+    ("submit --ranks-per-node 2 -- true", 2,
+     "leat: --ranks-per-node 2: give --mpi or --gang too, it makes each task a gang"),
     ("wait", 2, "leat: wait: JOB is missing: see leat wait --help"),
     ("wait x", 2, 'leat: "x" names nothing: write a job like 17, a task like 17.42 or 17.1.42, '
                   "or last"),
@@ -132,6 +142,8 @@ BAD_INPUT = [
      'leat: --timeout "x" is not a time: write one like 90s, 1h30m, 250ms or 01:30:00'),
     ("logs x", 2, 'leat: "x" names nothing: write a job like 17, a task like 17.42 or 17.1.42, '
                   "or last"),
+    ("logs 1.0 --rank all", 2,
+     'leat: --rank "all" is not a whole number from 0 to 4294967294'),
     ("up --store-quota much", 2,
      'leat: --store-quota "much" is not a size: write one like 512M, 2G or 1.5GiB'),
     ("why 3.1-5", 2, "leat: 3.1-5: name a job or a single task, like 17 or 17.42"),

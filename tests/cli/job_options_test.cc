@@ -196,7 +196,6 @@ std::vector<std::string> random_options(Random& random) {
   maybe("--cpus", {"1", "0.5", "04", "2.250"});
   maybe("--memory", {"0", "2G", "1.5GiB", "1048576"});
   maybe("--priority", {"0", "-5", "100"});
-  maybe("--bind", {});
   maybe("--env", {"A=1", "B=x=y \n\t\"", "C="});
   maybe("--env", {"A=2", "D=é"});
   maybe("--export", {"all", "none", "EXTRA,HOME"});
@@ -213,6 +212,23 @@ std::vector<std::string> random_options(Random& random) {
   if (random.chance(50)) {
     words.insert(words.end(), {"--time", "1h"});
     maybe("--signal", {"USR1@30s", "SIGTERM@10", "10@59m"});
+  }
+  const bool mpi = random.chance(33);
+  if (mpi) {
+    words.push_back(random.chance(50) ? "--mpi" : "--mpi=required");
+    if (std::find(words.begin(), words.end(), "--cpus") == words.end())
+      maybe("--cores-per-rank", {"2", "03"});
+    maybe("--bind", {"compact", "spread", "none"});
+    maybe("--bind-to", {"core", "numa"});
+    maybe("--mpi-interfaces", {"eth0", "lo,10.0.0.0/8"});
+  } else {
+    maybe("--bind", {});
+  }
+  if (mpi || random.chance(50)) {
+    if (!mpi) words.push_back("--gang");
+    maybe("--nodes", {"1", "3"});
+    maybe("--ranks-per-node", {"4", "04"});
+    maybe("--coordination", {"/bin/true"});
   }
   maybe("--task-dir", {});
   maybe("--gpus", {"0", "4"});

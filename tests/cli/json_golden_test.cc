@@ -40,6 +40,11 @@ void fill_job(schema::JobSummary::Builder job) {
   failure.setIndex(4);
   failure.setCode(3);
   failure.setNode(2);
+  auto words = job.initProgress(1)[0];
+  words.initRun().setIndex(7);
+  words.getRun().setAttempt(2);
+  words.setPermille(425);
+  words.setMessage("step 17");
 }
 
 void fill_event(schema::EventsResult::Page::Builder page) {

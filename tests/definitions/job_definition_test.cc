@@ -18,6 +18,9 @@ memory = "2G"
 retries = 3
 priority = -5
 bind = true
+mpi = "required"
+gang = false
+ranks_per_node = 4
 task_dir = false
 reduce = "sort"
 reduce_arg = ["-n", "--"]
@@ -38,7 +41,11 @@ TEST(JobDefinition, IsReadWhole) {
   EXPECT_EQ(job.find("cpus")->text, "0.5");
   EXPECT_EQ(job.find("retries")->text, "3");
   EXPECT_EQ(job.find("priority")->text, "-5");
-  EXPECT_NE(job.find("bind"), nullptr);
+  ASSERT_NE(job.find("bind"), nullptr);
+  EXPECT_EQ(job.find("bind")->text, "");
+  EXPECT_EQ(job.find("mpi")->text, "required");
+  EXPECT_EQ(job.find("gang"), nullptr);
+  EXPECT_EQ(job.find("ranks-per-node")->text, "4");
   EXPECT_EQ(job.find("task-dir"), nullptr);
   EXPECT_EQ(job.find("chunk"), nullptr);
   ASSERT_EQ(job.all("reduce-arg").size(), 2u);
@@ -64,7 +71,9 @@ TEST(JobDefinition, NamesLineAndColumnOfEveryWrongField) {
       {"chunk = 7.5", "j:1:9: chunk wants a whole number"},
       {"cpus = true", "j:1:8: cpus wants a number, or a text in quotes like \"2G\""},
       {"cpus = nan", "j:1:8: cpus wants a number, or a text in quotes like \"2G\""},
-      {"bind = 1", "j:1:8: bind wants true or false"},
+      {"exclusive = 1", "j:1:13: exclusive wants true or false"},
+      {"bind = 1", "j:1:8: bind wants true, false, or a text in quotes"},
+      {"nodes = '2'", "j:1:9: nodes wants a whole number"},
       {"reduce_arg = '-n'", "j:1:14: reduce_arg wants a list of texts, like [\"a\", \"b\"]"},
       {"env = ['A=1']", "j:1:7: env wants a table of texts, like NAME = \"VALUE\""},
       {"[env]\nA = 1", "j:2:5: env.A wants a text in quotes"},
@@ -155,6 +164,8 @@ Word random_word(const JobField& field, Random& random) {
       return {random.chance(50) ? std::to_string(random.below(1000)) : "1.5G", ""};
     case FieldKind::kFlag:
       return {"", ""};
+    case FieldKind::kChoice:
+      return {random.chance(50) ? "" : random_text(random), ""};
     case FieldKind::kVariables:
       return {"N" + std::to_string(random.below(1'000'000)) + "=" + random_text(random), ""};
     default:
