@@ -36,6 +36,7 @@
 #include "node-agent/head_link.h"
 #include "node-agent/mock_runner.h"
 #include "node-agent/node_file.h"
+#include "node-agent/progress_desk.h"
 #include "node-agent/topology.h"
 #include "node-agent/warden_runner.h"
 #include "transport/secret_file.h"
@@ -218,6 +219,9 @@ class Agent {
         NodeParts{timer_, *outputs_, *log_, *inputs_, *uploads_, *evacuation_, *plain_, say,
                   file_.spool_quota_bytes, capacity_},
         std::move(recovered));
+    progress_ = std::make_unique<ProgressDesk>(
+        io_.unixEventPort, timer_, directory_, say,
+        [this](const RunId& run) { return node_->core().is_running(run); });
     return Done{};
   }
 
@@ -229,8 +233,8 @@ class Agent {
       return kj::NEVER_DONE;
     }
     warden_ = std::make_unique<WardenRunner>(
-        WardenRunnerOptions{directory_, file_.pool, file_.node, gpus_}, *topology_, *outputs_,
-        *node_);
+        WardenRunnerOptions{directory_, file_.pool, file_.node, gpus_, progress_->path()},
+        *topology_, *outputs_, *node_);
     node_->set_runner(*warden_);
     WardenRunner* runner = warden_.get();
     kj::Own<WardenLink> link =
@@ -276,7 +280,7 @@ class Agent {
       return now.value().head_address;
     };
     head_ = std::make_unique<HeadLink>(
-        HeadLinkParts{network_, timer_, *context_, *node_, say, head_address,
+        HeadLinkParts{network_, timer_, *context_, *node_, *progress_, say, head_address,
                       [this](const transport::PublicKey& key) {
                         data_->set_ticket_key(key);
                         tell("ready");
@@ -322,6 +326,7 @@ class Agent {
   std::unique_ptr<Evacuation> evacuation_;
   std::unique_ptr<PlainOutputs> plain_;
   std::unique_ptr<Node> node_;
+  std::unique_ptr<ProgressDesk> progress_;
   std::unique_ptr<MockRunner> mock_;
   std::unique_ptr<WardenRunner> warden_;
   int warden_pid_ = 0;

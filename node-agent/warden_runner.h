@@ -25,6 +25,7 @@ struct WardenRunnerOptions {
   std::string pool;
   NodeRef node;
   std::vector<std::string> gpus;  // gpu_names()
+  std::string progress_socket;    // empty: none
 };
 
 // Borrows topology, outputs and events. Thread: the loop's.
@@ -58,6 +59,7 @@ class WardenRunner final : public Runner, private kj::TaskSet::ErrorHandler {
     bool known = false;  // to the warden, as it is
     std::list<StageRef>::iterator age;
     StartSet set;
+    std::string checkpoints;  // of the user's; empty: ours
   };
 
   void put(warden::Command command);
