@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fstream>
 #include <sstream>
+#include <string_view>
 
 #include "cli/program_check.h"
 
@@ -13,6 +14,8 @@ namespace {
 
 using definitions::JobDefinition;
 using definitions::Word;
+
+constexpr std::string_view kCheckpoints = "LEAT_CHECKPOINT_DIR=";
 
 bool is_ours(const std::string& entry) {
   return entry.rfind("LEAT_", 0) == 0;
@@ -28,8 +31,13 @@ void set_variable(std::vector<std::string>& environment, const std::string& entr
 void check_variable(const std::string& entry, const std::string& place) {
   if (entry.find('=') == std::string::npos || entry.front() == '=')
     fail(ExitCode::kUsage, place + ": write NAME=VALUE");
-  if (is_ours(entry))
+  // Where checkpoints are is the user's to say; each task has its own place below that.
+  if (entry.rfind(kCheckpoints, 0) == 0) {
+    if (entry.substr(kCheckpoints.size(), 1) != "/")
+      fail(ExitCode::kUsage, place + ": write the whole path, from /");
+  } else if (is_ours(entry)) {
     fail(ExitCode::kUsage, place + ": names that begin with LEAT_ are Leat's own");
+  }
 }
 
 std::vector<std::string> exported(const Word* word, const Surroundings& surroundings) {

@@ -1,5 +1,5 @@
-// pmix_leaks.cc - what LeakSanitizer shall not hold against us: libpmix gives some of its memory back
-// to nobody, and a launcher serves one gang.
+// pmix_leaks.cc - what LeakSanitizer shall not hold against us: libpmix gives some of its memory
+// back to nobody, and a launcher serves one gang.
 #ifdef __SANITIZE_ADDRESS__
 
 // The sanitizer's name for it. NOLINTNEXTLINE(bugprone-reserved-identifier)

@@ -13,7 +13,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -22,6 +21,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/gang_memory.h"
 #include "node-agent/gang_codec.h"
 #include "node-agent/task_environment.h"
 #include "schema/gang.capnp.h"
@@ -30,7 +30,6 @@
 namespace leat::agent {
 namespace {
 
-constexpr const char* kMemory = "/dev/shm";
 constexpr std::string_view kFileEnding = ".gang";
 // The launcher ends its ranks before the warden's patience with it is over.
 constexpr std::int64_t kHeadStartMs = 300;
@@ -167,14 +166,10 @@ std::string gang_name(const RunId& run) {
 
 GangFiles::GangFiles(GangFilesOptions options)
     : options_(std::move(options)), files_(options_.directory + "/gangs") {
-  memory_ = is_memory(kMemory) ? kMemory : files_;
-  // Other nodes of this host, perhaps of another cluster, have theirs there, too.
+  memory_ = is_memory(kSharedMemory) ? kSharedMemory : files_;
   struct stat about {};
   (void)::stat(options_.directory.c_str(), &about);
-  char text[64];
-  std::snprintf(text, sizeof text, "leat-%llx-%llx-", static_cast<unsigned long long>(about.st_dev),
-                static_cast<unsigned long long>(about.st_ino));
-  prefix_ = text;
+  prefix_ = gang_memory_prefix(about.st_dev, about.st_ino);
 }
 
 std::string GangFiles::file_of(const std::string& run) const {

@@ -158,6 +158,8 @@ class HeadLink::Server final : public schema::Agent::Server {
 HeadLink::HeadLink(HeadLinkParts parts, AgentFacts facts, transport::Backoff backoff)
     : parts_(std::move(parts)), facts_(std::move(facts)), backoff_(backoff), tasks_(*this) {
   parts_.node.set_reporter([this](const ReportBatch& batch) { report(batch); });
+  parts_.progress.set_teller(
+      [this](const std::vector<TaskProgress>& tasks) { return tell_progress(tasks); });
 }
 
 HeadLink::~HeadLink() noexcept(false) = default;
@@ -227,6 +229,7 @@ kj::Promise<kj::Maybe<Refusal>> HeadLink::join(kj::Own<kj::AsyncIoStream> stream
         connection.heard = parts_.timer.now();
         backoff_.reset();
         joined->fulfill();
+        parts_.progress.joined();
         return connection.session->on_disconnect()
             .exclusiveJoin(silence(connection))
             .exclusiveJoin(kj::mv(broken))
@@ -304,6 +307,21 @@ void HeadLink::report(const ReportBatch& batch) {
   }
 }
 
+kj::Promise<void> HeadLink::tell_progress(const std::vector<TaskProgress>& tasks) {
+  if (connection_.get() == nullptr) return kj::READY_NOW;
+  KJ_IF_MAYBE (head, connection_->head) {
+    auto request = head->progressRequest();
+    auto words = request.initTasks(static_cast<kj::uint>(tasks.size()));
+    for (kj::uint i = 0; i < words.size(); ++i) {
+      write_run_id(tasks[i].run, words[i].initRun());
+      words[i].setPermille(tasks[i].permille);
+      words[i].setMessage(tasks[i].message.c_str());
+    }
+    return request.send().ignoreResult();
+  }
+  return kj::READY_NOW;
+}
+
 // A head that asks again while it is under way hears of it once; one that is away asks again.
 void HeadLink::evacuate(std::string ticket) {
   if (std::exchange(evacuating_, true)) return;
@@ -354,6 +372,7 @@ kj::Promise<void> HeadLink::leave() {
 void HeadLink::lose() {
   if (connection_.get() == nullptr) return;
   parts_.node.disconnected();
+  parts_.progress.parted();
   *connection_->link = nullptr;
   tasks_.add(kj::evalLater([gone = kj::mv(connection_)]() mutable { gone = nullptr; }));
 }

@@ -15,6 +15,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "node-agent/node.h"
+#include "node-agent/progress_desk.h"
 #include "schema/agent.capnp.h"
 #include "transport/liveness.h"
 #include "transport/ticket.h"
@@ -53,6 +54,7 @@ struct HeadLinkParts {
   kj::Timer& timer;
   kj::TlsContext& context;
   Node& node;
+  ProgressDesk& progress;
   LogLine say;
   // Where the head is now: it may come back at another port.
   std::function<Result<std::string>()> head_address;
@@ -85,6 +87,7 @@ class HeadLink final : private kj::TaskSet::ErrorHandler {
   void write_hello(schema::Hello::Builder hello) const;
   kj::Promise<void> silence(Connection& connection);
   void report(const ReportBatch& batch);
+  kj::Promise<void> tell_progress(const std::vector<TaskProgress>& tasks);
   void evacuate(std::string ticket);
   void tell_evacuating(std::uint64_t bytes);
   void tell_evacuated(const Result<std::uint64_t>& done);

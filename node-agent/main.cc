@@ -37,6 +37,7 @@
 #include "node-agent/mock_runner.h"
 #include "node-agent/mpi_labels.h"
 #include "node-agent/node_file.h"
+#include "node-agent/progress_desk.h"
 #include "node-agent/topology.h"
 #include "node-agent/warden_runner.h"
 #include "transport/secret_file.h"
@@ -96,19 +97,6 @@ std::string host_name() {
   char name[256] = {};
   ::gethostname(name, sizeof name - 1);
   return name;
-}
-
-// Held as long as this process lives: two agents of one node would both believe they are it.
-Result<Done> lock(const std::string& directory) {
-  const std::string path = directory + "/agent.lock";
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd < 0) return invalid(path + ": cannot be opened: " + std::strerror(errno));
-  struct flock whole {};
-  whole.l_type = F_WRLCK;
-  whole.l_whence = SEEK_SET;
-  if (::fcntl(fd, F_OFD_SETLK, &whole) != 0)
-    return invalid(directory + ": another agent serves this node");
-  return Done{};
 }
 
 // What ends an agent.
@@ -233,6 +221,9 @@ class Agent {
         NodeParts{timer_, *outputs_, *log_, *inputs_, *uploads_, *evacuation_, *plain_, *gangs_,
                   say, file_.spool_quota_bytes, capacity_},
         std::move(recovered));
+    progress_ = std::make_unique<ProgressDesk>(
+        io_.unixEventPort, timer_, directory_, say,
+        [this](const RunId& run) { return node_->core().is_running(run); });
     return Done{};
   }
 
@@ -244,8 +235,9 @@ class Agent {
       return kj::NEVER_DONE;
     }
     warden_ = std::make_unique<WardenRunner>(
-        WardenRunnerOptions{directory_, file_.pool, file_.node, gpus_, launcher(), say}, *topology_,
-        *outputs_, *gangs_, *node_);
+        WardenRunnerOptions{directory_, file_.pool, file_.node, gpus_, progress_->path(),
+                            launcher(), say},
+        *topology_, *outputs_, *gangs_, *node_);
     node_->set_runner(*warden_);
     WardenRunner* runner = warden_.get();
     kj::Own<WardenLink> link =
@@ -259,8 +251,9 @@ class Agent {
     runner->set_link(kj::mv(link));
     timer_.timeoutAfter(kWardenDeadline, runner->on_adoption()).wait(io_.waitScope);
     enforcement_ = runner->enforcement();
-    return warden_gone_.addBranch().then([]() {
+    return warden_gone_.addBranch().then([this]() {
       say("the warden has ended: its runs are dead, the node is lost");
+      gangs_->keep_only({});
       return Ending{kExitLost, false};
     });
   }
@@ -292,7 +285,7 @@ class Agent {
       return now.value().head_address;
     };
     head_ = std::make_unique<HeadLink>(
-        HeadLinkParts{network_, timer_, *context_, *node_, say, head_address,
+        HeadLinkParts{network_, timer_, *context_, *node_, *progress_, say, head_address,
                       [this](const transport::PublicKey& key) {
                         data_->set_ticket_key(key);
                         tell("ready");
@@ -339,6 +332,7 @@ class Agent {
   std::unique_ptr<PlainOutputs> plain_;
   std::unique_ptr<GangFiles> gangs_;
   std::unique_ptr<Node> node_;
+  std::unique_ptr<ProgressDesk> progress_;
   std::unique_ptr<MockRunner> mock_;
   std::unique_ptr<WardenRunner> warden_;
   int warden_pid_ = 0;
@@ -362,7 +356,7 @@ int run(int argc, char** argv) {
   const std::string directory = resolved;
   const Result<Done> is_private = transport::ensure_private_directory(directory);
   const Result<NodeFile> file = read_node_file(directory);
-  const Result<Done> locked = is_private.ok() ? lock(directory) : is_private;
+  const Result<Done> locked = is_private.ok() ? lock_node(directory) : is_private;
   for (const Refusal* wrong :
        {locked.ok() ? nullptr : &locked.refusal(), file.ok() ? nullptr : &file.refusal()}) {
     if (wrong == nullptr) continue;

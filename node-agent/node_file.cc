@@ -146,4 +146,16 @@ Result<NodeFile> read_node_file(const std::string& directory) {
   return parse_node_file(text);
 }
 
+Result<Done> lock_node(const std::string& directory) {
+  const std::string path = directory + "/agent.lock";
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0) return invalid(path + ": cannot be opened: " + std::strerror(errno));
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  if (::fcntl(fd, F_OFD_SETLK, &whole) != 0)
+    return invalid(directory + ": another agent serves this node");
+  return Done{};
+}
+
 }  // namespace leat::agent

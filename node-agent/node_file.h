@@ -60,4 +60,7 @@ Result<NodeFile> parse_node_file(const std::string& text);
 // DIR/agent.json, which must be a regular file of ours that nobody else may write.
 Result<NodeFile> read_node_file(const std::string& directory);
 
+// Held as long as this process lives: two agents of one node would both believe they are it.
+Result<Done> lock_node(const std::string& directory);
+
 }  // namespace leat::agent

@@ -43,7 +43,14 @@ std::string Scratch::prepare(const RunId& run, Slot slot, bool own_directory) {
   return path;
 }
 
+std::string Scratch::checkpoint_directory(const RunId& run, const std::string& own) const {
+  const std::string job = std::to_string(run.job.value);
+  const std::string task = std::to_string(run.stage) + "." + std::to_string(run.index);
+  return own.empty() ? root_ + "/checkpoints-" + job + "/" + task : own + "/" + job + "." + task;
+}
+
 void Scratch::forget(JobId job) {
+  trash_.take(root_ + "/checkpoints-" + std::to_string(job.value));
   trash_.take(root_ + "/job-" + std::to_string(job.value));
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
-// scratch.h - LEAT_TASK_DIR: one directory for each slot, or for each task that asks for it.
+// scratch.h - LEAT_TASK_DIR, a directory for each slot or for each task that asks for it; and
+// LEAT_CHECKPOINT_DIR.
 
 #include <set>
 #include <string>
@@ -20,6 +21,9 @@ class Scratch {
 
   // The directory for a run, empty. Empty text: it cannot be made.
   std::string prepare(const RunId& run, Slot slot, bool own_directory);
+  // Where the attempts at a task leave what the next shall find: below `own`, a directory of the
+  // user's, or here until the job is forgotten. A name only: a task that wants it makes it.
+  std::string checkpoint_directory(const RunId& run, const std::string& own) const;
   void forget(JobId job);
 
   // Removes some of what was left behind; false when nothing is left.

@@ -7,10 +7,12 @@ namespace leat::agent {
 namespace {
 
 // Set by Leat: a program's own value would be that of the job it was submitted from.
-constexpr std::array<std::string_view, 14> kOurs{
-    "LEAT_JOB_ID",     "LEAT_STAGE",     "LEAT_TASK_COUNT", "LEAT_POOL",     "LEAT_NODE",
-    "LEAT_TASK_INDEX", "LEAT_ATTEMPT",   "LEAT_CPUS",       "LEAT_TASK_DIR", "LEAT_ENTRY",
-    "LEAT_INPUT",      "LEAT_RUN_TOKEN", "LEAT_HOME",       "LEAT_GPUS"};
+constexpr std::string_view kCheckpoints = "LEAT_CHECKPOINT_DIR";
+constexpr std::array<std::string_view, 17> kOurs{
+    "LEAT_JOB_ID",          "LEAT_STAGE",     "LEAT_TASK_COUNT", "LEAT_POOL",     "LEAT_NODE",
+    "LEAT_TASK_INDEX",      "LEAT_ATTEMPT",   "LEAT_CPUS",       "LEAT_TASK_DIR", "LEAT_ENTRY",
+    "LEAT_INPUT",           "LEAT_RUN_TOKEN", "LEAT_HOME",       "LEAT_GPUS",     "LEAT_DEADLINE",
+    "LEAT_PROGRESS_SOCKET", kCheckpoints};
 
 }  // namespace
 
@@ -18,7 +20,7 @@ bool set_by_leat(std::string_view name) {
   return std::find(kOurs.begin(), kOurs.end(), name) != kOurs.end();
 }
 
-warden::StringBlock stage_environment(const StartSet& stage, const std::string& pool, NodeId node) {
+warden::StringBlock stage_environment(const StartSet& stage, const NodePlace& place) {
   warden::StringBlock block;
   bool has_path = false;
   for (const auto& [name, value] : stage.spec->program.environment) {
@@ -30,9 +32,16 @@ warden::StringBlock stage_environment(const StartSet& stage, const std::string& 
   block.add("LEAT_JOB_ID", std::to_string(stage.runs.stage.job.value));
   block.add("LEAT_STAGE", std::to_string(stage.runs.stage.stage));
   block.add("LEAT_TASK_COUNT", std::to_string(stage.task_count));
-  block.add("LEAT_POOL", pool);
-  block.add("LEAT_NODE", std::to_string(node.value));
+  block.add("LEAT_POOL", place.pool);
+  block.add("LEAT_NODE", std::to_string(place.node.value));
+  if (!place.progress_socket.empty()) block.add("LEAT_PROGRESS_SOCKET", place.progress_socket);
   return block;
+}
+
+std::string own_checkpoints(const StageSpec& spec) {
+  for (const auto& [name, value] : spec.program.environment)
+    if (name == kCheckpoints) return value;
+  return {};
 }
 
 warden::StringBlock task_environment(const RunId& run, const TaskShare& share, Inputs::Use use,
@@ -42,6 +51,7 @@ warden::StringBlock task_environment(const RunId& run, const TaskShare& share, I
   block.add("LEAT_ATTEMPT", std::to_string(run.attempt));
   block.add("LEAT_CPUS", std::to_string(share.cpus));
   block.add("LEAT_TASK_DIR", share.directory);
+  block.add(kCheckpoints, share.checkpoints);
   if (share.gpus) {
     block.add("LEAT_GPUS", *share.gpus);
     block.add("CUDA_VISIBLE_DEVICES", *share.gpus);

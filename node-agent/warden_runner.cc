@@ -89,6 +89,7 @@ void WardenRunner::stage(const StartSet& set) {
   entry.set.runs.stage = ref;
   entry.set.spec = set.spec;
   entry.set.task_count = set.task_count;
+  entry.checkpoints = own_checkpoints(*set.spec);
   entry.age = oldest_first_.insert(oldest_first_.end(), ref);
   templates_.emplace(ref, std::move(entry));
 }
@@ -104,7 +105,8 @@ bool WardenRunner::send_template(Template& entry) {
   const bool gang = entry.set.spec->gang.has_value();
   if (gang) command.arguments.add(options_.launcher);
   for (std::size_t i = 0; i < shared && !gang; ++i) command.arguments.add(argv[i]);
-  command.environment = stage_environment(entry.set, options_.pool, options_.node.id);
+  command.environment =
+      stage_environment(entry.set, {options_.pool, options_.node.id, options_.progress_socket});
   command.directory = entry.set.spec->program.directory;
   if (!WardenLink::fits(command)) return false;
   // The oldest that the warden holds stands before all it does not: they are used in this order.
@@ -141,7 +143,8 @@ warden::Launch WardenRunner::to_launch(const RunOrder& order, const Template& en
       scratch_.prepare(launch.run, launch.slot, spec.program.task_directory);
   clean_scratch();
   if (spec.program.directory.empty()) launch.directory = scratch;
-  TaskShare share{cpus_of(spec), scratch, std::nullopt};
+  TaskShare share{cpus_of(spec), scratch,
+                  scratch_.checkpoint_directory(launch.run, entry.checkpoints), std::nullopt};
   if (gpus_.size() > 0) {
     const auto given = gpus_of_.find(launch.run);
     launch.gpu_mask = given == gpus_of_.end() ? 0 : given->second;

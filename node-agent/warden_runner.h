@@ -28,6 +28,7 @@ struct WardenRunnerOptions {
   std::string pool;
   NodeRef node;
   std::vector<std::string> gpus;  // gpu_names()
+  std::string progress_socket;    // empty: none
   std::string launcher;           // leat-mpi-launcher
   std::function<void(std::string_view line)> say;
 };
@@ -63,6 +64,7 @@ class WardenRunner final : public Runner, private kj::TaskSet::ErrorHandler {
     bool known = false;  // to the warden, as it is
     std::list<StageRef>::iterator age;
     StartSet set;
+    std::string checkpoints;  // of the user's; empty: ours
   };
 
   void put(warden::Command command);

@@ -212,6 +212,7 @@ void LocalPool::clear_away(Node& node) {
     watches_.erase(*node.watch);
     node.watch = std::nullopt;
   }
+  remove_gang_memory(node.directory);
   const Result<Done> removed = remover_.remove(node.directory);
   if (!removed.ok()) KJ_LOG(ERROR, removed.refusal().message);
 }

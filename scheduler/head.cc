@@ -14,6 +14,7 @@
 #include "scheduler/engine/engine.h"
 #include "scheduler/engine/progress.h"
 #include "scheduler/engine/pulse.h"
+#include "scheduler/engine/task_board.h"
 #include "scheduler/head_keys.h"
 #include "scheduler/node_supply.h"
 #include "scheduler/store/recovery.h"
@@ -45,7 +46,9 @@ struct Sink final : engine::EffectSink {
     links->carry_out(effect);
     if (const auto* changed = std::get_if<core::JobChanged>(&effect)) {
       const core::Job* job = engine->state().job(changed->job);
-      progress->changed(changed->job, engine->sequence(), job == nullptr || !job->active());
+      const bool is_over = job == nullptr || !job->active();
+      progress->changed(changed->job, engine->sequence(), is_over);
+      if (is_over) board->forget(changed->job);
     } else if (const auto* deleted = std::get_if<core::DeleteNode>(&effect)) {
       gone->note(deleted->node, engine->state().wall_us(engine->last()));
     }
@@ -55,6 +58,7 @@ struct Sink final : engine::EffectSink {
   engine::AgentLinks* links = nullptr;
   NodeSupply* nodes = nullptr;
   engine::Progress* progress = nullptr;
+  engine::TaskBoard* board = nullptr;
   wire::GoneNodes* gone = nullptr;
 };
 
@@ -113,6 +117,7 @@ struct Head::Parts {
   std::unique_ptr<StoreDaemon> blobs;
   Sink sink;
   wire::GoneNodes gone;
+  engine::TaskBoard board;
   std::unique_ptr<engine::Engine> engine;
   std::unique_ptr<engine::TicketOffice> tickets;
   std::unique_ptr<engine::Progress> progress;
@@ -179,6 +184,7 @@ void Head::Parts::build() {
   sink.engine = engine.get();
   sink.links = links.get();
   sink.progress = progress.get();
+  sink.board = &board;
   sink.gone = &gone;
 }
 
@@ -188,6 +194,7 @@ void Head::Parts::build_doors() {
       .store = *store,
       .archive = *store,
       .progress = *progress,
+      .board = board,
       .pulse = *pulse,
       .links = *links,
       .tickets = *tickets,

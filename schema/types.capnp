@@ -299,7 +299,7 @@ struct PoolSpec {
 }
 
 struct TaskProgress {
-  # What a running task has told of itself (LEAT_PROGRESS_FD).
+  # What a running task has told of itself (LEAT_PROGRESS_SOCKET).
   run @0 :RunId;
   permille @1 :UInt16;
   message @2 :Text;

@@ -3,9 +3,9 @@
 #include <leat/reducer.h>
 #include <leat/task.h>
 
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -61,31 +61,6 @@ bool take_over_cancel() {
   return sigaction(SIGTERM, &action, nullptr) == 0;
 }
 
-// While it lives, a pipe without a reader is an error of write and nothing that kills.
-class WithoutSigpipe {
- public:
-  WithoutSigpipe() {
-    sigemptyset(&pipe_);
-    sigaddset(&pipe_, SIGPIPE);
-    sigset_t pending;
-    sigpending(&pending);
-    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
-    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
-  }
-  WithoutSigpipe(const WithoutSigpipe&) = delete;
-  WithoutSigpipe& operator=(const WithoutSigpipe&) = delete;
-  ~WithoutSigpipe() {
-    const timespec at_once{};
-    if (!was_pending_) sigtimedwait(&pipe_, nullptr, &at_once);
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-
- private:
-  sigset_t pipe_{};
-  sigset_t before_{};
-  bool was_pending_ = false;
-};
-
 // Cuts inside no character.
 std::string_view cut(std::string_view text, std::size_t bytes_max) {
   if (text.size() <= bytes_max) return text;
@@ -96,13 +71,16 @@ std::string_view cut(std::string_view text, std::size_t bytes_max) {
 
 }  // namespace
 
-std::string progress_line(double percent, std::string_view message) {
+std::string progress_record(std::string_view run, double percent, std::string_view message) {
   const double inside = std::isnan(percent) ? 0 : std::clamp(percent, 0.0, 100.0);
-  std::string line = "1 " + std::to_string(std::lround(inside * kPermille / 100)) + " ";
-  line += cut(message, kProgressBytesMax - line.size() - 1);
+  std::string record = "1 ";
+  record += run;
+  record += ' ' + std::to_string(std::lround(inside * kPermille / 100)) + ' ';
+  record += cut(message, kProgressBytesMax - std::min(kProgressBytesMax, record.size()));
   std::replace_if(
-      line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
-  return line + '\n';
+      record.begin(), record.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; },
+      ' ');
+  return record;
 }
 
 Task::Task(int argc, const char* const* argv) : Task(argc, argv, variable) {}
@@ -117,7 +95,6 @@ Task::Task(int argc, const char* const* argv, const Variables& variables)
   read_number(variables, "LEAT_TASK_COUNT", count_);
   read_number(variables, "LEAT_ATTEMPT", attempt_);
   read_number(variables, "LEAT_CPUS", cpus_);
-  read_number(variables, "LEAT_PROGRESS_FD", progress_fd_);
   std::int64_t seconds = 0;
   read_number(variables, "LEAT_DEADLINE", seconds);
   if (seconds != 0) deadline_ = std::chrono::sys_seconds(std::chrono::seconds(seconds));
@@ -127,6 +104,7 @@ Task::Task(int argc, const char* const* argv, const Variables& variables)
   if (count_ == 0) throw TaskError("a count of 0 tasks");
   checkpoint_directory_ =
       variables("LEAT_CHECKPOINT_DIR").value_or("checkpoint." + std::to_string(index_));
+  if (in_leat()) progress_socket_ = variables("LEAT_PROGRESS_SOCKET").value_or("");
 }
 
 void Task::read_alone() {
@@ -185,15 +163,26 @@ void Task::send(const std::string& bytes) {
   if (!std::cout) throw TaskError("the result cannot be written to standard output");
 }
 
+// A socket for each word, so that a task that tells nothing has none, and neither fork() nor
+// another thread finds one that is not its own. Who listens may be another process each time.
 void Task::progress(double percent, std::string_view message) const {
-  if (progress_fd_ < 0) return;
-  const std::string line = progress_line(percent, message);
-  pollfd ready{progress_fd_, POLLOUT, 0};
-  if (poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) return;
+  sockaddr_un listener{};
+  if (progress_socket_.empty() || progress_socket_.size() >= sizeof listener.sun_path) return;
+  listener.sun_family = AF_UNIX;
+  progress_socket_.copy(listener.sun_path, progress_socket_.size());
+  std::string run;
+  for (const std::uint64_t number : {job_, std::uint64_t{stage_}, index_, std::uint64_t{attempt_}})
+    run += (run.empty() ? "" : ".") + std::to_string(number);
+  const std::string record = progress_record(run, percent, message);
   const int errno_before = errno;
-  const WithoutSigpipe harmless;
-  // Short or refused, it is dropped: the next word says more.
-  if (write(progress_fd_, line.data(), line.size()) < 0) errno = errno_before;
+  const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd >= 0) {
+    // Refused, it is dropped: the next word says more.
+    (void)sendto(fd, record.data(), record.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
+                 reinterpret_cast<const sockaddr*>(&listener), sizeof listener);
+    close(fd);
+  }
+  errno = errno_before;
 }
 
 const std::string& Task::checkpoint_directory() const {

@@ -41,6 +41,14 @@ bool is_about_the_file(const Spawned& spawned) {
          (spawned.error == ENOENT || spawned.error == EACCES || spawned.error == ENOTDIR);
 }
 
+// When the task will be asked to end; in whole seconds, and rather too early. Empty: never.
+std::string deadline_variable(const Run& run, const Launch& launch) {
+  if (launch.time_limit_us == 0) return {};
+  constexpr std::int64_t kSecond = 1'000'000;
+  const std::int64_t end_us = after(run.exited.start_wall_us, launch.time_limit_us);
+  return "LEAT_DEADLINE=" + std::to_string(end_us / kSecond);
+}
+
 const char* or_null(const std::string& text) {
   return text.empty() ? nullptr : text.c_str();
 }
@@ -129,6 +137,8 @@ Spawned Runs::spawn(Run& run, const Launch& launch, StoredTemplate& stored, Spaw
       launch.directory.empty() ? stored.given.directory : launch.directory;
   point_at_arguments(stored.given.arguments, launch.more_arguments, arguments_);
   point_at_environment(token, stored.given.environment, launch.more_environment, environment_);
+  std::string deadline = deadline_variable(run, launch);
+  if (!deadline.empty()) environment_.insert(environment_.begin(), deadline.data());
   plan.arguments = arguments_.data();
   plan.environment = environment_.data();
   plan.directory = or_null(directory);

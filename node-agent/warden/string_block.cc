@@ -1,6 +1,8 @@
 #include "node-agent/warden/string_block.h"
 
+#include <algorithm>
 #include <cstring>
+#include <span>
 
 #include "base/check.h"
 
@@ -13,12 +15,12 @@ char* writable(std::string_view text) {
   return const_cast<char*>(text.data());
 }
 
-bool sets(const StringBlock& block, std::string_view name) {
-  bool found = false;
-  block.for_each([&](std::string_view variable) {
-    if (!found && variable_name(variable) == name) found = true;
+// Whether one of `variables` is of that name.
+bool sets(std::span<char* const> variables, std::string_view name) {
+  return std::any_of(variables.begin(), variables.end(), [name](const char* variable) {
+    return std::strncmp(variable, name.data(), name.size()) == 0 &&
+           (variable[name.size()] == '=' || variable[name.size()] == '\0');
   });
-  return found;
 }
 
 }  // namespace
@@ -65,9 +67,11 @@ void point_at_environment(const std::string& token, const StringBlock& base,
   more.for_each([&](std::string_view variable) {
     if (variable_name(variable) != token_name) pointers.push_back(writable(variable));
   });
+  // For each task anew, so it is compared with what is pointed at: nothing is measured twice.
+  const std::size_t set = pointers.size();
   base.for_each([&](std::string_view variable) {
-    const std::string_view name = variable_name(variable);
-    if (name != token_name && !sets(more, name)) pointers.push_back(writable(variable));
+    if (!sets({pointers.data(), set}, variable_name(variable)))
+      pointers.push_back(writable(variable));
   });
   pointers.push_back(nullptr);
 }

@@ -8,6 +8,7 @@
 
 #include "scheduler/store/value_codec.h"
 #include "scheduler/wire/convert.h"
+#include "scheduler/wire/task_progress.h"
 
 // Cap'n Proto's interfaces have no virtual destructor: kj::Own remembers how to destroy.
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
@@ -46,6 +47,11 @@ class AgentDoor::Reports final : public schema::HeadSession::Server {
   kj::Promise<void> leave(LeaveContext) override {
     services_.log("node " + std::to_string(node_.id.value) + " says it leaves");
     return services_.engine.post(core::LoseNode{node_}).ignoreResult();
+  }
+
+  kj::Promise<void> progress(ProgressContext context) override {
+    take_progress(services_.board, services_.engine.state(), node_, context.getParams().getTasks());
+    return kj::READY_NOW;
   }
 
   kj::Promise<void> evacuating(EvacuatingContext) override {

@@ -9,6 +9,7 @@
 #include "scheduler/store/spec_codec.h"
 #include "scheduler/store/value_codec.h"
 #include "scheduler/wire/convert.h"
+#include "scheduler/wire/task_progress.h"
 
 namespace leat::wire {
 namespace {
@@ -120,11 +121,13 @@ kj::Promise<void> SchedulerServer::with_job(JobId id, ReadJob read) {
 
 kj::Promise<void> SchedulerServer::job(JobContext context) {
   const JobId id = resolve(services_.engine.state(), context.getParams().getJob());
-  return with_job(id, [context, id](const core::State& state, const core::Job* job) mutable {
+  return with_job(id, [this, context, id](const core::State& state, const core::Job* job) mutable {
     if (job == nullptr) {
       write_refusal(no_job(id), context.getResults().initRefusal());
     } else {
-      write_job(state, *job, Running(state, id), context.getResults().initJob());
+      auto summary = context.getResults().initJob();
+      write_job(state, *job, Running(state, id), summary);
+      write_progress(services_.board, state, id, summary);
     }
   });
 }
@@ -150,7 +153,9 @@ kj::Promise<void> SchedulerServer::answer_watch(WatchContext context, JobId id) 
       return;
     }
     auto change = context.getResults().initChange();
-    write_job(state, *job, Running(state, id), change.initJob());
+    auto summary = change.initJob();
+    write_job(state, *job, Running(state, id), summary);
+    write_progress(services_.board, state, id, summary);
     change.setCursor(job->active() ? services_.progress.cursor(id) : services_.engine.sequence());
     change.setNowUs(services_.wall_us());
   });

@@ -18,6 +18,7 @@
 #include "scheduler/engine/progress.h"
 #include "scheduler/engine/pulse.h"
 #include "scheduler/engine/static_driver.h"
+#include "scheduler/engine/task_board.h"
 #include "scheduler/engine/tickets.h"
 #include "scheduler/store/archive.h"
 #include "scheduler/store/store.h"
@@ -61,6 +62,7 @@ struct Services {
   store::Store& store;
   store::Archive& archive;
   engine::Progress& progress;
+  engine::TaskBoard& board;
   engine::Pulse& pulse;
   engine::AgentLinks& links;
   engine::TicketOffice& tickets;

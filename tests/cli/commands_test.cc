@@ -121,6 +121,8 @@ TEST_F(CommandsTest, SubmitFindsMistakesWithoutTheHead) {
       {{"--env", "X", "--", "true"}, "--env X: write NAME=VALUE"},
       {{"--env", "LEAT_X=1", "--", "true"},
        "--env LEAT_X=1: names that begin with LEAT_ are Leat's own"},
+      {{"--env", "LEAT_CHECKPOINT_DIR=here", "--", "true"},
+       "--env LEAT_CHECKPOINT_DIR=here: write the whole path, from /"},
       {{"--key", "", "--", "true"}, "--key: 1 to 128 bytes"},
       {{"--pool", "a b", "--", "true"}, "--pool a b: no pool has such a name: see leat status"},
       {{"--array", "0-4294967296", "--", "true"}, nullptr},

@@ -77,6 +77,7 @@ TEST_F(JobOptionsTest, TakeTheEnvironmentAsAsked) {
       {{"--export", "EXTRA,PATH"}, {"EXTRA=1", "PATH=/usr/bin:/bin"}},
       {{"--export", "none", "--env-from-file", "vars"}, {"A=1", "EXTRA=3"}},
       {{"--export", "EXTRA", "--env-from-file", "vars", "--env", "A=2"}, {"EXTRA=3", "A=2"}},
+      {{"--export", "none", "--env", "LEAT_CHECKPOINT_DIR=/c"}, {"LEAT_CHECKPOINT_DIR=/c"}},
   };
   for (auto [words, expected] : cases) {
     words.insert(words.end(), {"--", "true"});

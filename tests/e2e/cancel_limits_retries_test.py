@@ -97,6 +97,14 @@ class RetriesTest(ClusterTest):
         self.assertEqual(sorted(self.evidence()),
                          [f"{task} {attempt}" for task in (1, 2, 3) for attempt in (1, 2, 3)])
 
+    def test_another_attempt_finds_what_the_last_has_left_wherever_it_runs(self):
+        script = ('mkdir -p "$LEAT_CHECKPOINT_DIR"; cd "$LEAT_CHECKPOINT_DIR"; cat left; '
+                  'echo "${PWD##*/} $LEAT_ATTEMPT" >> left; [ "$LEAT_ATTEMPT" = 3 ]')
+        job = self.shell_job(script, "--array", "7", "--retries", "2", "--env",
+                             f"LEAT_CHECKPOINT_DIR={self.folder}/checkpoints")
+        self.cluster.wait(job)
+        self.assertEqual(self.log(f"{job}.7").decode(), f"{job}.0.7 1\n{job}.0.7 2\n")
+
     def test_and_not_once_more(self):
         script = 'echo "$LEAT_ATTEMPT" >> ran; exit 9'
         job = self.shell_job(script, "--retries", "1")

@@ -102,10 +102,13 @@ class MpiGangTest(ClusterTest):
         job = self.submit("--nodes", 2, "--mpi=required", "--", "/bin/echo", "hello")
         self.cluster.wait(job, code=1)
 
-    def test_a_program_that_is_not_there_is_named_with_its_node(self):
-        job = self.submit("--nodes", 2, "--mpi", "--", str(self.folder / "nothing"))
+    def test_a_program_that_has_gone_is_named_with_its_node(self):
+        job = self.gang("hello", "--hold")
+        os.unlink(self.program)
+        self.cluster.leat("release", job)
         self.cluster.wait(job, code=1)
-        self.assertRegex(self.log(f"{job}.0", "--stderr").decode(), "nothing.*node")
+        self.assertEqual(self.cluster.job(job)["failures"][0]["code"], 127)
+        self.assertRegex(self.log(f"{job}.0", "--stderr").decode(), "ranks.*on node node-")
 
     def test_a_gang_goes_on_while_its_agents_and_the_head_are_away(self):
         job = self.gang("wait", nodes=2)

@@ -1,11 +1,13 @@
 #include <leat/input_json.h>
 #include <leat/task.h>
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <filesystem>
 #include <map>
@@ -117,59 +119,73 @@ TEST(Task, MakesItsCheckpointDirectory) {
       TaskError);
 }
 
-TEST(Progress, IsOneShortLine) {
-  EXPECT_EQ(progress_line(42.55, "solving"), "1 426 solving\n");
-  EXPECT_EQ(progress_line(-1, ""), "1 0 \n");
-  EXPECT_EQ(progress_line(1e9, "a\nb\tc"), "1 1000 a b c\n");
-  EXPECT_EQ(progress_line(std::nan(""), "?"), "1 0 ?\n");
-  const std::string cut = progress_line(5, std::string(505, 'x') + "ä");
-  EXPECT_EQ(cut, "1 50 " + std::string(505, 'x') + "\n");
+TEST(Progress, IsOneShortRecord) {
+  const std::string run = "17.1.5.2";
+  EXPECT_EQ(progress_record(run, 42.55, "solving"), "1 17.1.5.2 426 solving");
+  EXPECT_EQ(progress_record(run, -1, ""), "1 17.1.5.2 0 ");
+  EXPECT_EQ(progress_record(run, 1e9, "a\nb\tc"), "1 17.1.5.2 1000 a b c");
+  EXPECT_EQ(progress_record(run, std::nan(""), "?"), "1 17.1.5.2 0 ?");
+  const std::string cut = progress_record(run, 5, std::string(497, 'x') + "ä");
+  EXPECT_EQ(cut, "1 17.1.5.2 50 " + std::string(497, 'x'));
   std::string umlauts;
   for (int i = 0; i < 1000; ++i) umlauts += "ü";
-  EXPECT_LE(progress_line(5, umlauts).size(), kProgressBytesMax);
-  EXPECT_EQ(progress_line(5, umlauts).size() % 2, 0u);  // 5 + 2n + 1
+  EXPECT_EQ(progress_record(run, 5, umlauts).size(), kProgressBytesMax);
 }
 
-// A pipe as the agent might hold it.
-struct Pipe {
-  Pipe() { EXPECT_EQ(::pipe2(ends.data(), O_NONBLOCK), 0); }
-  ~Pipe() {
-    ::close(ends[0]);
-    ::close(ends[1]);
+// A datagram socket as the agent holds it.
+struct Listener {
+  explicit Listener(const std::string& path) : fd(::socket(AF_UNIX, SOCK_DGRAM, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   }
-  std::array<int, 2> ends{};
+  ~Listener() { ::close(fd); }
+  std::string next() {
+    std::array<char, 1000> text{};
+    const ssize_t size = ::recv(fd, text.data(), text.size(), MSG_DONTWAIT);
+    return size < 0 ? "nothing" : std::string(text.data(), static_cast<std::size_t>(size));
+  }
+  int fd;
 };
 
-TEST(Progress, ReachesWhoListens) {
-  const Pipe pipe;
-  const Task task = task_in(with("LEAT_PROGRESS_FD", std::to_string(pipe.ends[1])));
+TEST(Progress, ReachesWhoListensAndSaysWhoTells) {
+  const ScratchDirectory scratch;
+  Listener listener(scratch.path("socket"));
+  const Task task = task_in(with("LEAT_PROGRESS_SOCKET", scratch.path("socket")));
   task.progress(50, "half");
   task.progress(100);
-  std::array<char, 100> text{};
-  const ssize_t size = ::read(pipe.ends[0], text.data(), text.size());
-  EXPECT_EQ(std::string(text.data(), static_cast<std::size_t>(size)), "1 500 half\n1 1000 \n");
+  EXPECT_EQ(listener.next(), "1 17.1.5.2 500 half");
+  EXPECT_EQ(listener.next(), "1 17.1.5.2 1000 ");
+  EXPECT_EQ(listener.next(), "nothing");
+  // Alone it has no name that anybody would know.
+  task_in({{"LEAT_PROGRESS_SOCKET", scratch.path("socket")}}).progress(50);
+  EXPECT_EQ(listener.next(), "nothing");
 }
 
 TEST(Progress, NeverWaitsForASlowListener) {
-  std::array<int, 2> ends{};
-  ASSERT_EQ(::pipe(ends.data()), 0);  // a blocking one: writing into it when full would hang
-  const Task task = task_in(with("LEAT_PROGRESS_FD", std::to_string(ends[1])));
-  for (int i = 0; i < 1000; ++i) task.progress(i / 10.0, std::string(400, 'x'));
-  ::close(ends[0]);
-  ::close(ends[1]);
+  const ScratchDirectory scratch;
+  Listener listener(scratch.path("socket"));
+  const Task task = task_in(with("LEAT_PROGRESS_SOCKET", scratch.path("socket")));
+  for (int i = 0; i < 5000; ++i) task.progress(i / 50.0, std::string(400, 'x'));
+  EXPECT_EQ(listener.next(), "1 17.1.5.2 0 " + std::string(400, 'x'));
 }
 
-TEST(Progress, OutlivesItsListener) {
-  std::array<int, 2> ends{};
-  ASSERT_EQ(::pipe(ends.data()), 0);
-  const Task task = task_in(with("LEAT_PROGRESS_FD", std::to_string(ends[1])));
-  ::close(ends[0]);
+TEST(Progress, HarmsNobodyWhereNobodyListens) {
+  const ScratchDirectory scratch;
+  const std::string path = scratch.path("socket");
+  const Task task = task_in(with("LEAT_PROGRESS_SOCKET", path));
+  errno = EDOM;
+  task.progress(50, "there is no such file");
+  { const Listener gone(path); }
   task.progress(50, "nobody is there");
-  sigset_t pending;
-  ::sigpending(&pending);
-  EXPECT_EQ(sigismember(&pending, SIGPIPE), 0);
-  ::close(ends[1]);
-  task.progress(100, "not even the pipe");
+  task_in(with("LEAT_PROGRESS_SOCKET", "/" + std::string(200, 'x'))).progress(50, "too long");
+  EXPECT_EQ(errno, EDOM);
+  // The next agent has the same path.
+  std::filesystem::remove(path);
+  Listener next(path);
+  task.progress(60, "again");
+  EXPECT_EQ(next.next(), "1 17.1.5.2 600 again");
 }
 
 TEST(CancelledDeathTest, KillsWhoNeverAsks) {

@@ -43,36 +43,40 @@ TEST(PatienceLeft, IsProlongedByWhatIsThereForTheFirstTime) {
 
 TEST(TaskEnvironment, IsTheProgramsOwnAndWhatLeatAdds) {
   StageSpec spec;
-  spec.program.environment = {{"HOME", "/root"}, {"LEAT_JOB_ID", "1"}, {"LEAT_MINE", "kept"}};
+  spec.program.environment = {{"HOME", "/root"},      {"LEAT_JOB_ID", "1"},
+                              {"LEAT_MINE", "kept"},  {"LEAT_CHECKPOINT_DIR", "/shared"},
+                              {"LEAT_DEADLINE", "1"}, {"LEAT_PROGRESS_SOCKET", "/another"}};
   StartSet set;
   set.runs.stage = {JobId{17}, 2};
   set.spec = std::make_shared<const StageSpec>(spec);
   set.task_count = 9;
-  EXPECT_EQ(
-      strings(stage_environment(set, "local", NodeId{3})),
-      (std::multiset<std::string>{
-          "HOME=/root", "LEAT_MINE=kept", "PATH=/usr/local/bin:/usr/bin:/bin", "LEAT_JOB_ID=17",
-          "LEAT_STAGE=2", "LEAT_TASK_COUNT=9", "LEAT_POOL=local", "LEAT_NODE=3"}));
+  EXPECT_EQ(strings(stage_environment(set, {"local", NodeId{3}, "/socket"})),
+            (std::multiset<std::string>{"HOME=/root", "LEAT_MINE=kept",
+                                        "PATH=/usr/local/bin:/usr/bin:/bin", "LEAT_JOB_ID=17",
+                                        "LEAT_STAGE=2", "LEAT_TASK_COUNT=9", "LEAT_POOL=local",
+                                        "LEAT_NODE=3", "LEAT_PROGRESS_SOCKET=/socket"}));
+  EXPECT_EQ(own_checkpoints(*set.spec), "/shared");
   const RunId run = run_id(set.runs.stage, 4, 5);
-  EXPECT_EQ(
-      strings(task_environment(run, {2, "/x", std::nullopt}, Inputs::Use::kStream, "a line\n")),
-      (std::multiset<std::string>{"LEAT_TASK_INDEX=5", "LEAT_ATTEMPT=4", "LEAT_CPUS=2",
-                                  "LEAT_TASK_DIR=/x", "LEAT_ENTRY=a line"}));
+  EXPECT_EQ(strings(task_environment(run, {2, "/x", "/c", std::nullopt}, Inputs::Use::kStream,
+                                     "a line\n")),
+            (std::multiset<std::string>{"LEAT_TASK_INDEX=5", "LEAT_ATTEMPT=4", "LEAT_CPUS=2",
+                                        "LEAT_TASK_DIR=/x", "LEAT_CHECKPOINT_DIR=/c",
+                                        "LEAT_ENTRY=a line"}));
 }
 
 TEST(TaskEnvironment, NamesTheGpusOfATaskAndHidesThoseOfOthers) {
   const RunId run = run_id({JobId{17}, 2}, 4, 5);
   const auto with =
-      strings(task_environment(run, {1, "/x", "1,3"}, Inputs::Use::kStream, std::nullopt));
+      strings(task_environment(run, {1, "/x", "/c", "1,3"}, Inputs::Use::kStream, std::nullopt));
   EXPECT_EQ(with.count("LEAT_GPUS=1,3"), 1u);
   EXPECT_EQ(with.count("CUDA_VISIBLE_DEVICES=1,3"), 1u);
   const auto without =
-      strings(task_environment(run, {1, "/x", ""}, Inputs::Use::kStream, std::nullopt));
+      strings(task_environment(run, {1, "/x", "/c", ""}, Inputs::Use::kStream, std::nullopt));
   EXPECT_EQ(without.count("CUDA_VISIBLE_DEVICES="), 1u);
-  EXPECT_EQ(
-      strings(task_environment(run, {1, "/x", std::nullopt}, Inputs::Use::kStream, std::nullopt))
-          .size(),
-      4u);
+  EXPECT_EQ(strings(task_environment(run, {1, "/x", "/c", std::nullopt}, Inputs::Use::kStream,
+                                     std::nullopt))
+                .size(),
+            5u);
 }
 
 TEST(TaskEnvironment, KeepsThePathOfTheProgram) {
@@ -80,8 +84,8 @@ TEST(TaskEnvironment, KeepsThePathOfTheProgram) {
   spec.program.environment = {{"PATH", "/mine"}};
   StartSet set;
   set.spec = std::make_shared<const StageSpec>(spec);
-  EXPECT_EQ(strings(stage_environment(set, "p", NodeId{1})).count("PATH=/mine"), 1u);
-  EXPECT_EQ(strings(stage_environment(set, "p", NodeId{1})).size(), 6u);
+  EXPECT_EQ(strings(stage_environment(set, {"p", NodeId{1}, ""})).count("PATH=/mine"), 1u);
+  EXPECT_EQ(strings(stage_environment(set, {"p", NodeId{1}, ""})).size(), 6u);
 }
 
 TEST(TaskEnvironment, GivesALineOnlyIfItCanBeAVariable) {
@@ -260,6 +264,23 @@ TEST(Scratch, KeepsATasksOwnDirectoryUntilItsJobIsForgotten) {
   EXPECT_TRUE(std::filesystem::is_directory(a));
   scratch.forget(JobId{1});
   EXPECT_FALSE(std::filesystem::exists(a));
+}
+
+TEST(Scratch, NamesOneCheckpointDirectoryForAllAttemptsAtATask) {
+  const ScratchDirectory dir;
+  Scratch scratch(dir.root());
+  const std::string first = scratch.checkpoint_directory(run_id({JobId{1}, 0}, 1, 2), "");
+  EXPECT_EQ(scratch.checkpoint_directory(run_id({JobId{1}, 0}, 2, 2), ""), first);
+  EXPECT_NE(scratch.checkpoint_directory(run_id({JobId{1}, 0}, 1, 3), ""), first);
+  EXPECT_NE(scratch.checkpoint_directory(run_id({JobId{1}, 1}, 1, 2), ""), first);
+  EXPECT_FALSE(std::filesystem::exists(first)) << "whoever wants it makes it";
+  std::filesystem::create_directories(first);
+  const std::string other = scratch.checkpoint_directory(run_id({JobId{11}, 0}, 1, 2), "");
+  std::filesystem::create_directories(other);
+  scratch.forget(JobId{1});
+  EXPECT_FALSE(std::filesystem::exists(first));
+  EXPECT_TRUE(std::filesystem::exists(other));
+  EXPECT_EQ(scratch.checkpoint_directory(run_id({JobId{1}, 2}, 4, 3), "/shared"), "/shared/1.2.3");
 }
 
 TEST(SpoolFiles, HaveTheSameNamesForWardenAndReader) {

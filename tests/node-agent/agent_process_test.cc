@@ -2,11 +2,14 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <string>
 
 #include "tests/node-agent/agent_world.h"
@@ -129,6 +132,71 @@ TEST(Agent, AdoptsItsRunsAfterItWasKilled) {
   world.wait_until([&world]() { return world.reported.size() == 2; });
   EXPECT_EQ(world.read(kUser, ticket, run(0)).data, "begin\nend\n");
   EXPECT_EQ(content_of(witness), "x\nx\n");
+}
+
+// One datagram, as a task sends it.
+void tell(const std::string& path, const std::string& record) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  EXPECT_EQ(::sendto(fd, record.data(), record.size(), 0, reinterpret_cast<sockaddr*>(&address),
+                     sizeof address),
+            static_cast<ssize_t>(record.size()));
+  ::close(fd);
+}
+
+TEST(Agent, TellsTheHeadHowFarItsTasksAre) {
+  Joined world;
+  Gate gate(world.scratch.path("gate"));
+  world.start(world.stage_set(
+      kJob, shell("echo $LEAT_PROGRESS_SOCKET; read x < " + world.scratch.path("gate")), "0"));
+  std::string path = world.read(kUser, world.ticket(kJob, "user:7"), run(0)).data;
+  ASSERT_EQ(path.substr(0, 1), "/");
+  path.pop_back();
+  tell(path, "1 17.0.0.2 990 of an attempt that is not this one");
+  tell(path, "1 17.0.0.1 420 solving");
+  world.wait_until([&world]() { return !world.progress.empty(); });
+  EXPECT_EQ(world.progress, (std::map<RunId, std::string>{{run(0), "420 solving"}}));
+  // The next agent listens at the same place.
+  world.kill_agent();
+  world.progress.clear();
+  world.start_agent();
+  world.wait_for_join(2);
+  tell(path, "1 17.0.0.1 430 still");
+  world.wait_until([&world]() { return !world.progress.empty(); });
+  EXPECT_EQ(world.progress.at(run(0)), "430 still");
+  gate.open();
+  world.wait_until([&world]() { return world.reported.size() == 1; });
+}
+
+TEST(Agent, KeepsACheckpointForTheNextAttemptAndNoLonger) {
+  Joined world;
+  StartSet set = world.stage_set(kJob,
+                                 shell("cat $LEAT_CHECKPOINT_DIR/left && exit 0; mkdir -p "
+                                       "$LEAT_CHECKPOINT_DIR; echo $LEAT_ATTEMPT > "
+                                       "$LEAT_CHECKPOINT_DIR/left; exit 1"),
+                                 "0");
+  world.start(set);
+  world.wait_until([&world]() { return world.told(run(0)) != nullptr; });
+  EXPECT_EQ(world.told(run(0))->result.code, 1);
+  set.runs.attempt = 2;
+  world.start(set);
+  const RunId second = run_id({kJob, 0}, 2, 0);
+  world.wait_until([&world, &second]() { return world.told(second) != nullptr; });
+  EXPECT_EQ(world.told(second)->result.code, 0);
+  EXPECT_EQ(world.read(kUser, world.ticket(kJob, "user:7"), second).data, "1\n");
+  const std::string checkpoints = world.directory + "/scratch/checkpoints-17";
+  EXPECT_TRUE(std::filesystem::exists(checkpoints));
+  auto request = world.agent->releaseRequest();
+  request.setHeadEpoch(world.head_epoch.value);
+  request.initJobs(1).set(0, kJob.value);
+  request.send().ignoreResult().wait(world.io.waitScope);
+  // Whatever else it is asked, it has done that before.
+  auto ping = world.agent->pingRequest();
+  ping.setHeadEpoch(world.head_epoch.value);
+  ping.send().ignoreResult().wait(world.io.waitScope);
+  EXPECT_FALSE(std::filesystem::exists(checkpoints));
 }
 
 TEST(Agent, ReportsAgainWhatWasNotAcknowledged) {

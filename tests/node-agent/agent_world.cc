@@ -56,6 +56,14 @@ class FakeHeadSession final : public schema::HeadSession::Server {
 
   kj::Promise<void> leave(LeaveContext) override { return kj::READY_NOW; }
 
+  kj::Promise<void> progress(ProgressContext context) override {
+    for (const auto told : context.getParams().getTasks())
+      world_.progress[read_run_id(told.getRun())] =
+          std::to_string(told.getPermille()) + " " + told.getMessage().cStr();
+    world_.happened();
+    return kj::READY_NOW;
+  }
+
   kj::Promise<void> evacuated(EvacuatedContext context) override {
     const auto params = context.getParams();
     world_.evacuated.push_back(params.getStored() ? std::to_string(params.getBytes())

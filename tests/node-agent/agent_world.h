@@ -84,9 +84,10 @@ class AgentWorld {
   std::string output_ticket;                  // likewise
   std::vector<std::string> evacuated;         // bytes, or why not
   int joins = 0;
-  std::vector<RunSet> live;  // of the newest hello
-  std::string data_address;  // likewise
-  std::string directory;     // of the node
+  std::map<RunId, std::string> progress;  // "PERMILLE MESSAGE", as last told
+  std::vector<RunSet> live;               // of the newest hello
+  std::string data_address;               // likewise
+  std::string directory;                  // of the node
 
   // Called by the parts of the fake head.
   void happened();

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/gang_memory.h"
 #include "transport/authority.h"
 
 namespace leat::agent {
@@ -33,11 +34,7 @@ class Node {
     directory_ = ::mkdtemp(name);
     struct stat about {};
     EXPECT_EQ(::stat(directory_.c_str(), &about), 0);
-    char text[64];
-    std::snprintf(text, sizeof text, "leat-%llx-%llx-",
-                  static_cast<unsigned long long>(about.st_dev),
-                  static_cast<unsigned long long>(about.st_ino));
-    memory_ = std::string("/dev/shm/") + text;
+    memory_ = std::string(kSharedMemory) + "/" + gang_memory_prefix(about.st_dev, about.st_ino);
   }
   ~Node() { fs::remove_all(directory_); }
   Node(const Node&) = delete;

@@ -29,6 +29,19 @@ TEST(WardenRun, PutsBothStreamsWhereTheExitSays) {
   EXPECT_EQ(second.flags, 0);
 }
 
+TEST(WardenRun, KnowsWhenItWillBeAskedToEndIfThereIsALimit) {
+  WardenWorld world;
+  const char* const script = "echo ${LEAT_DEADLINE-none}";
+  EXPECT_EQ(world.out(world.run(world.shell(script))), "none\n");
+  Launch launch = world.shell(script);
+  launch.time_limit_us = 3600 * WardenWorld::kSecond;
+  const Exited exited = world.run(launch);
+  EXPECT_EQ(world.out(exited), std::to_string(exited.start_wall_us / 1'000'000 + 3600) + "\n");
+  launch = world.shell(script);
+  launch.time_limit_us = ~std::uint64_t{0};
+  EXPECT_EQ(world.run(launch).code, 0);
+}
+
 TEST(WardenRun, IsKeptApartFromOthersBySlotAndSegment) {
   WardenWorld world;
   const Launch a = world.shell("for i in 1 2 3 4 5 6 7 8 9; do echo aaaa; done", 0);

@@ -7,7 +7,7 @@
 //
 // Source:  the environment, as leat-submit(1) lists it: LEAT_JOB_ID LEAT_STAGE LEAT_TASK_INDEX
 //          LEAT_TASK_COUNT LEAT_ATTEMPT LEAT_CPUS LEAT_INPUT LEAT_ENTRY; and LEAT_DEADLINE
-//          LEAT_CHECKPOINT_DIR LEAT_PROGRESS_FD where Leat sets them.
+//          LEAT_CHECKPOINT_DIR LEAT_PROGRESS_SOCKET where Leat sets them.
 // Units:   a deadline is an instant of the system's clock, in whole seconds; progress is per cent.
 // Owns:    a Task owns copies of all it has read; later changes of the environment change nothing.
 // Thread:  progress() and cancelled() from any thread, everything else from one at a time.
@@ -37,11 +37,11 @@ class TaskError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// One line of what a task tells of itself, as it goes down LEAT_PROGRESS_FD: "1 PERMILLE
-// MESSAGE\n", the first number being the version of this form; at most kProgressBytesMax bytes, so
-// that it goes into a pipe whole; line ends and other control characters of the message are blanks.
+// What a task tells of itself, as one datagram to LEAT_PROGRESS_SOCKET: "1 RUN PERMILLE MESSAGE",
+// the first number being the version of this form, RUN being JOB.STAGE.INDEX.ATTEMPT; at most
+// kProgressBytesMax bytes; line ends and other control characters of the message are blanks.
 inline constexpr std::size_t kProgressBytesMax = 512;
-std::string progress_line(double percent, std::string_view message);
+std::string progress_record(std::string_view run, double percent, std::string_view message);
 
 template <typename T>
 concept Printable = requires(std::ostream& to, const T& value) {
@@ -99,8 +99,9 @@ class Task {
   // What a partial result must say that it is a part of, if the whole has so many elements.
   [[nodiscard]] Origin origin(std::uint64_t elements) const { return {job_, stage_, elements}; }
 
-  // Tells how far it has come and what it does; cheap, never waits, and if nobody listens or the
-  // listener is slow the word is dropped. 0 to 100; what is outside counts as the nearest of them.
+  // Tells how far it has come and what it does; a few microseconds, never waits, and if nobody
+  // listens or the listener is slow the word is dropped. Only the newest counts, looked at about
+  // once a second. 0 to 100; what is outside counts as the nearest of them.
   void progress(double percent, std::string_view message = {}) const;
 
   // A directory that the next attempt finds as this one left it; made if it is not there. Alone it
@@ -140,12 +141,12 @@ class Task {
   std::uint64_t count_ = 1;
   std::uint32_t attempt_ = 0;
   unsigned cpus_ = 0;
-  int progress_fd_ = -1;
   bool has_result_ = false;
   std::vector<std::string> arguments_;
   std::optional<std::string> input_;
   std::optional<std::chrono::sys_seconds> deadline_;
   std::string checkpoint_directory_;
+  std::string progress_socket_;  // a path; empty: nobody listens
 };
 
 }  // namespace leat

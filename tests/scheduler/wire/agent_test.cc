@@ -189,6 +189,49 @@ TEST(AgentDoor, RefusesReportsThatMakeNoSense) {
   EXPECT_EQ(cluster.wire.head.engine.state().digest(), digest);
 }
 
+TEST(AgentDoor, ShowsUsersWhatRunningTasksTell) {
+  Cluster cluster;
+  const NodeRef node = cluster.node();
+  auto head = cluster.join(node);
+  const JobId job = cluster.wire.head.submit(4);
+  const std::uint64_t digest = cluster.wire.head.engine.state().digest();
+  auto request = head.progressRequest();
+  auto told = request.initTasks(4);
+  for (unsigned n = 0; n < told.size(); ++n) {
+    told[n].initRun().setJob(job.value);
+    told[n].getRun().setIndex(n);
+    told[n].getRun().setAttempt(n == 3 ? 2 : 1);  // of the last there is no such run
+    told[n].setPermille(n == 2 ? 60'000 : 420);
+    told[n].setMessage(n == 1 ? "\xff" : "solving");
+  }
+  cluster.wire.call(request);
+  auto user = cluster.wire.user();
+  const auto ask = [&user, job] {
+    auto question = user.jobRequest();
+    question.setJob(job.value);
+    return question;
+  };
+  {
+    const auto answer = cluster.wire.call(ask());
+    const auto progress = answer.getJob().getProgress();
+    ASSERT_EQ(progress.size(), 3u);
+    EXPECT_EQ(progress[0].getRun().getIndex(), 2u);
+    EXPECT_EQ(progress[0].getPermille(), 1000);
+    EXPECT_EQ(progress[1].getMessage().size(), 0u);  // no text
+    EXPECT_EQ(progress[2].getRun().getJob(), job.value);
+    EXPECT_EQ(progress[2].getRun().getAttempt(), 1u);
+    EXPECT_EQ(progress[2].getPermille(), 420);
+    EXPECT_STREQ(progress[2].getMessage().cStr(), "solving");
+  }
+  auto watch = user.watchRequest();
+  watch.setJob(job.value);
+  EXPECT_EQ(cluster.wire.call(watch).getChange().getJob().getProgress().size(), 3u);
+  EXPECT_EQ(cluster.wire.head.engine.state().digest(), digest);
+  cluster.wire.call(cluster.report_request(head, job, {0, 4, 1}));
+  EXPECT_EQ(cluster.wire.board.size(), 0u);
+  EXPECT_EQ(cluster.wire.call(ask()).getJob().getProgress().size(), 0u);
+}
+
 TEST(AgentDoor, NoticesThatAConnectionIsGone) {
   Cluster cluster;
   const NodeRef node = cluster.node();

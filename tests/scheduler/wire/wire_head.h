@@ -73,6 +73,7 @@ struct WireHead {
       if (const auto* changed = std::get_if<core::JobChanged>(&effect)) {
         const core::Job* job = head.engine.state().job(changed->job);
         progress.changed(changed->job, head.engine.sequence(), job == nullptr || !job->active());
+        if (job == nullptr || !job->active()) board.forget(changed->job);
       } else if (const auto* gone = std::get_if<core::DeleteNode>(&effect)) {
         gone_nodes.note(gone->node, std::int64_t{kWallSeconds} * 1'000'000);
       }
@@ -126,6 +127,7 @@ struct WireHead {
       engine::LinkServices{head.engine, head.timer, tickets, [](std::string_view) {}}};
   engine::Progress progress{head.timer, head.engine.sequence()};
   engine::Pulse pulse{head.timer, head.engine.sequence()};
+  engine::TaskBoard board;
   FakeArchive archive{head.store};
   GoneNodes gone_nodes;
   int pools_changed = 0;
@@ -137,6 +139,7 @@ struct WireHead {
       .store = head.store,
       .archive = archive,
       .progress = progress,
+      .board = board,
       .pulse = pulse,
       .links = links,
       .tickets = tickets,
