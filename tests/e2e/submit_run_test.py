@@ -3,8 +3,10 @@ back byte by byte."""
 
 import json
 import subprocess
+import sys
+import time
 
-from support import ClusterTest, main
+from support import DEADLINE_S, ClusterTest, main
 
 
 class SubmitRunTest(ClusterTest):
@@ -69,6 +71,28 @@ class SubmitRunTest(ClusterTest):
         self.assertEqual(lines[0], str(self.folder))
         self.assertEqual(lines[1], f"{job} 8 3 1 yes ")  # and nothing of the agent's own
         self.assertEqual(lines[2], "4")  # 0, 1, 2, and the one that ls reads with
+
+    def test_what_a_task_tells_of_itself_is_shown_while_it_runs(self):
+        told, gate = self.pipe("told"), self.pipe("gate")
+        program = (
+            "import os, socket\n"
+            "names = ('JOB_ID', 'STAGE', 'TASK_INDEX', 'ATTEMPT')\n"
+            "run = '.'.join(os.environ['LEAT_' + name] for name in names)\n"
+            "socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(\n"
+            "    f'1 {run} 420 solving'.encode(), os.environ['LEAT_PROGRESS_SOCKET'])\n"
+            "open('told', 'w').write('x\\n')\n"
+            "open('gate').readline()\n")
+        job = self.submit("--array", "7", "--", sys.executable, "-c", program)
+        told.lines(1)
+        deadline = time.monotonic() + DEADLINE_S
+        progress = []
+        while not progress and time.monotonic() < deadline:
+            progress = self.cluster.job(job)["progress"]
+        self.assertEqual([(p["task"], p["percent"], p["message"]) for p in progress],
+                         [(f"{job}.7", 42.0, "solving")])
+        gate.release()
+        self.cluster.wait(job)
+        self.assertEqual(self.cluster.job(job)["progress"], [])
 
     def test_lines_arrive_in_chunks_and_in_order(self):
         lines = [b"line %d" % n for n in range(1000)]
