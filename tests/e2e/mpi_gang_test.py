@@ -4,16 +4,9 @@ import os
 import pathlib
 import shutil
 
-from support import PROGRAMS, ClusterTest, kill, main
+from support import PROGRAMS, ClusterTest, kill, left_by_mpi, main
 
 RANKS = PROGRAMS.parent / "tests" / "mpi-tasks" / "rank_program"
-
-
-def left_in_memory() -> set[str]:
-    """What MPI or we may leave behind outside of our folders."""
-    names = set(os.listdir("/dev/shm"))
-    sessions = {name for name in os.listdir("/tmp") if name.startswith(("ompi.", "pmix-", "prte."))}
-    return {name for name in names if name.startswith(("leat-", "vader"))} | sessions
 
 
 def processes_of(program: str) -> set[int]:
@@ -33,15 +26,15 @@ class MpiGangTest(ClusterTest):
 
     def setUp(self):
         super().setUp()
-        self.before = left_in_memory()
+        self.before = left_by_mpi()
         # A program of this test's own, so that its processes are known.
         self.program = str(self.folder / "ranks")
         shutil.copy(RANKS, self.program)
 
     def tearDown(self):
         self.cluster.until(lambda: not processes_of(self.program), "all ranks gone")
-        self.cluster.until(lambda: left_in_memory() <= self.before,
-                           f"nothing left: {left_in_memory() - self.before}")
+        self.cluster.until(lambda: left_by_mpi() <= self.before,
+                           f"nothing left: {left_by_mpi() - self.before}")
 
     def gang(self, what: str, *args, nodes: int = 2, ranks: int = 1) -> int:
         return self.submit("--nodes", nodes, "--ranks-per-node", ranks, "--cpus", 1, "--mpi", *args,
@@ -103,9 +96,11 @@ class MpiGangTest(ClusterTest):
         self.cluster.wait(job, code=1)
 
     def test_a_program_that_has_gone_is_named_with_its_node(self):
-        job = self.gang("hello", "--hold")
+        gate = self.pipe("gate")
+        before = self.shell_job("read _ < gate")
+        job = self.gang("hello", "--after", before)
         os.unlink(self.program)
-        self.cluster.leat("release", job)
+        gate.release()
         self.cluster.wait(job, code=1)
         self.assertEqual(self.cluster.job(job)["failures"][0]["code"], 127)
         self.assertRegex(self.log(f"{job}.0", "--stderr").decode(), "ranks.*on node node-")

@@ -1,25 +1,17 @@
 """static_hosts_test.py - three hosts that share nothing but a network: agents join over TLS, a job
 runs on all of them, and a result comes back.
-
-A host is a network, mount, UTS and PID namespace with a private /var/tmp; the head is in a network
-namespace of its own, and a bridge joins them. All of it is made here and goes with its processes.
 """
 
 import os
-import pathlib
-import select
 import subprocess
 import sys
 import unittest
 
-from support import DEADLINE_S, PROGRAMS, Cluster, ClusterTest, Pipe, main
+from hosts import HEAD, HostsTest, check
+from support import main
 
 HOSTS = 3
-POOL = f'name = "lab"\nprovider = "static"\nnodes = {HOSTS}\n'
-HEAD = "10.77.0.1"
 MARKER = "these-words-must-not-be-seen-on-the-wire"
-# Becomes a place's first process: says who it is, and lives until its standard input ends.
-HOLD = "{name} ip link set lo up; echo ready; exec cat"
 # Takes one connection, passes it on to argv[1], and writes what passes to argv[2].
 TAP = """
 import socket, sys, threading
@@ -40,108 +32,21 @@ while True:
 """.replace("{head}", HEAD)
 
 
-class Place:
-    """Namespaces and the process that holds them."""
-
-    def __init__(self, name: str, private: bool):
-        flags = ["--net"] + (["--mount", "--uts", "--pid", "--fork", "--kill-child",
-                              "--mount-proc", "--propagation", "private"] if private else [])
-        prepare = (f"hostname {name}; mount -t tmpfs -o mode=1777 none /var/tmp; "
-                   "mkdir -m 0700 /var/tmp/home;") if private else ""
-        self.holder = subprocess.Popen(["unshare", *flags, "sh", "-c",
-                                        HOLD.replace("{name}", prepare)],
-                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        ready, _, _ = select.select([self.holder.stdout], [], [], DEADLINE_S)
-        assert ready and self.holder.stdout.readline() == b"ready\n", name
-        # With --fork the namespaces' first process is the child.
-        children = pathlib.Path(f"/proc/{self.holder.pid}/task/{self.holder.pid}/children")
-        self.pid = int(children.read_text().split()[0]) if private else self.holder.pid
-        self.private = private
-
-    def inside(self, *command) -> list[str]:
-        flags = ["--net"] + (["--mount", "--uts", "--pid"] if self.private else [])
-        return ["nsenter", "-t", str(self.pid), *flags, "--", *(str(word) for word in command)]
-
-    def run(self, *command, stdin: bytes = b"") -> subprocess.CompletedProcess:
-        return subprocess.run(self.inside(*command), input=stdin, capture_output=True,
-                              timeout=DEADLINE_S, check=False)
-
-    def root(self) -> pathlib.Path:
-        return pathlib.Path(f"/proc/{self.pid}/root")
-
-    def end(self) -> None:
-        self.holder.stdin.close()
-        self.holder.wait(DEADLINE_S)
-
-
-class HeadElsewhere(Cluster):
-    """A cluster whose head is in a network namespace."""
-
-    place: Place
-
-    def command(self, *args) -> list[str]:
-        return self.place.inside(*super().command(*args))
-
-
-def check(done: subprocess.CompletedProcess) -> subprocess.CompletedProcess:
-    assert done.returncode == 0, f"{done.args}: {done.stderr.decode()}"
-    return done
-
-
-class StaticHostsTest(ClusterTest):
-    hosts: list[Place]
+class StaticHostsTest(HostsTest):
+    hosts_wanted = HOSTS
 
     @classmethod
     def setUpClass(cls):
-        hub = Place("hub", private=False)
-        cls.addClassCleanup(hub.end)
-        check(hub.run("ip", "link", "add", "br0", "type", "bridge"))
-        check(hub.run("ip", "addr", "add", f"{HEAD}/24", "dev", "br0"))
-        check(hub.run("ip", "link", "set", "br0", "up"))
-        cls.hosts = []
-        for n in range(1, HOSTS + 1):
-            host = Place(f"host{n}", private=True)
-            cls.addClassCleanup(host.end)
-            cls.hosts.append(host)
-            check(hub.run("ip", "link", "add", f"veth{n}", "type", "veth", "peer", "name", "eth0",
-                          "netns", str(host.pid)))
-            check(hub.run("ip", "link", "set", f"veth{n}", "master", "br0", "up"))
-            check(host.run("ip", "addr", "add", f"10.77.0.{10 + n}/24", "dev", "eth0"))
-            check(host.run("ip", "link", "set", "eth0", "up"))
-        cls.hub = hub
-        cls.cluster = HeadElsewhere(PROGRAMS)
-        cls.cluster.place = hub
-        cls.addClassCleanup(cls.cluster.close)
-        pool = cls.cluster.folder / "lab.toml"
-        pool.write_text(POOL)
-        said = cls.cluster.leat("up", "--listen", HEAD, "--pool", pool)
-        cls.address = cls.cluster.status()["agent_address"]
-        assert f"agents join at {cls.address}" in said, said
+        super().setUpClass()
+        hub = cls.hub
+        cls.up_with_pool()
         cls.tap_log = cls.cluster.folder / "tap"
         cls.tap = subprocess.Popen(hub.inside(sys.executable, "-c", TAP, cls.address, cls.tap_log),
                                    stdout=subprocess.PIPE)
         cls.addClassCleanup(cls.tap.wait)
         cls.addClassCleanup(cls.tap.kill)
         tapped = f"{HEAD}:{int(cls.tap.stdout.readline())}"
-        cls.join_all(tapped)
-
-    @classmethod
-    def join_all(cls, tapped: str) -> None:
-        tokens = cls.cluster.folder / "token"
-        cls.cluster.leat("pool", "token", "lab", "--count", HOSTS, "--out", tokens)
-        for n, host in enumerate(cls.hosts, 1):
-            token = pathlib.Path(f"{tokens}.{n}").read_bytes()
-            check(host.run("sh", "-c", "umask 077; cat > /var/tmp/home/token", stdin=token))
-            # The first goes by the tap, the others as the token says.
-            where = [tapped] if n == 1 else []
-            check(host.run(cls.cluster.programs / "leat", "agent", "join", "--daemon", "--cores",
-                           "1", "--dir", "/var/tmp/home/node", "--token-file",
-                           "/var/tmp/home/token", *where))
-
-    def host_pipe(self, host: Place, name: str) -> Pipe:
-        pipe = Pipe(host.root() / "var/tmp" / name)
-        self.addCleanup(pipe.close)
-        return pipe
+        cls.join_all([tapped])
 
     def test_a_job_runs_on_all_three_and_its_result_comes_back(self):
         nodes = self.cluster.json("node", "list")["nodes"]

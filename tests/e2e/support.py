@@ -48,6 +48,13 @@ class Pipe:
         os.close(self.fd)
 
 
+def left_by_mpi() -> set[str]:
+    """What MPI or we may leave behind outside of our folders."""
+    shared = {name for name in os.listdir("/dev/shm") if name.startswith(("leat-", "vader"))}
+    sessions = {name for name in os.listdir("/tmp") if name.startswith(("ompi.", "pmix-", "prte."))}
+    return shared | sessions
+
+
 class ClusterTest(unittest.TestCase):
     """One cluster for all tests of a class."""
 
