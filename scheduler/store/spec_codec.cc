@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/labels.h"
 #include "scheduler/store/spec_rules.h"
 
 namespace leat::store {
@@ -89,6 +90,15 @@ Result<core::StageSpec> read_stage(schema::StageSpec::Reader from) {
   return stage;
 }
 
+// Ranks are started through PMIx, which nodes have that say so.
+bool needs_open_mpi(schema::StageSpec::Reader stage) {
+  const auto launch = stage.getGang().getLaunch();
+  return stage.getMembers().size() > 0 &&
+         stage.getMembers()[0].getSpread() == schema::Member::Spread::DISTINCT_NODES &&
+         (launch == schema::GangSpec::Launch::MPI ||
+          launch == schema::GangSpec::Launch::MPI_REQUIRED);
+}
+
 Result<core::JobSpec> read_fields(schema::JobSpec::Reader from) {
   core::JobSpec spec;
   spec.name = read_text(from.getName());
@@ -106,6 +116,7 @@ Result<core::JobSpec> read_fields(schema::JobSpec::Reader from) {
   if (stages.size() > core::kStagesPerJobMax)
     return invalid("more than " + std::to_string(core::kStagesPerJobMax) + " stages");
   spec.stages.reserve(stages.size());
+  bool needs_mpi = false;
   for (capnp::uint id = 0; id < stages.size(); ++id) {
     Result<core::StageSpec> stage = read_stage(stages[id]);
     if (!stage.ok())
@@ -113,7 +124,9 @@ Result<core::JobSpec> read_fields(schema::JobSpec::Reader from) {
                      "stage " + std::to_string(id) + ": " + stage.refusal().message};
     spec.stages.push_back(std::move(stage).value());
     spec.stages.back().exclusive = from.getExclusive();
+    needs_mpi = needs_mpi || needs_open_mpi(stages[id]);
   }
+  if (needs_mpi) spec.labels.push_back({false, std::string(kMpiLabel)});
   return spec;
 }
 

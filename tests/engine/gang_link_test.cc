@@ -21,6 +21,7 @@ struct GangLinks : Links {
     store::SpecMessage message(tasks);
     message.stage().getMembers()[0].setCount(2);
     message.stage().getMembers()[0].setSpread(schema::Member::Spread::DISTINCT_NODES);
+    message.stage().initGang().setLaunch(schema::GangSpec::Launch::APPLICATION);
     const auto answer = head.ask(core::Submit{"gangs", {}, message.read().value()});
     EXPECT_TRUE(answer.ok());
     const JobId job = std::get<JobId>(answer.value());

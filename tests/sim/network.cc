@@ -2,6 +2,9 @@
 
 #include <kj/debug.h>
 
+#include <memory>
+#include <vector>
+
 #include "base/check.h"
 #include "node-agent/agent_codec.h"
 #include "scheduler/wire/convert.h"
@@ -23,12 +26,23 @@ class RemoteAgent final : public schema::Agent::Server {
   kj::Promise<void> start(StartContext context) override {
     std::string bytes = bytes_of(context.getParams().getBatch());
     const bool twice = world_.repeats();
-    return network_.to_agent(connection_, [this, bytes = std::move(bytes), twice](Node& node) {
-      // What an older head, or an older session, had sent may still arrive.
-      if (world_.mutant() == Mutant::kForgetEpoch) world_.replay_old_start(node, bytes);
-      node.start(bytes);
-      if (twice) node.start(bytes);
-    });
+    auto begun = std::make_shared<std::vector<RunId>>();
+    return network_
+        .to_agent(connection_,
+                  [this, bytes = std::move(bytes), twice, begun](Node& node) {
+                    // What an older head, or an older session, had sent may still arrive.
+                    if (world_.mutant() == Mutant::kForgetEpoch)
+                      world_.replay_old_start(node, bytes);
+                    *begun = node.start(bytes);
+                    if (twice) node.start(bytes);
+                  })
+        .then([context, begun]() mutable {
+          auto hubs = context.getResults().initHubs(static_cast<kj::uint>(begun->size()));
+          for (kj::uint n = 0; n < hubs.size(); ++n) {
+            agent::write_run_id((*begun)[n], hubs[n].initRun());
+            hubs[n].initHub().setAddress("where-the-first-member-is:1");
+          }
+        });
   }
   kj::Promise<void> end(EndContext context) override {
     const HeadEpoch epoch{context.getParams().getHeadEpoch()};

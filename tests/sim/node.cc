@@ -95,8 +95,9 @@ void Node::hung_up(std::uint64_t connection) {
   connect_later();
 }
 
-void Node::start(const std::string& bytes) {
-  if (core_ == nullptr) return;
+std::vector<RunId> Node::start(const std::string& bytes) {
+  std::vector<RunId> begun;
+  if (core_ == nullptr) return begun;
   const Message message(bytes);
   auto batch = agent::read_start_batch(message.root<schema::StartBatch>());
   LEAT_CHECK(batch.ok());
@@ -111,7 +112,14 @@ void Node::start(const std::string& bytes) {
     });
   }
   core_->on_start(batch.value(), world_.now());
+  for (const agent::StartSet& set : batch.value().sets) {
+    if (!set.gang || set.gang->nodes.size() < 2) continue;
+    const RunId run = agent::run_id(set.runs.stage, set.runs.attempt, set.runs.indices.at(0));
+    LEAT_CHECK(set.gang->member == 0 || set.gang->hub.has_value());
+    if (set.gang->member == 0 && core_->wants(run)) begun.push_back(run);
+  }
   act();
+  return begun;
 }
 
 void Node::end(HeadEpoch epoch, const std::string& bytes) {

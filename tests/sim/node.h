@@ -51,7 +51,8 @@ class Node {
   void refused();
   void hung_up(std::uint64_t connection);
   // Raw bytes of a StartBatch, as the head's link wrote them.
-  void start(const std::string& bytes);
+  // Returns the gangs whose first member has been begun here.
+  std::vector<RunId> start(const std::string& bytes);
   void end(HeadEpoch epoch, const std::string& bytes);
   void withdraw(HeadEpoch epoch, StageRef stage, std::uint64_t count);
   void release(HeadEpoch epoch, std::vector<JobId> jobs);

@@ -132,6 +132,8 @@ void add_gangs(schema::JobSpec::Builder job, std::size_t n, std::uint32_t nodes)
   if (n % 2 == 1) return;
   stage.getMembers()[0].setCount(nodes);
   stage.getMembers()[0].setSpread(schema::Member::Spread::DISTINCT_NODES);
+  stage.initGang().setLaunch(
+      schema::GangSpec::Launch::APPLICATION);  // of MPI machines know nothing
 }
 
 }  // namespace

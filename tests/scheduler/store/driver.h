@@ -222,6 +222,7 @@ class Driver {
     if (random_.chance(30)) {
       message.stage().getMembers()[0].setCount(1 + static_cast<std::uint32_t>(random_.below(3)));
       message.stage().getMembers()[0].setSpread(schema::Member::Spread::DISTINCT_NODES);
+      message.stage().initGang().setLaunch(schema::GangSpec::Launch::APPLICATION);
     }
     if (random_.chance(40))
       message.stage().setTimeLimitUs(1 + static_cast<std::int64_t>(random_.below(1u << 26)));
