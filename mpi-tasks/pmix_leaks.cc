@@ -10,4 +10,12 @@ extern "C" const char* __lsan_default_suppressions() {
   return "leak:libpmix\nleak:pmix_mca_\n";
 }
 
+// Nor say each time what it did not hold against us. NOLINTNEXTLINE(bugprone-reserved-identifier)
+extern "C" const char* __lsan_default_options();
+
+// NOLINTNEXTLINE(bugprone-reserved-identifier)
+extern "C" const char* __lsan_default_options() {
+  return "print_suppressions=0";
+}
+
 #endif

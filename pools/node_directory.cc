@@ -8,9 +8,6 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <filesystem>
-
-#include "base/gang_memory.h"
 
 namespace leat::pools {
 namespace {
@@ -199,16 +196,6 @@ bool warden_holds(const std::string& directory) {
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
   return ::fcntl(raw, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-}
-
-void remove_gang_memory(const std::string& directory) {
-  struct stat about {};
-  if (::stat(directory.c_str(), &about) != 0) return;
-  const std::string prefix = gang_memory_prefix(about.st_dev, about.st_ino);
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(kSharedMemory, ignored))
-    if (entry.path().filename().string().starts_with(prefix))
-      std::filesystem::remove_all(entry.path(), ignored);
 }
 
 }  // namespace leat::pools

@@ -67,10 +67,6 @@ Result<std::string> read_node_file(const std::string& path);
 // In place of what is there; whole or not at all.
 Result<Done> replace_node_file(const std::string& path, std::string_view content);
 
-// Clears away what ranks of this node's gangs have shared and nobody else has cleared away. Before
-// the directory goes: it tells whose that is.
-void remove_gang_memory(const std::string& directory);
-
 // Whether a warden holds the directory, also one that has not written its pid yet.
 bool warden_holds(const std::string& directory);
 

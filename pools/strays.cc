@@ -10,7 +10,10 @@
 #include <charconv>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <vector>
+
+#include "base/gang_memory.h"
 
 namespace leat::pools {
 namespace {
@@ -94,6 +97,16 @@ std::size_t kill_strays(const std::string& directory) {
     killed += now;
   }
   return killed;
+}
+
+void remove_gang_memory(const std::string& directory) {
+  struct stat about {};
+  if (::stat(directory.c_str(), &about) != 0) return;
+  const std::string prefix = gang_memory_prefix(about.st_dev, about.st_ino);
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(kSharedMemory, ignored))
+    if (entry.path().filename().string().starts_with(prefix))
+      std::filesystem::remove_all(entry.path(), ignored);
 }
 
 }  // namespace leat::pools
