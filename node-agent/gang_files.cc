@@ -33,6 +33,9 @@ namespace {
 constexpr std::string_view kFileEnding = ".gang";
 // The launcher ends its ranks before the warden's patience with it is over.
 constexpr std::int64_t kHeadStartMs = 300;
+// The head may be away for a while between the first member's start and the others'. Whether their
+// nodes live is its business, and ends a gang within seconds.
+constexpr std::uint32_t kAllThereMs = 900'000;
 constexpr std::size_t kNodeNameMax = 64;
 constexpr std::string_view kNameCharacters =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
@@ -244,6 +247,7 @@ Result<std::string> GangFiles::write(const RunId& run, const StageSpec& spec,
   write_nodes(*spec.gang, member.start, file);
   write_spec(spec, launch, file);
   file.setPrivateDirectory(private_directory_of(name));
+  file.setRegisteredMs(kAllThereMs);
   // Nodes that are all on one host: Open MPI does not look at the loopback device by itself.
   const bool one_host = spec.gang->interfaces.empty() && is_loopback(options_.host);
   file.setInterfaces(one_host ? "lo" : spec.gang->interfaces);

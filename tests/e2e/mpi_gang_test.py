@@ -6,7 +6,7 @@ import shutil
 
 from support import PROGRAMS, ClusterTest, kill, left_by_mpi, main
 
-RANKS = PROGRAMS.parent / "tests" / "mpi-tasks" / "rank_program"
+RANKS = PROGRAMS.resolve().parent / "tests" / "mpi-tasks" / "rank_program"
 
 
 def processes_of(program: str) -> set[int]:

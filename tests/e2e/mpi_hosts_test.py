@@ -9,7 +9,7 @@ import sys
 from hosts import HostsTest, check
 from support import PROGRAMS, left_by_mpi, main
 
-RANKS = PROGRAMS.parent / "tests" / "mpi-tasks" / "rank_program"
+RANKS = PROGRAMS.resolve().parent / "tests" / "mpi-tasks" / "rank_program"
 HPCC = pathlib.Path(__file__).resolve().parents[2] / "examples" / "mpi" / "hpcc" / "hpccinf.txt"
 
 
@@ -23,8 +23,10 @@ class MpiHostsTest(HostsTest):
     def on_each(self, *command, stdin: bytes = b"") -> list[bytes]:
         return [check(host.run(*command, stdin=stdin)).stdout for host in self.hosts]
 
-    def gang(self, *command, cwd: str = "/", ranks: int = 2) -> int:
+    def gang(self, *command, cwd="/", ranks: int = 2) -> int:
         return self.cluster.submit("--nodes", 2, "--ranks-per-node", ranks, "--mpi=required",
+                                   # Both hosts are this machine: who waits shall yield.
+                                   "--env", "OMPI_MCA_mpi_yield_when_idle=1",
                                    "--cwd", cwd, "--", *command)
 
     def test_ranks_form_one_world_over_the_network(self):
@@ -46,11 +48,12 @@ class MpiHostsTest(HostsTest):
     def test_hpcc_runs_as_debian_packages_it(self):
         if shutil.which("hpcc") is None:
             self.skipTest("hpcc is not installed: tools/setup does that")
-        self.on_each("mkdir", "/var/tmp/hpcc")
-        self.on_each("sh", "-c", "cat > /var/tmp/hpcc/hpccinf.txt", stdin=HPCC.read_bytes())
-        job = self.gang("hpcc", cwd="/var/tmp/hpcc")
+        self.on_each("mkdir", "-p", self.folder)  # of that name, and each host's own
+        self.on_each("sh", "-c", f"cat > {self.folder}/hpccinf.txt", stdin=HPCC.read_bytes())
+        job = self.gang("hpcc", cwd=self.folder)
         self.cluster.wait(job, seconds=240)
-        said = check(self.hosts[0].run("cat", "/var/tmp/hpcc/hpccoutf.txt")).stdout.decode()
+        self.assertEqual(os.listdir(self.folder), [])
+        said = check(self.hosts[0].run("cat", f"{self.folder}/hpccoutf.txt")).stdout.decode()
         self.assertIn("Success=1", said)
         self.assertIn("CommWorldProcs=4", said)
 

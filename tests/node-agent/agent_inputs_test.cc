@@ -55,7 +55,7 @@ TEST(TaskWords, HoldTheFieldsOfAnObject) {
 TEST(TaskEnvironment, NamesTheInputAfterItsUse) {
   const auto has = [](Inputs::Use use, const std::string& variable) {
     bool found = false;
-    task_environment({JobId{1}, 0, 1, 2}, {1, "/x", std::nullopt}, use, "line\n")
+    task_environment({JobId{1}, 0, 1, 2}, {1, "/x", {}, std::nullopt}, use, "line\n")
         .for_each([&](std::string_view text) { found = found || text == variable; });
     return found;
   };

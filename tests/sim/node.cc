@@ -116,6 +116,7 @@ std::vector<RunId> Node::start(const std::string& bytes) {
     if (!set.gang || set.gang->nodes.size() < 2) continue;
     const RunId run = agent::run_id(set.runs.stage, set.runs.attempt, set.runs.indices.at(0));
     LEAT_CHECK(set.gang->member == 0 || set.gang->hub.has_value());
+    gang_sizes_[run] = set.gang->nodes.size();
     if (set.gang->member == 0 && core_->wants(run)) begun.push_back(run);
   }
   act();
@@ -251,7 +252,19 @@ void Node::run(const RunId& run, std::optional<Coverage> input) {
     if (!fails) {
       output = input ? *input : Coverage{1, IntervalSet(run.index, run.index)};
     }
-    exit(run, result, std::move(output));
+    exit_with_the_others(run, result, std::move(output));
+  });
+}
+
+// A member of a gang is not over before all of them have begun: launchers wait for each other.
+void Node::exit_with_the_others(const RunId& run, agent::RunResult result,
+                                std::optional<Coverage> output) {
+  const auto gang = gang_sizes_.find(run);
+  const bool waits = gang != gang_sizes_.end() && processes_.contains(run) &&
+                     world_.evidence().launched_on(run).size() < gang->second;
+  if (!waits) return exit(run, std::move(result), std::move(output));
+  world_.events().after(Duration(50'000), [this, run, result, output = std::move(output)] {
+    exit_with_the_others(run, result, output);
   });
 }
 

@@ -81,6 +81,8 @@ class Node {
   void check_room() const;
   void run(const RunId& run, std::optional<Coverage> input);
   std::optional<Coverage> fetch(const RunId& run);
+  void exit_with_the_others(const RunId& run, agent::RunResult result,
+                            std::optional<Coverage> output);
   void exit(const RunId& run, agent::RunResult result, std::optional<Coverage> output);
   void tell_exit(const RunId& run);
   void report();
@@ -107,6 +109,7 @@ class Node {
 
   // The warden's: survives the agent.
   std::map<RunId, Process> processes_;
+  std::map<RunId, std::size_t> gang_sizes_;
   std::map<RunId, Exit> unconfirmed_;
   std::map<RunId, Coverage> outputs_;
   std::set<RunId> at_stake_;  // outputs that leat-store does not have
