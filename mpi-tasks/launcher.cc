@@ -63,7 +63,7 @@ Launcher::Launcher(kj::AsyncIoContext& io, GangSpec spec, LauncherOptions option
 
 Launcher::~Launcher() noexcept(false) = default;
 
-int Launcher::run() {
+void Launcher::run() {
   auto done = kj::newPromiseAndFulfiller<void>();
   done_ = kj::mv(done.fulfiller);
   watch_signals();
@@ -71,7 +71,7 @@ int Launcher::run() {
   if (const Result<Done> open = star_.open(); !open.ok()) {
     stderr_.say("leat-mpi-launcher: " + open.refusal().message);
     stderr_.drained().wait(io_.waitScope);
-    return open.refusal().reason == Reason::kInvalid ? kExitUsage : kExitFailed;
+    _exit(open.refusal().reason == Reason::kInvalid ? kExitUsage : kExitFailed);
   }
   if (const std::optional<Failure> failure = prepare()) {
     // The hub may start after us.
@@ -81,12 +81,11 @@ int Launcher::run() {
     star_.send(about_rank(Type::kRegistered, 0));
   }
   done.promise.wait(io_.waitScope);
-  const bool stopped = pmix_.stop();
   std::error_code ignored;
   if (made_directory_) std::filesystem::remove_all(spec_.private_directory, ignored);
-  // Something of libpmix still runs, and would use what our destructor takes away.
-  if (!stopped) _exit(code_);
-  return code_;
+  // libpmix is left as it is: its thread would use what our destructor takes away, its end takes
+  // longer than a short job has, and what it would clean up was in that directory.
+  _exit(code_);
 }
 
 void Launcher::watch_signals() {

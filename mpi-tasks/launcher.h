@@ -53,8 +53,8 @@ class Launcher final : private kj::TaskSet::ErrorHandler {
   Launcher(kj::AsyncIoContext& io, GangSpec spec, LauncherOptions options);
   ~Launcher() noexcept(false);
 
-  // Returns the gang's exit code when nothing of it is left on this node.
-  int run();
+  // Ends the process with the gang's exit code when nothing of it is left on this node.
+  [[noreturn]] void run();
 
  private:
   // How long the hub may take to say how the gang ends once we have told it that it must.

@@ -77,7 +77,14 @@ void clean_environment() {
   setenv("PMIX_MCA_gds", "hash", 1);
   // With munge every rank would talk to one more daemon.
   setenv("PMIX_MCA_psec", "native", 1);
+  // Spares us a look for a resource manager's plug-ins.
+  setenv("PMIX_MCA_prm", "default", 1);
   setenv("PATH", "/usr/local/bin:/usr/bin:/bin", 1);
+  // Without network cards of that kind nobody asks where on the PCI bus things are, and hwloc's
+  // plug-ins for that and for graphics take longer to load than all the rest of us.
+  std::error_code none;
+  if (!std::filesystem::exists("/sys/class/infiniband", none))
+    setenv("HWLOC_PLUGINS_PATH", "/nonexistent", 1);
 }
 
 // Network cards of Intel's and QLogic's Omni-Path and True Scale.
@@ -128,7 +135,7 @@ std::string shell_of_user() {
   return shell;
 }
 
-int serve(int count, char** values) {
+[[noreturn]] void serve(int count, char** values) {
   const Flags flags = parse(count, values);
   Result<GangSpec> spec = read_gang_file(flags.gang);
   if (!spec.ok()) refuse(spec.refusal().message);
@@ -151,7 +158,7 @@ int serve(int count, char** values) {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) kj::UnixEventPort::captureSignal(signal);
   kj::AsyncIoContext io = kj::setupAsyncIo();
   Launcher launcher(io, std::move(spec).value(), std::move(options));
-  return launcher.run();
+  launcher.run();
 }
 
 }  // namespace
@@ -161,5 +168,5 @@ int main(int count, char** values) {
   // Descriptors 0 to 2 are taken, or ours would land there and be taken for a rank's.
   for (int fd = 0; fd < 3; ++fd)
     if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd) return 1;
-  return leat::mpi::serve(count, values);
+  leat::mpi::serve(count, values);
 }

@@ -6,9 +6,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <future>
 #include <memory>
-#include <thread>
 #include <utility>
 
 #include "mpi-tasks/pmix_upcalls.h"
@@ -23,8 +21,6 @@ static_assert(kPmixSuccess == PMIX_SUCCESS && kPmixErrorTimeout == PMIX_ERR_TIME
               kPmixErrorNotSupported == PMIX_ERR_NOT_SUPPORTED &&
               kPmixErrorPartialSuccess == PMIX_ERR_PARTIAL_SUCCESS &&
               kPmixErrorDuplicateKey == PMIX_ERR_DUPLICATE_KEY);
-
-constexpr std::chrono::seconds kStopDeadline{5};
 
 Refusal refused(const char* what, pmix_status_t status) {
   return invalid(std::string("PMIx: ") + what + ": " + PMIx_Error_string(status));
@@ -92,7 +88,6 @@ Result<Done> PmixServer::start(const std::string& directory) {
   pmix_server_module_t table = upcall_table();
   const pmix_status_t status = PMIx_server_init(&table, infos.data(), infos.size());
   if (status != PMIX_SUCCESS) return refused("cannot start", status);
-  started_ = true;
   return register_gang();
 }
 
@@ -186,26 +181,6 @@ void PmixServer::ask_modex(Rank rank, std::uint64_t id, NodeIndex node) {
     return;
   }
   upcalls_.put({.type = Upcall::Type::kModexData, .status = status, .id = id, .node = node});
-}
-
-bool PmixServer::stop() {
-  if (!started_) return true;
-  // Each of these waits for the library's thread. Should that hang, only _exit is left, and for
-  // that somebody must look at the clock.
-  std::promise<void> done;
-  std::future<void> stopped = done.get_future();
-  std::thread stopper([this, done = std::move(done)]() mutable {
-    PMIx_server_deregister_nspace(spec_.nspace.c_str(), nullptr, nullptr);
-    PMIx_server_finalize();
-    done.set_value();
-  });
-  if (stopped.wait_for(kStopDeadline) != std::future_status::ready) {
-    new std::thread(std::move(stopper));  // must not be destroyed while it runs
-    return false;
-  }
-  stopper.join();
-  detach_upcalls();
-  return true;
 }
 
 }  // namespace leat::mpi

@@ -60,7 +60,8 @@ struct Upcall {
 };
 
 // Borrows spec and mailbox. Thread: the loop's; none of these is called from an upcall.
-// One per process.
+// One per process, which must end by _exit once start() has been called: the library's thread runs
+// on.
 class PmixServer {
  public:
   PmixServer(const GangSpec& spec, Mailbox<Upcall>& upcalls);
@@ -84,17 +85,12 @@ class PmixServer {
   // What `rank`, one of ours, has committed; arrives as kModexData once it has committed anything.
   void ask_modex(Rank rank, std::uint64_t id, NodeIndex node);
 
-  // Forgets the gang and ends the library. False if that takes too long: then only the end of the
-  // process is left.
-  bool stop();
-
  private:
   Result<Done> register_gang();
 
   const GangSpec& spec_;
   Mailbox<Upcall>& upcalls_;
   std::string directory_;
-  bool started_ = false;
 };
 
 }  // namespace leat::mpi

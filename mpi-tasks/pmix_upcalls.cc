@@ -19,7 +19,7 @@ struct Destination {
 };
 
 // libpmix hands no argument of ours to its upcalls, and there is one of it per process. Set before
-// its thread starts, cleared after that has ended.
+// its thread starts, which runs until the process ends.
 Destination& destination() {
   static Destination the_one;
   return the_one;
@@ -223,10 +223,6 @@ pmix_status_t on_query(pmix_proc_t*, pmix_query_t*, size_t, pmix_info_cbfunc_t, 
 void attach_upcalls(Mailbox<Upcall>& upcalls, const std::string& nspace) {
   LEAT_CHECK(destination().upcalls == nullptr);
   destination() = {&upcalls, nspace};
-}
-
-void detach_upcalls() {
-  destination() = {};
 }
 
 pmix_server_module_t upcall_table() {

@@ -13,9 +13,8 @@
 
 namespace leat::mpi {
 
-// From now on upcalls about `nspace` go to `upcalls`, until detach_upcalls().
+// From now on upcalls about `nspace` go to `upcalls`.
 void attach_upcalls(Mailbox<Upcall>& upcalls, const std::string& nspace);
-void detach_upcalls();
 
 pmix_server_module_t upcall_table();
 

@@ -161,10 +161,15 @@ kj::Promise<void> Star::connect() {
                          first_line(exception));
                 return kj::READY_NOW;
               }
-              return timer_.afterDelay(transport::to_kj(backoff_.next())).then([this] {
-                return connect();
-              });
+              return timer_.afterDelay(patience()).then([this] { return connect(); });
             });
+}
+
+kj::Duration Star::patience() {
+  if (quick_ >= kQuickLast) return transport::to_kj(backoff_.next());
+  const kj::Duration now = quick_;
+  quick_ = quick_ * 2;
+  return now;
 }
 
 kj::Promise<void> Star::serve_uplink(kj::Own<kj::AsyncIoStream> stream) {

@@ -48,6 +48,8 @@ class Star final : private kj::TaskSet::ErrorHandler {
  private:
   static constexpr std::size_t kHelloBytesMax = 64 * 1024;
   static constexpr kj::Duration kFarewell = 2 * kj::SECONDS;
+  static constexpr kj::Duration kQuickFirst = 3 * kj::MILLISECONDS;
+  static constexpr kj::Duration kQuickLast = 200 * kj::MILLISECONDS;
 
   Result<Done> listen();
   void greet(kj::Own<kj::AsyncIoStream> stream);
@@ -55,6 +57,9 @@ class Star final : private kj::TaskSet::ErrorHandler {
   void link_lost(NodeIndex node);
   bool all_have_left() const;
   kj::Promise<void> connect();
+  // Until the next attempt to connect. All launchers of a gang start at once, so the hub is there
+  // in a moment or not at all.
+  kj::Duration patience();
   kj::Promise<void> serve_uplink(kj::Own<kj::AsyncIoStream> stream);
   void route(Hub::Outs outs);
   void deliver(Message message);
@@ -67,6 +72,7 @@ class Star final : private kj::TaskSet::ErrorHandler {
   OnMessage on_message_;
   kj::Own<kj::TlsContext> context_;
   transport::Backoff backoff_;
+  kj::Duration quick_ = kQuickFirst;
   bool ended_ = false;
 
   std::unique_ptr<Hub> hub_;                // node 0 only

@@ -38,19 +38,20 @@ std::vector<std::string> split(const std::string& text) {
   return parts;
 }
 
-int listen_in(const std::string& netns, const std::string& host) {
+// As agents do it: keeps a port there for the hub.
+int bind_in(const std::string& netns, const std::string& host) {
   int fd = -1;
   std::thread([&] {
     const int there = ::open(("/run/netns/" + netns).c_str(), O_RDONLY | O_CLOEXEC);
     if (::setns(there, CLONE_NEWNET) != 0) return;
     ::close(there);
     fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int yes = 1;
+    ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     ::inet_pton(AF_INET, host.c_str(), &address.sin_addr);
-    if (::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
-        ::listen(fd, 16) != 0)
-      std::exit(1);
+    if (::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) std::exit(1);
   }).join();
   return fd;
 }
@@ -70,7 +71,8 @@ int run(const std::vector<std::string>& words) {
     for (const std::string& name : netns) plan.prefixes.push_back({"ip", "netns", "exec", name});
     plan.hub_host = "10.78.0.1";
     plan.interfaces = "leat0";
-    plan.listen = [name = netns.front()](const std::string& host) { return listen_in(name, host); };
+    plan.listen = [name = netns.front()](const std::string& host) { return bind_in(name, host); };
+    plan.hub_listens = true;
   }
   std::vector<std::unique_ptr<GangWorld>> worlds;
   for (std::uint32_t i = 0; i < number(2); ++i) worlds.push_back(std::make_unique<GangWorld>(plan));

@@ -267,9 +267,9 @@ void GangWorld::start() {
 }
 
 void GangWorld::start(const std::vector<NodeIndex>& nodes) {
-  const int listener = plan_.hub_listens         ? bind_here(plan_.hub_host)
-                       : plan_.listen == nullptr ? listen_here(plan_.hub_host)
-                                                 : plan_.listen(plan_.hub_host);
+  const int listener = plan_.listen != nullptr ? plan_.listen(plan_.hub_host)
+                       : plan_.hub_listens     ? bind_here(plan_.hub_host)
+                                               : listen_here(plan_.hub_host);
   for (const NodeIndex node : nodes) {
     write_gang_file(node, port_of(listener));
     const bool inherits = node == 0 && plan_.nodes.size() > 1 && !plan_.hub_listens;

@@ -38,7 +38,7 @@ struct GangPlan {
   std::string hub_host = "127.0.0.1";
   // What is written before a node's command, e.g. "ip netns exec NAME".
   std::vector<std::vector<std::string>> prefixes{};
-  // Makes the hub's listening socket.
+  // Makes the hub's listening socket; or, if `hub_listens`, the one that keeps its port.
   std::function<int(const std::string& host)> listen{};
   // The hub makes that socket, while another that is bound there keeps the port for it.
   bool hub_listens = false;
