@@ -27,7 +27,7 @@ Plan mixed(std::uint64_t seed) {
 
 TEST(Gangs, MixWithSingleTasksThroughEveryFault) {
   const std::uint64_t first = setting("LEAT_SIM_FIRST", 1);
-  const std::uint64_t seeds = setting("LEAT_SIM_SEEDS", 50);
+  const std::uint64_t seeds = setting("LEAT_SIM_SEEDS", 200);
   World::Figures sum;
   for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
     World world(mixed(seed));
