@@ -88,7 +88,8 @@ TEST(RankProcess, InheritsNothingButWhatItIsGiven) {
 TEST(RankProcess, HasDefaultSignalsAndAGroupOfItsOwn) {
   const auto before = ::signal(SIGPIPE, SIG_IGN);
   const std::string out =
-      shell("grep -E '^Sig(Blk|Ign)' /proc/$$/status; cut -d' ' -f5 /proc/$$/stat; echo $$").out;
+      // What a child of the shell inherits: the shell itself blocks signals while it starts one.
+      shell("grep -E '^Sig(Blk|Ign)' /proc/self/status; cut -d' ' -f5 /proc/$$/stat; echo $$").out;
   ::signal(SIGPIPE, before);
   EXPECT_NE(out.find("SigBlk:\t0000000000000000"), std::string::npos) << out;
   EXPECT_NE(out.find("SigIgn:\t0000000000000000"), std::string::npos) << out;
