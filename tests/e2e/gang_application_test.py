@@ -71,7 +71,7 @@ class GangApplicationTest(ClusterTest):
         job = self.gang("--coordination", "/bin/sleep", "--coordination-arg", "1000", "--time", "1s",
                         "--", "/bin/echo", "no")
         self.cluster.wait(job, code=1)
-        self.assertEqual(self.cluster.job(job)["failures"][0]["outcome"], "timeLimit")
+        self.assertEqual(self.cluster.job(job)["failures"][0]["outcome"], "time_limit")
 
     def test_nobody_reaches_a_node_that_is_not_of_the_gang(self):
         job = self.gang("--", "/bin/sh", "-c", '$OMPI_MCA_plm_rsh_agent elsewhere hostname', nodes=1)
