@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "mpi-tasks/wire_text.h"
 #include "schema/gang.capnp.h"
 #include "transport/secret_file.h"
 
@@ -25,12 +26,6 @@ constexpr std::size_t kInterfacesMax = 1024;
 constexpr std::uint16_t kCpusMax = 4096;
 // PMIx puts its files below, and some of their names are long.
 constexpr std::size_t kPrivateDirectoryMax = 512;
-constexpr std::string_view kNameCharacters =
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
-
-std::string string_of(capnp::Text::Reader text) {
-  return {text.cStr(), text.size()};
-}
 
 Duration milliseconds(std::uint32_t value) {
   return std::chrono::milliseconds(value);

@@ -17,9 +17,6 @@ namespace {
 
 using Type = Message::Type;
 
-constexpr std::int32_t kExitFailed = 1;
-constexpr std::int32_t kExitUsage = 2;
-
 Message about_rank(Type type, Rank rank) {
   Message message;
   message.type = type;

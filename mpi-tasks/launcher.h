@@ -28,6 +28,9 @@
 
 namespace leat::mpi {
 
+inline constexpr std::int32_t kExitFailed = 1;
+inline constexpr std::int32_t kExitUsage = 2;
+
 // What main() knows and the gang file does not.
 struct LauncherOptions {
   Variables inherited;

@@ -28,7 +28,6 @@
 namespace leat::mpi {
 namespace {
 
-constexpr int kExitUsage = 2;
 constexpr std::string_view kUsage =
     "usage: leat-mpi-launcher --gang FILE [--plain]\n"
     "Starts and tends the ranks of one gang on one node, as FILE says. Started by leat-agent.\n"

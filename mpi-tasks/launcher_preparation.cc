@@ -16,8 +16,6 @@
 namespace leat::mpi {
 namespace {
 
-constexpr std::int32_t kExitFailed = 1;
-
 // The same on all nodes of a gang.
 std::uint64_t word_of(const std::string& name) {
   std::uint64_t word = 0xcbf29ce484222325u;

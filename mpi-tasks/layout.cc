@@ -9,8 +9,6 @@ namespace leat::mpi {
 namespace {
 
 constexpr std::size_t kNameMax = 64;
-constexpr std::string_view kNameCharacters =
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
 
 std::string joined(const std::vector<Rank>& ranks) {
   std::string text;

@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "mpi-tasks/wire_text.h"
 #include "schema/gang.capnp.h"
 
 namespace leat::mpi {
@@ -29,11 +30,7 @@ capnp::Data::Reader data_of(const std::string& bytes) {
   return {reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size()};
 }
 
-std::string string_of(capnp::Text::Reader text) {
-  return {text.cStr(), text.size()};
-}
-
-std::string string_of(capnp::Data::Reader bytes) {
+std::string bytes_of(capnp::Data::Reader bytes) {
   return {reinterpret_cast<const char*>(bytes.begin()), bytes.size()};
 }
 
@@ -81,11 +78,11 @@ Message read(GangMessage::Reader from) {
   message.flag = from.getFlag();
   for (const Rank rank : from.getRanks()) message.ranks.push_back(rank);
   message.text = string_of(from.getText());
-  message.bytes = string_of(from.getBytes());
+  message.bytes = bytes_of(from.getBytes());
   for (const capnp::Text::Reader key : from.getKeys()) message.keys.push_back(string_of(key));
   for (const GangMessage::Entry::Reader entry : from.getEntries())
     message.entries.push_back(
-        {string_of(entry.getKey()), entry.getRank(), string_of(entry.getBytes())});
+        {string_of(entry.getKey()), entry.getRank(), bytes_of(entry.getBytes())});
   return message;
 }
 

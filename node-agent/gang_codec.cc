@@ -12,10 +12,6 @@ std::string string_of(capnp::Text::Reader in) {
   return {in.begin(), in.size()};
 }
 
-kj::uint count_of(std::size_t size) {
-  return static_cast<kj::uint>(size);
-}
-
 }  // namespace
 
 Result<GangSpec> read_gang_spec(schema::GangSpec::Reader in) {

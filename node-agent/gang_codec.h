@@ -2,12 +2,21 @@
 
 // gang_codec.h - what an agent is told of gangs, between the schema and plain values.
 
+#include <kj/common.h>
+
+#include <cstddef>
+
 #include "base/result.h"
 #include "node-agent/messages.h"
 #include "schema/agent.capnp.h"
 #include "schema/types.capnp.h"
 
 namespace leat::agent {
+
+// Of a list in a message.
+inline kj::uint count_of(std::size_t size) {
+  return static_cast<kj::uint>(size);
+}
 
 // Refused: a kind of launch or of binding not known here, a NUL in an argument.
 Result<GangSpec> read_gang_spec(schema::GangSpec::Reader in);

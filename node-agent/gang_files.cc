@@ -107,12 +107,14 @@ void read_file(const std::string& path, Use use) {
   });
 }
 
-void write_words(const std::vector<std::string>& words, capnp::List<capnp::Text>::Builder to) {
-  for (kj::uint i = 0; i < to.size(); ++i) to.set(i, words[i]);
+std::string variable(std::string name, const std::string& value) {
+  name += '=';
+  name += value;
+  return name;
 }
 
-kj::uint count_of(std::size_t size) {
-  return static_cast<kj::uint>(size);
+void write_words(const std::vector<std::string>& words, capnp::List<capnp::Text>::Builder to) {
+  for (kj::uint i = 0; i < to.size(); ++i) to.set(i, words[i]);
 }
 
 schema::MpiMode mode_of(GangSpec::Launch launch) {
@@ -141,7 +143,7 @@ void write_spec(const StageSpec& spec, const MemberLaunch& launch, schema::GangF
   write_words(launch.program, to.initProgram(count_of(launch.program.size())));
   std::vector<std::string> environment;
   for (const auto& [name, value] : spec.program.environment)
-    if (!set_by_leat(name)) environment.push_back(name + "=" + value);
+    if (!set_by_leat(name)) environment.push_back(variable(name, value));
   write_words(environment, to.initEnvironment(count_of(environment.size())));
   to.setDirectory(launch.directory);
   auto cpus = to.initCpus(count_of(launch.cpus.size()));
