@@ -60,9 +60,16 @@ class RefusalsTest(ClusterTest):
             self.assertIn(done.returncode, (2, 4), done.stderr)
             self.assertEqual(len(done.stderr.decode().strip().splitlines()), 1)
 
-    def test_doors_that_later_versions_open(self):
-        for flags in (["--nodes", "2"], ["--mpi"]):
-            self.refused(4, "submit", *flags, "--", "/bin/true", saying="not in this version")
+    def test_gangs_that_make_no_sense_or_can_never_be(self):
+        self.refused(2, "submit", "--nodes", 2, "--", "/bin/true", saying="--mpi or --gang")
+        for ranks, saying in ((["--ranks", 3], "--ranks"), (["--ranks-per-node", "1,2,3"], "3"),
+                              (["--ranks", 0], "--ranks"), (["--bind=tight"], "tight")):
+            self.refused(2, "submit", "--nodes", 2, "--mpi", *ranks, "--", "/bin/true",
+                         saying=saying)
+        self.refused(2, "submit", "--mpi=maybe", "--", "/bin/true", saying="maybe")
+        self.refused(4, "submit", "--nodes", 9, "--mpi", "--", "/bin/true", saying="9 nodes")
+        self.refused(4, "submit", "--nodes", 2, "--ranks-per-node", 999, "--mpi", "--", "/bin/true",
+                     saying="cpu")
 
     def test_files_that_cannot_be_read_or_are_empty(self):
         (self.folder / "empty").write_bytes(b"")

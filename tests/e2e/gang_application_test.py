@@ -62,19 +62,21 @@ class GangApplicationTest(ClusterTest):
 
     def test_a_coordination_that_fails_is_named_with_its_node(self):
         job = self.gang("--coordination", "/bin/sh", "--coordination-arg", "-c",
-                        "--coordination-arg", '[ "$LEAT_NODE_INDEX" = 0 ]', "--", "/bin/echo", "no")
+                        "--coordination-arg", '[ "$LEAT_NODE_INDEX" = 0 ]', "--", "/bin/echo",
+                        "no")
         self.cluster.wait(job, code=1)
         self.assertEqual(self.log(f"{job}.0"), b"")
         self.assertRegex(self.log(f"{job}.0", "--stderr").decode(), r"coordination.*node-\d")
 
     def test_a_coordination_that_never_returns_ends_with_the_time_limit(self):
-        job = self.gang("--coordination", "/bin/sleep", "--coordination-arg", "1000", "--time", "1s",
-                        "--", "/bin/echo", "no")
+        job = self.gang("--coordination", "/bin/sleep", "--coordination-arg", "1000", "--time",
+                        "1s", "--", "/bin/echo", "no")
         self.cluster.wait(job, code=1)
         self.assertEqual(self.cluster.job(job)["failures"][0]["outcome"], "time_limit")
 
     def test_nobody_reaches_a_node_that_is_not_of_the_gang(self):
-        job = self.gang("--", "/bin/sh", "-c", '$OMPI_MCA_plm_rsh_agent elsewhere hostname', nodes=1)
+        job = self.gang("--", "/bin/sh", "-c", "$OMPI_MCA_plm_rsh_agent elsewhere hostname",
+                        nodes=1)
         self.cluster.wait(job, code=1)
         self.assertIn("elsewhere", self.log(f"{job}.0", "--stderr").decode())
 

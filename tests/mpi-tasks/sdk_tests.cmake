@@ -22,4 +22,5 @@ if(TARGET pi_mpi)
   target_link_libraries(mpi_reduce_ranks PRIVATE leat::task MPI::MPI_CXX)
   sdk_script(mpi_reduce e2e ${MPIEXEC_EXECUTABLE} $<TARGET_FILE:mpi_reduce_ranks>
              $<TARGET_FILE:pi_mpi>)
+  set_tests_properties(sdk.mpi_reduce PROPERTIES RESOURCE_LOCK mpi)  # what mpirun shares is seen
 endif()

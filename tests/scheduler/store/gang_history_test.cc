@@ -18,6 +18,8 @@ struct GangOver : core::Gangs {
     place();
     member(job, members[1], core::exits(0));
     member(job, members[0], core::exits(0));
+    place();
+    EXPECT_EQ(state.job(job), nullptr) << "it is over";
   }
 
   // What all that has happened means for history.

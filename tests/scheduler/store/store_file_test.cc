@@ -167,9 +167,12 @@ TEST(StoreFile, RefusesFilesThatAreNotOurs) {
 TEST(StoreFile, RefusesANewerVersion) {
   Scratch scratch;
   fill(scratch.path(), 1);
-  poke(scratch.path(), 60, std::string_view("\0\0\0\3", 4));
-  expect_refused(scratch.path(),
-                 "it is from a newer version (format 3; this program reads up to 2)");
+  const std::string newer{0, 0, 0, static_cast<char>(kFormatVersion + 1)};
+  poke(scratch.path(), 60, newer);
+  expect_refused(scratch.path(), "it is from a newer version (format " +
+                                     std::to_string(kFormatVersion + 1) +
+                                     "; this program reads up to " +
+                                     std::to_string(kFormatVersion) + ")");
 }
 
 TEST(StoreFile, BringsAFileOfTheFirstFormatToThisOne) {
