@@ -72,6 +72,7 @@ Value::Object pool_row(schema::PoolSummary::Reader pool) {
       {"placement", spec.getPlacement() == schema::Placement::SPREAD ? "spread" : "pack"},
       {"memory_limits",
        spec.getMemoryLimits() == schema::PoolSpec::MemoryLimits::OFF ? "off" : "auto"},
+      {"mpi_interfaces", read_text(spec.getMpiInterfaces())},
   };
 }
 

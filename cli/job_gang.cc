@@ -19,8 +19,6 @@ using definitions::Word;
 using Launch = schema::GangSpec::Launch;
 
 constexpr std::uint64_t kCoresPerRankMax = 4'096;
-// As the launcher does.
-constexpr std::size_t kInterfacesBytesMax = 1024;
 // A list that is proposed in a refusal is not longer than this.
 constexpr std::uint64_t kProposedMax = 8;
 
@@ -205,23 +203,10 @@ void read_coordination(const JobDefinition& job, const JobRequest& request, Gang
   for (const Word& word : arguments) gang.coordination.push_back(word.text);
 }
 
-// "eth0,10.0.0.0/8": whether each part could be an interface or a network.
-bool names_interfaces(std::string_view text) {
-  static constexpr std::string_view kOther = "._:/@-";
-  bool part_is_empty = true;
-  for (const char c : text) {
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    const bool known = letter || kOther.find(c) != std::string_view::npos;
-    if (c == ',' ? part_is_empty : !known) return false;
-    part_is_empty = c == ',';
-  }
-  return !part_is_empty && text.size() <= kInterfacesBytesMax;
-}
-
 void read_interfaces(const JobDefinition& job, GangRequest& gang) {
   const Word* const word = job.find("mpi-interfaces");
   if (word == nullptr) return;
-  if (!names_interfaces(word->text))
+  if (!definitions::names_interfaces(word->text))
     fail(ExitCode::kUsage, word->where + " \"" + word->text +
                                "\" is no list of interfaces: write names or networks, like "
                                "eth0,10.0.0.0/8");

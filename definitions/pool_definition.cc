@@ -11,10 +11,10 @@ namespace leat::definitions {
 namespace {
 
 constexpr std::array<std::string_view, 3> kLaterProviders{"ssh", "slurm", "script"};
-constexpr std::array<std::string_view, 15> kKeys{
-    "name",         "provider",       "nodes",     "min",           "max",
-    "idle_timeout", "join_deadline",  "cores",     "memory",        "gpus",
-    "labels",       "tasks_per_node", "placement", "memory_limits", "counters"};
+constexpr std::array<std::string_view, 16> kKeys{
+    "name",          "provider",      "nodes",          "min",     "max",    "idle_timeout",
+    "join_deadline", "cores",         "memory",         "gpus",    "labels", "tasks_per_node",
+    "placement",     "memory_limits", "mpi_interfaces", "counters"};
 constexpr const char* kNameRule = "is letters, digits, '-', '_' and '.', at most 64 of them";
 constexpr const char* kLabelRule =
     "wants a list of at most 64 labels, like [\"fast\", \"site=north\"]";
@@ -82,6 +82,9 @@ PoolDefinition read_pool(TableReader& reader, const std::string& file) {
   pool.tasks_per_node = narrow(reader.number("tasks_per_node", 1, kTasksPerNodeMax));
   pool.spread = read_choice(reader, "placement", "pack", "spread") == 1;
   pool.keeps_memory_limits = read_choice(reader, "memory_limits", "auto", "off") == 0;
+  pool.mpi_interfaces = reader.text("mpi_interfaces").value_or("");
+  if (!pool.mpi_interfaces.empty() && !names_interfaces(pool.mpi_interfaces))
+    reader.refuse("mpi_interfaces", "wants interfaces or networks, like \"eth0,10.0.0.0/8\"");
   read_counters(reader, file, pool);
   return pool;
 }
@@ -182,6 +185,7 @@ void fill_pool_spec(const PoolDefinition& pool, schema::PoolSpec::Builder spec) 
   spec.setPlacement(pool.spread ? schema::Placement::SPREAD : schema::Placement::AS_POOL);
   spec.setMemoryLimits(pool.keeps_memory_limits ? schema::PoolSpec::MemoryLimits::AUTO
                                                 : schema::PoolSpec::MemoryLimits::OFF);
+  spec.setMpiInterfaces(pool.mpi_interfaces.c_str());
 }
 
 }  // namespace leat::definitions

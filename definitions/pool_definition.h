@@ -42,6 +42,7 @@ inline constexpr Duration kJoinDeadlineMax = std::chrono::hours(24);
 //   tasks_per_node = 4       # at most so many tasks at once
 //   placement = "spread"     # over all nodes; or "pack", one after the other
 //   memory_limits = "off"    # no cgroups; or "auto", kept by the kernel where it can
+//   mpi_interfaces = "eth0"  # over which ranks of MPI programs talk
 //   [counters]
 //   licence = 2
 struct PoolDefinition {
@@ -60,6 +61,7 @@ struct PoolDefinition {
   std::optional<std::uint32_t> tasks_per_node;
   bool spread = false;
   bool keeps_memory_limits = true;
+  std::string mpi_interfaces;
 
   // As few and as many nodes as it may have.
   std::uint32_t nodes_min() const { return nodes ? *nodes : min.value_or(0); }

@@ -221,4 +221,17 @@ std::string show_millicores(std::uint64_t millicores) {
   return show_thousandths(millicores);
 }
 
+bool names_interfaces(std::string_view text) {
+  static constexpr std::string_view kOther = "._:/@-";
+  bool part_is_empty = true;
+  for (const char c : text) {
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    const bool known = letter || kOther.find(c) != std::string_view::npos;
+    if (c == ',' ? part_is_empty : !known) return false;
+    part_is_empty = c == ',';
+  }
+  // What schema/gang.capnp's readers take.
+  return !part_is_empty && text.size() <= 1024;
+}
+
 }  // namespace leat::definitions

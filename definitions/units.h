@@ -44,4 +44,7 @@ std::string show_duration(Duration duration);
 // "2", "0.5".
 std::string show_millicores(std::uint64_t millicores);
 
+// Whether this could be a list of interfaces or networks, "eth0,10.0.0.0/8".
+bool names_interfaces(std::string_view text);
+
 }  // namespace leat::definitions

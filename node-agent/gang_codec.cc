@@ -57,6 +57,7 @@ Result<GangStart> read_gang_start(schema::GangStart::Reader in) {
                            string_of(node.getHostName())});
   if (start.member >= start.nodes.size()) return invalid("a gang's member that is none");
   if (in.hasHub()) start.hub = read_hub(in.getHub());
+  start.interfaces = string_of(in.getInterfaces());
   return start;
 }
 
@@ -68,6 +69,7 @@ void write_gang_start(const GangStart& start, schema::GangStart::Builder out) {
     nodes[i].setHostName(start.nodes[i].host_name);
   }
   if (start.hub) write_hub(*start.hub, out.initHub());
+  out.setInterfaces(start.interfaces);
 }
 
 GangHub read_hub(schema::GangHub::Reader in) {

@@ -71,8 +71,12 @@ Result<kj::AutoCloseFd> keep_port(const std::string& host, std::uint16_t& port) 
   return fd;
 }
 
-bool is_loopback(const std::string& host) {
-  return host.starts_with("127.") || host == "localhost" || host == "[::1]";
+// The job's, else the pool's. Open MPI does not look at the loopback device by itself, where nodes
+// meet that are all on one host.
+std::string interfaces_of(const GangSpec& gang, const GangStart& start, const std::string& host) {
+  const bool one_host = host.starts_with("127.") || host == "localhost" || host == "[::1]";
+  const std::string& wanted = gang.interfaces.empty() ? start.interfaces : gang.interfaces;
+  return wanted.empty() && one_host ? "lo" : wanted;
 }
 
 // The hosts' names, if they tell the nodes apart.
@@ -250,9 +254,7 @@ Result<std::string> GangFiles::write(const RunId& run, const StageSpec& spec,
   write_spec(spec, launch, file);
   file.setPrivateDirectory(private_directory_of(name));
   file.setRegisteredMs(kAllThereMs);
-  // Nodes that are all on one host: Open MPI does not look at the loopback device by itself.
-  const bool one_host = spec.gang->interfaces.empty() && is_loopback(options_.host);
-  file.setInterfaces(one_host ? "lo" : spec.gang->interfaces);
+  file.setInterfaces(interfaces_of(*spec.gang, member.start, options_.host));
   if (member.hub) {
     file.setAuthorityPem(member.hub->authority_pem);
     file.setCertificatePem(member.hub->certificate_pem);

@@ -160,6 +160,7 @@ struct GangStart {
   std::uint32_t member = 0;
   std::vector<Node> nodes;
   std::optional<GangHub> hub;  // not of the first member
+  std::string interfaces;      // of the pool; a job's own go before it
 
   friend bool operator==(const GangStart&, const GangStart&) = default;
 };

@@ -132,6 +132,7 @@ struct GangStart {
   member @0 :UInt32;              # which of `nodes` this is
   nodes @1 :List(Node);
   hub @2 :GangHub;                # where the first member is; not for the first
+  interfaces @3 :Text;            # of the pool; a job's own go before it
 
   struct Node {
     node @0 :Types.NodeRef;

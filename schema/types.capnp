@@ -291,6 +291,7 @@ struct PoolSpec {
   tasksPerNode @11 :UInt32;       # at once, at most; 0: as many as fit
   placement @12 :Placement;
   memoryLimits @13 :MemoryLimits;
+  mpiInterfaces @14 :Text;        # over which ranks talk, unless a job says; as GangSpec has it
 
   enum MemoryLimits {
     auto @0;     # kept by the kernel, on nodes that can

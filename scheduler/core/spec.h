@@ -170,6 +170,7 @@ struct PoolSpec {
   std::uint32_t tasks_per_node = 0;  // at once, at most; 0: as many as fit
   Packing packing = Packing::kPack;
   bool keeps_memory_limits = true;  // where a node can
+  std::string mpi_interfaces = {};  // over which ranks of gangs talk there; empty: as MPI chooses
 
   friend bool operator==(const PoolSpec&, const PoolSpec&) = default;
 };

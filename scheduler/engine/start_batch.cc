@@ -86,6 +86,9 @@ void write_gang(const core::State& state, const core::StartRuns& start, const Ga
     const core::Node* node = state.node(nodes[n]);
     if (node != nullptr) list[n].setHostName(store::text_of(node->report.host_name));
   }
+  const core::Node* here = state.node(start.node);
+  const core::Pool* pool = here == nullptr ? nullptr : state.pool(here->pool);
+  if (pool != nullptr) to.setInterfaces(store::text_of(pool->spec.mpi_interfaces));
   const GangHub* hub = gangs.find(start);
   if (hub != nullptr && at != nodes.begin()) write_hub(*hub, to.initHub());
 }

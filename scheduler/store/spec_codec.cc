@@ -216,6 +216,7 @@ core::PoolSpec restore_pool_spec(schema::PoolSpec::Reader from) {
   spec.tasks_per_node = from.getTasksPerNode();
   spec.packing = read_packing(from.getPlacement()).value_or(core::Packing::kPack);
   spec.keeps_memory_limits = from.getMemoryLimits() != schema::PoolSpec::MemoryLimits::OFF;
+  spec.mpi_interfaces = read_text(from.getMpiInterfaces());
   return spec;
 }
 
@@ -236,6 +237,7 @@ void write_pool_spec(const core::PoolSpec& spec, schema::PoolSpec::Builder to) {
                                                          : schema::Placement::AS_POOL);
   to.setMemoryLimits(spec.keeps_memory_limits ? schema::PoolSpec::MemoryLimits::AUTO
                                               : schema::PoolSpec::MemoryLimits::OFF);
+  to.setMpiInterfaces(text_of(spec.mpi_interfaces));
 }
 
 }  // namespace leat::store

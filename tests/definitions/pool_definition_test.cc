@@ -172,14 +172,16 @@ TEST(PoolDefinition, NamesLineAndColumnOfAWrongShape) {
        "5:11: counters.licence wants a whole number from 1 to 281474976710656"},
       {"[counters]\n'a b' = 1\n",
        "5:1: counters: \"a b\" is letters, digits, '-', '_' and '.', at most 64 of them"},
+      {"mpi_interfaces = 'eth0,,'\n",
+       "4:18: mpi_interfaces wants interfaces or networks, like \"eth0,10.0.0.0/8\""},
       {"colour = 'x'\n",
        "4:1: unknown key \"colour\": a pool has name, provider, nodes, min, max, idle_timeout, "
        "join_deadline, cores, memory, gpus, labels, tasks_per_node, placement, memory_limits, "
-       "counters"},
+       "mpi_interfaces, counters"},
       {"when = 2026-11-22\n",
        "4:1: unknown key \"when\": a pool has name, provider, nodes, min, max, idle_timeout, "
        "join_deadline, cores, memory, gpus, labels, tasks_per_node, placement, memory_limits, "
-       "counters"},
+       "mpi_interfaces, counters"},
   };
   for (const Wrong& wrong : cases)
     expect_refused("name = 'a'\nprovider = 'local'\nnodes = 1\n", wrong);

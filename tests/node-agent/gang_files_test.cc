@@ -53,7 +53,7 @@ class Node {
 };
 
 GangStart start_of(std::uint32_t member, std::optional<GangHub> hub = {}) {
-  return {member, {{kFirst, "alpha"}, {kSecond, "beta"}}, std::move(hub)};
+  return {member, {{kFirst, "alpha"}, {kSecond, "beta"}}, std::move(hub), ""};
 }
 
 StageSpec spec() {
@@ -182,10 +182,33 @@ TEST(GangFiles, RefusesRanksThatDoNotFitTheNodes) {
   EXPECT_FALSE(gangs.write(kRun, three, launch()).ok());
 }
 
+TEST(GangFiles, LetsRanksTalkWhereTheJobSaysOrThePool) {
+  const auto written = [](const std::string& host, const std::string& pool,
+                          const std::string& job) {
+    const Node node;
+    GangFiles gangs = node.life(host);
+    GangStart start{0, {{kFirst, "alpha"}}, {}, pool};
+    EXPECT_TRUE(gangs.begin(kRun, start).ok());
+    StageSpec wanted = spec();
+    wanted.gang->interfaces = job;
+    std::ifstream file(gangs.write(kRun, wanted, launch()).value(), std::ios::binary);
+    const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+    for (const char* name : {"ofjob0", "ofpool0"})
+      if (bytes.find(name) != std::string::npos) return std::string(name);
+    return bytes.find(std::string("lo\0", 3)) != std::string::npos ? std::string("lo")
+                                                                   : std::string();
+  };
+  EXPECT_EQ(written("10.0.0.1", "ofpool0", "ofjob0"), "ofjob0");
+  EXPECT_EQ(written("10.0.0.1", "ofpool0", ""), "ofpool0");
+  EXPECT_EQ(written("127.0.0.1", "ofpool0", ""), "ofpool0");
+  EXPECT_EQ(written("127.0.0.1", "", ""), "lo");
+  EXPECT_EQ(written("10.0.0.1", "", ""), "");
+}
+
 TEST(GangFiles, NeedsNoMeetingPlaceForASingleNode) {
   const Node node;
   GangFiles gangs = node.life("192.0.2.1");
-  ASSERT_TRUE(gangs.begin(kRun, {0, {{kFirst, "alpha"}}, {}}).ok());
+  ASSERT_TRUE(gangs.begin(kRun, {0, {{kFirst, "alpha"}}, {}, ""}).ok());
   EXPECT_FALSE(gangs.hub_of(kRun).has_value());
   EXPECT_TRUE(gangs.write(kRun, spec(), launch()).ok());
 }
