@@ -264,6 +264,7 @@ struct JobSummary {
   heldBy @18 :Types.Principal;
   heldUs @19 :Int64;          # wall clock; 0: it is not held
   progress @20 :List(Types.TaskProgress);  # of tasks that run: the newest words, the last first
+  stageNames @21 :List(Text);  # as many as `stages`, or none
 
   struct Failure {
     stage @0 :UInt16;

@@ -105,6 +105,7 @@ struct JobRow {
   indices @22 :List(Types.Stride);
   unsuccessful @23 :List(Types.Stride);
   spec @24 :Types.JobSpec;              # unless all succeeded
+  stageNames @25 :List(Text);           # of an ended job, where its stages have names
 
   struct Failure {
     stage @0 :UInt16;

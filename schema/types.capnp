@@ -167,7 +167,7 @@ struct Inputs {
 
 struct After {
   job @0 :UInt64;      # 0: this job
-  stage @1 :UInt16;
+  stage @1 :UInt16;    # of this job, one before the stage that waits; of another job: 0, all of it
   elementWise @2 :Bool;
   on @3 :Condition;
 
@@ -198,6 +198,7 @@ struct StageSpec {
                                  # lines and LEAT_TASK_COUNT are counted by them. Empty: `indices`
 
   gang @16 :GangSpec;            # where its member is one of several on distinct nodes
+  name @17 :Text;                # what people call it; no two stages of a job have the same
 
   enum OnNodeLoss {
     requeue @0;

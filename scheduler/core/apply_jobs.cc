@@ -54,13 +54,6 @@ Time round_up(Time time) {
   return Time{Duration((time.us() + grain - 1) / grain * grain)};
 }
 
-bool is_over(const Stage& stage) {
-  const auto count = [&stage](TaskState s) { return stage.counts[static_cast<std::size_t>(s)]; };
-  return count(TaskState::kBlocked) + count(TaskState::kWaiting) + count(TaskState::kPlaced) +
-             count(TaskState::kEnding) + count(TaskState::kDelayed) ==
-         0;
-}
-
 }  // namespace
 
 Job& State::job_of(JobId id) {
@@ -84,7 +77,7 @@ void State::step_job(Job& job, JobStep step) {
 void State::step_tasks(Job& job, StageId id, Interval where, TaskStep step,
                        const std::function<void(TaskCell&)>& change) {
   Stage& stage = job.stages[id];
-  const bool followed = id == 0 && !followers_.empty() && followers_.contains(job.id);
+  const bool followed = !stage.awaited_by.empty() || (id == 0 && followers_.contains(job.id));
   std::vector<std::pair<Interval, TaskState>> ends;
   if (!stage.delayed.empty()) delay(job, id, where, false);
   stage.cells.change(where, [&](Interval part, TaskCell& cell) {
@@ -105,7 +98,8 @@ void State::step_tasks(Job& job, StageId id, Interval where, TaskStep step,
   });
   if (step == TaskStep::kDelay) delay(job, id, where, true);
   if (!stage.after.empty()) refresh_doomed(job, id);
-  for (const auto& [part, to] : ends) tell_dependants(job.id, part, to);
+  for (const auto& [part, to] : ends) tell_dependants({job.id, id}, part, to);
+  if (!ends.empty() && open_tasks(stage) == 0) end_stage(job, id);
 }
 
 void State::refresh_ready(const Job& job, StageId id) {
@@ -118,7 +112,9 @@ void State::refresh_ready(const Job& job, StageId id) {
 }
 
 void State::note_end(Job& job) {
-  if (std::all_of(job.stages.begin(), job.stages.end(), is_over)) finished_.insert(job.id);
+  if (std::all_of(job.stages.begin(), job.stages.end(),
+                  [](const Stage& stage) { return open_tasks(stage) == 0; }))
+    finished_.insert(job.id);
 }
 
 void State::note_runs(Stage& stage, const RunColumns& columns, std::size_t count) {
@@ -371,10 +367,14 @@ void State::on(const JobEnded& f, Time at) {
     std::uint64_t& held = counts[static_cast<std::size_t>(TaskState::kHeld)];
     counts[static_cast<std::size_t>(TaskState::kSucceeded)] += std::exchange(held, 0);
     job.final_counts.push_back(counts);
+    job.stage_names.push_back(job.stages[n].spec->name);
     const StageRef ref{job.id, static_cast<StageId>(n)};
     ready_.erase(ReadyQueue::entry(job.priority, ref));
     hungry_.erase(ref);
   }
+  if (std::all_of(job.stage_names.begin(), job.stage_names.end(),
+                  [](const std::string& name) { return name.empty(); }))
+    job.stage_names.clear();
   job.stages.clear();
   job.stages.shrink_to_fit();
   job.spec.reset();

@@ -1,9 +1,11 @@
 // apply_waits.cc - why tasks wait on purpose, folded in: for other jobs, for a delay, for a person.
 //
-// A stage may come after jobs. While such a job is active, what its tasks have come to is looked up
-// in it; when it has ended, one word about it stays (AfterState). Dead tasks are only marked here:
-// the Placer sets them aside by facts of their own, before the job they waited for may end, so that
-// a chain of jobs falls one link per fact.
+// A stage may come after jobs, and after earlier stages of its own. While such a job is active,
+// what its tasks have come to is looked up in it; when it has ended, one word about it stays
+// (AfterState). That is so of a stage, too, if all of it is waited for; task by task it is looked
+// up for as long as the job is there. Dead tasks are only marked here: the Placer sets them aside
+// by facts of their own, before the job they waited for may end, so that a chain of jobs, or of
+// stages, falls one link per fact.
 
 #include <algorithm>
 
@@ -36,20 +38,29 @@ Interval all_of(const Stage& stage) {
   return {0, stage.cells.size() - 1};
 }
 
+AfterState fate_of(bool success, Condition on) {
+  if (on == Condition::kAny) return AfterState::kMet;
+  return success == (on == Condition::kSuccess) ? AfterState::kMet : AfterState::kDead;
+}
+
 }  // namespace
 
 AfterState fate_of(TaskState state, Condition on) {
   const bool success = state == TaskState::kHeld || state == TaskState::kSucceeded;
   if (!success && !is_terminal(state)) return AfterState::kOpen;
-  if (on == Condition::kAny) return AfterState::kMet;
-  return success == (on == Condition::kSuccess) ? AfterState::kMet : AfterState::kDead;
+  return fate_of(success, on);
 }
 
 AfterState fate_of(JobState state, Condition on) {
   if (!is_terminal(state)) return AfterState::kOpen;
-  if (on == Condition::kAny) return AfterState::kMet;
-  const bool success = state == JobState::kSucceeded;
-  return success == (on == Condition::kSuccess) ? AfterState::kMet : AfterState::kDead;
+  return fate_of(state == JobState::kSucceeded, on);
+}
+
+AfterState fate_of(const Stage& stage, Condition on) {
+  if (open_tasks(stage) > 0) return AfterState::kOpen;
+  const auto count = [&stage](TaskState s) { return stage.counts[static_cast<std::size_t>(s)]; };
+  const std::uint64_t well = count(TaskState::kHeld) + count(TaskState::kSucceeded);
+  return fate_of(well == stage.cells.size(), on);
 }
 
 IndexList unsuccessful_tasks(const Job& job) {
@@ -104,12 +115,12 @@ void State::relink(Job& job) {
   for (std::size_t n = 0; n < job.stages.size(); ++n) {
     const StageRef ref{job.id, static_cast<StageId>(n)};
     const Stage& stage = job.stages[n];
-    for (std::size_t k = 0; k < stage.after.size(); ++k)
-      if (stage.after[k].state == AfterState::kOpen) {
-        const After& after = stage.spec->after[k];
-        dependants_[after.job].insert(ref);
-        if (after.element_wise) followers_[after.job].insert(ref);
-      }
+    for (std::size_t k = 0; k < stage.after.size(); ++k) {
+      const After& after = stage.spec->after[k];
+      if (!after.job || stage.after[k].state != AfterState::kOpen) continue;
+      dependants_[after.job].insert(ref);
+      if (after.element_wise) followers_[after.job].insert(ref);
+    }
     find_dead(job, ref.stage);
   }
 }
@@ -130,6 +141,10 @@ void State::unlink(const Job& job) {
   }
 }
 
+const Stage& State::target_of(const Job& job, const After& after) {
+  return after.job ? stage_of({after.job, 0}) : job.stages[after.stage];
+}
+
 void State::find_dead(const Job& job, StageId id) {
   Stage& stage = stage_of({job.id, id});
   if (stage.after.empty()) return;
@@ -140,7 +155,7 @@ void State::find_dead(const Job& job, StageId id) {
     dependency.dead.clear();
     if (dependency.state == AfterState::kDead) dependency.dead = blocked;
     if (dependency.state == AfterState::kOpen && after.element_wise)
-      dependency.dead = with_fate(stage_of({after.job, 0}), after.on, AfterState::kDead, blocked);
+      dependency.dead = with_fate(target_of(job, after), after.on, AfterState::kDead, blocked);
   }
   refresh_doomed(job, id);
 }
@@ -164,30 +179,60 @@ void State::unblock_met(Job& job, StageId id, Interval where) {
     if (stage.after[k].state == AfterState::kMet) continue;
     const After& after = stage.spec->after[k];
     if (stage.after[k].state == AfterState::kDead || !after.element_wise) return;
-    ready = with_fate(stage_of({after.job, 0}), after.on, AfterState::kMet, ready);
+    ready = with_fate(target_of(job, after), after.on, AfterState::kMet, ready);
   }
   for (const Interval& part : ready.intervals())
     step_tasks(job, id, part, TaskStep::kUnblock, [](TaskCell&) {});
   refresh_ready(job, id);
 }
 
-// Tasks of the first stage of `target` have come to an end, or hold their output.
-void State::tell_dependants(JobId target, Interval where, TaskState now) {
-  const auto found = followers_.find(target);
-  if (found == followers_.end()) return;
-  for (const StageRef& ref : found->second) {
-    Job& job = job_of(ref.job);
-    Stage& stage = job.stages[ref.stage];
-    bool met = false;
+// Tasks of `target` have come to an end, or hold their output.
+void State::tell_dependants(StageRef target, Interval where, TaskState now) {
+  for (const StageId waiter : stage_of(target).awaited_by)
+    tell({target.job, waiter}, {{}, true, {}, target.stage}, where, now);
+  const auto found = followers_.find(target.job);
+  if (target.stage != 0 || found == followers_.end()) return;
+  for (const StageRef& ref : found->second) tell(ref, {target.job, true, {}, 0}, where, now);
+}
+
+// `target` stands for itself under any condition.
+void State::tell(StageRef waiter, const After& target, Interval where, TaskState now) {
+  Job& job = job_of(waiter.job);
+  Stage& stage = job.stages[waiter.stage];
+  bool met = false;
+  for (std::size_t k = 0; k < stage.after.size(); ++k) {
+    const After& after = stage.spec->after[k];
+    if (after.job != target.job || after.stage != target.stage || !after.element_wise) continue;
+    const AfterState fate = fate_of(now, after.on);
+    met = met || fate == AfterState::kMet;
+    if (fate == AfterState::kDead) stage.after[k].dead.insert_all(blocked_in(stage, where));
+  }
+  refresh_doomed(job, waiter.stage);
+  if (met) unblock_met(job, waiter.stage, where);
+}
+
+// From now on it is known what has become of one thing that the stage comes after.
+void State::settle(Job& job, StageId id, std::size_t dependency, AfterState state) {
+  Stage& stage = job.stages[id];
+  Dependency& settled = stage.after[dependency];
+  LEAT_CHECK(settled.dead.empty());
+  settled.state = state;
+  if (state == AfterState::kDead) settled.dead = blocked_in(stage, all_of(stage));
+}
+
+// The last task of stage `id` has come to an end, or holds its output. Should that be lost and made
+// again, nothing changes for those who wait for all of the stage: what has started goes on.
+void State::end_stage(Job& job, StageId id) {
+  for (const StageId waiter : job.stages[id].awaited_by) {
+    const Stage& stage = job.stages[waiter];
     for (std::size_t k = 0; k < stage.after.size(); ++k) {
       const After& after = stage.spec->after[k];
-      if (after.job != target || !after.element_wise) continue;
-      const AfterState fate = fate_of(now, after.on);
-      met = met || fate == AfterState::kMet;
-      if (fate == AfterState::kDead) stage.after[k].dead.insert_all(blocked_in(stage, where));
+      if (after.job || after.stage != id || after.element_wise) continue;
+      if (stage.after[k].state == AfterState::kOpen)
+        settle(job, waiter, k, fate_of(job.stages[id], after.on));
     }
-    refresh_doomed(job, ref.stage);
-    if (met) unblock_met(job, ref.stage, where);
+    refresh_doomed(job, waiter);
+    unblock_met(job, waiter, all_of(stage));
   }
 }
 
@@ -199,14 +244,11 @@ void State::end_dependencies(JobId target, JobState end) {
   if (found.empty()) return;
   for (const StageRef& ref : found.mapped()) {
     Job& job = job_of(ref.job);
-    Stage& stage = job.stages[ref.stage];
+    const Stage& stage = job.stages[ref.stage];
     for (std::size_t k = 0; k < stage.after.size(); ++k) {
-      Dependency& dependency = stage.after[k];
       const After& after = stage.spec->after[k];
-      if (after.job != target || dependency.state != AfterState::kOpen) continue;
-      LEAT_CHECK(dependency.dead.empty());
-      dependency.state = after.element_wise ? AfterState::kMet : fate_of(end, after.on);
-      if (dependency.state == AfterState::kDead) dependency.dead = blocked_in(stage, all_of(stage));
+      if (after.job == target && stage.after[k].state == AfterState::kOpen)
+        settle(job, ref.stage, k, after.element_wise ? AfterState::kMet : fate_of(end, after.on));
     }
     refresh_doomed(job, ref.stage);
     unblock_met(job, ref.stage, all_of(stage));

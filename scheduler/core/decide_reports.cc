@@ -50,9 +50,9 @@ void emit(Verdict verdict, RunSet runs, RunColumns columns, const std::optional<
   if (verdict.state == TaskState::kWaiting) {
     out.emplace_back(RunsRequeued{std::move(runs), node, std::move(columns), verdict.delay});
   } else {
-    const bool succeeded = verdict.state == TaskState::kSucceeded;
+    // Of the result, too, a later stage may still read the output.
     out.emplace_back(RunsEnded{std::move(runs), node, verdict.state, std::move(columns),
-                               succeeded ? result : std::nullopt});
+                               is_done(verdict.state) ? result : std::nullopt});
   }
 }
 

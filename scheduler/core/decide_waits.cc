@@ -61,7 +61,8 @@ Result<AfterState> judge_past(const After& after, const PastJob& past, const Sta
 
 Result<AfterState> judge_one(const State& state, const Submit& c, const After& after,
                              const StageSpec& stage, IntervalSet& dead) {
-  if (!after.job || after.job.value >= state.meta().next_job)
+  if (!after.job) return AfterState::kOpen;  // a stage of its own
+  if (after.job.value >= state.meta().next_job)
     return Refusal{Reason::kNotFound, "no " + text_of(after.job) +
                                           " to come after (a job cannot wait for itself or a "
                                           "later one); see: leat job list"};

@@ -54,6 +54,7 @@ void mix_job(Digest& digest, const Job& job) {
   digest.mix(job.skip_cause.value);
   digest.mix(std::uint64_t{job.held_by.uid});
   digest.mix(job.held_since);
+  for (const std::string& name : job.stage_names) digest.mix(name);
   for (const StateCounts& counts : job.final_counts)
     for (const std::uint64_t count : counts) digest.mix(count);
   for (const Stage& stage : job.stages) {

@@ -61,8 +61,14 @@ struct Stage {
   IntervalSet done;  // held or succeeded; kept where a reduce step reads it, else empty
   StateCounts counts{};
   std::optional<StageId> reduced_by;
+  std::vector<StageId> awaited_by;      // stages of the job that come after this one
   std::map<Time, IntervalSet> delayed;  // by when they are due
 };
+
+// Its tasks that run, or are to run. None: it is over.
+std::uint64_t open_tasks(const Stage& stage);
+// "stage 2", or by its name.
+std::string text_of(StageId id, const Stage& stage);
 
 struct Failure {
   StageId stage = 0;
@@ -103,7 +109,8 @@ struct Job {
   std::uint64_t lost = 0;
   std::vector<Failure> failures;  // the first few
   std::optional<Blob> result;
-  std::vector<StateCounts> final_counts;  // per stage, once ended
+  std::vector<StateCounts> final_counts;  // per stage, once ended,
+  std::vector<std::string> stage_names;   // and what they are called, if any has a name
   JobId retry_of;
   SkipReason skip_reason = SkipReason::kNone;  // of the first tasks that were skipped,
   JobId skip_cause;                            // and the job that is to blame

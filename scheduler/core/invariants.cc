@@ -4,6 +4,37 @@
 #include "scheduler/core/state.h"
 
 namespace leat::core {
+namespace {
+
+bool may_start(TaskState state) {
+  return state != TaskState::kBlocked && state != TaskState::kSkipped &&
+         state != TaskState::kCancelled;
+}
+
+// Nothing has started, or ever will, before what it comes after in its own job has come about.
+void check_own_wait(const Job& job, StageId id, std::size_t dependency) {
+  const Stage& stage = job.stages[id];
+  const After& after = stage.spec->after[dependency];
+  const Stage& target = job.stages[after.stage];
+  if (after.element_wise) {
+    LEAT_CHECK(stage.after[dependency].state == AfterState::kOpen);
+    target.cells.for_each([&](Interval where, const TaskCell& theirs) {
+      // Its output may have been lost since, which stops nobody.
+      if (fate_of(theirs.state, after.on) != AfterState::kDead) return;
+      stage.cells.for_each(where, [&](Interval part, const TaskCell& cell) {
+        if (cell.state != TaskState::kBlocked) return;
+        LEAT_CHECK(stage.after[dependency].dead.contains(part));
+      });
+    });
+    return;
+  }
+  const AfterState state = stage.after[dependency].state;
+  LEAT_CHECK(state != AfterState::kOpen || open_tasks(target) > 0);
+  if (state == AfterState::kMet) return;
+  stage.cells.for_each([](Interval, const TaskCell& cell) { LEAT_CHECK(!may_start(cell.state)); });
+}
+
+}  // namespace
 
 void State::check_waits(StageRef ref, const Stage& stage) const {
   std::uint64_t delayed = 0;
@@ -20,18 +51,23 @@ void State::check_waits(StageRef ref, const Stage& stage) const {
   LEAT_CHECK(stage.after.size() == stage.spec->after.size());
   bool any_dead = false;
   for (std::size_t n = 0; n < stage.after.size(); ++n) {
-    const JobId target = stage.spec->after[n].job;
-    const auto at = dependants_.find(target);
-    const bool follows = followers_.contains(target) && followers_.at(target).contains(ref);
-    const bool linked = at != dependants_.end() && at->second.contains(ref) &&
-                        follows >= stage.spec->after[n].element_wise;
-    LEAT_CHECK(stage.after[n].state != AfterState::kOpen || (linked && job(target)->active()));
+    const After& after = stage.spec->after[n];
     any_dead = any_dead || !stage.after[n].dead.empty();
     stage.after[n].dead.for_each([&stage](Interval where) {
       stage.cells.for_each(where, [](Interval, const TaskCell& cell) {
         LEAT_CHECK(cell.state == TaskState::kBlocked);
       });
     });
+    if (!after.job) {
+      check_own_wait(*job(ref.job), ref.stage, n);
+      continue;
+    }
+    const JobId target = after.job;
+    const auto at = dependants_.find(target);
+    const bool follows = followers_.contains(target) && followers_.at(target).contains(ref);
+    const bool linked =
+        at != dependants_.end() && at->second.contains(ref) && follows >= after.element_wise;
+    LEAT_CHECK(stage.after[n].state != AfterState::kOpen || (linked && job(target)->active()));
   }
   LEAT_CHECK(any_dead == doomed_.contains(ref));
 }

@@ -222,15 +222,36 @@ Want want_of(const JobSpec& job, const StageSpec& stage, const Pool& pool, Time 
           stage.over_by(now)};
 }
 
+namespace {
+
+// Stages that run only if an earlier one fails, and what needs those: that they are skipped is how
+// it should be.
+std::vector<bool> in_reserve(const Job& job) {
+  std::vector<bool> found(job.stages.size());
+  for (std::size_t id = 0; id < job.stages.size(); ++id) {
+    const StageSpec& spec = *job.stages[id].spec;
+    found[id] = std::any_of(spec.after.begin(), spec.after.end(), [&found](const After& after) {
+      return !after.job && (after.on == Condition::kFailure ||
+                            (after.on == Condition::kSuccess && found[after.stage]));
+    });
+    if (spec.reduces && found[spec.reduces->stage]) found[id] = true;
+  }
+  return found;
+}
+
+}  // namespace
+
 JobState end_of(const Job& job) {
   std::uint64_t cancelled = 0;
   std::uint64_t failed = 0;
   std::uint64_t skipped = 0;
-  for (const Stage& stage : job.stages) {
+  const std::vector<bool> reserve = in_reserve(job);
+  for (std::size_t id = 0; id < job.stages.size(); ++id) {
+    const Stage& stage = job.stages[id];
     const auto count = [&stage](TaskState s) { return stage.counts[static_cast<std::size_t>(s)]; };
     cancelled += count(TaskState::kCancelled);
     failed += count(TaskState::kFailed) + count(TaskState::kQuarantined);
-    skipped += count(TaskState::kSkipped);
+    if (!reserve[id]) skipped += count(TaskState::kSkipped);
   }
   if (job.cancel_requested && cancelled > 0) return JobState::kCancelled;
   if (failed > 0) return JobState::kFailed;

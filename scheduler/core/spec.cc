@@ -20,12 +20,31 @@ std::optional<Refusal> check_name(const std::string& what, const std::string& na
   return std::nullopt;
 }
 
-std::optional<Refusal> check_waits(const StageSpec& stage, const std::string& where) {
+// What a stage comes after.
+std::optional<Refusal> check_after(const JobSpec& job, std::size_t id, const std::string& where) {
+  const StageSpec& stage = job.stages[id];
   if (stage.after.size() > kAfterMax)
-    return invalid(where + "it comes after more than " + std::to_string(kAfterMax) + " jobs");
+    return invalid(where + "it comes after more than " + std::to_string(kAfterMax) +
+                   " jobs and stages");
   if (stage.reduces && !stage.after.empty())
     return Refusal{Reason::kNotInThisVersion,
-                   where + "a reduce step that waits for another job: not in this version"};
+                   where +
+                       "a reduce step that comes after more than the outputs it reads: not in "
+                       "this version"};
+  for (const After& after : stage.after) {
+    if (after.job) continue;
+    if (after.stage >= id) return invalid(where + "it can come only after stages before it");
+    const IndexList& theirs = job.stages[after.stage].indices;
+    if (after.element_wise && theirs != stage.indices)
+      return invalid(where + "task by task after stage " + std::to_string(after.stage) +
+                     ", which has the tasks " + theirs.to_string().substr(0, 80) +
+                     "; its own are " + stage.indices.to_string().substr(0, 80) +
+                     ": they must be the same");
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> check_times(const StageSpec& stage, const std::string& where) {
   const RetryDelay& delay = stage.retry_delay;
   if (delay.first.count() < 0 || delay.max.count() < 0 || stage.start_within.count() < 0)
     return invalid(where + "a time below zero");
@@ -49,9 +68,25 @@ std::optional<Refusal> check_labels(const PoolSpec& spec) {
   return std::nullopt;
 }
 
+std::optional<Refusal> check_stage_name(const JobSpec& job, std::size_t id,
+                                        const std::string& where) {
+  const std::string& name = job.stages[id].name;
+  if (name.empty()) return std::nullopt;
+  if (name.size() > kStageNameBytesMax)
+    return invalid(where + "its name is longer than " + std::to_string(kStageNameBytesMax) +
+                   " bytes");
+  if (!is_printable(name)) return invalid(where + "its name contains control characters");
+  for (std::size_t other = 0; other < id; ++other)
+    if (job.stages[other].name == name)
+      return invalid(where + "stage " + std::to_string(other) + " has the name \"" + name +
+                     "\", too");
+  return std::nullopt;
+}
+
 std::optional<Refusal> check_stage(const JobSpec& job, std::size_t id) {
   const StageSpec& stage = job.stages[id];
   const std::string where = "stage " + std::to_string(id) + ": ";
+  if (auto refusal = check_stage_name(job, id, where)) return refusal;
   if (stage.indices.empty()) return invalid(where + "it has no tasks");
   if (stage.resources.gpus > kGpusMax)
     return invalid(where + "more than " + std::to_string(kGpusMax) + " gpus");
@@ -68,7 +103,8 @@ std::optional<Refusal> check_stage(const JobSpec& job, std::size_t id) {
   const bool negative =
       stage.time_limit.count() < 0 || stage.grace.count() < 0 || stage.lease.count() < 0;
   if (negative) return invalid(where + "a time below zero");
-  if (auto refusal = check_waits(stage, where)) return refusal;
+  if (auto refusal = check_times(stage, where)) return refusal;
+  if (auto refusal = check_after(job, id, where)) return refusal;
   if (!stage.reduces) return std::nullopt;
   const ReduceInput& input = *stage.reduces;
   if (input.stage >= id) return invalid(where + "a reduce must follow what it reduces");

@@ -22,6 +22,7 @@ namespace leat::core {
 // Limits on everything that comes from outside.
 inline constexpr std::size_t kStagesPerJobMax = 64;
 inline constexpr std::size_t kNameBytesMax = 256;
+inline constexpr std::size_t kStageNameBytesMax = 64;
 inline constexpr std::size_t kKeyBytesMax = 128;
 inline constexpr std::size_t kSpecBytesMax = 4u << 20;
 inline constexpr std::uint32_t kRetriesMax = 1000;
@@ -67,11 +68,13 @@ struct ReduceInput {
 // How what a stage comes after must end, as far as it is concerned.
 enum class Condition : std::uint8_t { kSuccess, kFailure, kAny };
 
-// All of a job, or task by task: index i waits for index i of the job's first stage.
+// All of a job, or task by task: index i waits for index i of the job's first stage. Without a job:
+// the same of an earlier stage of the own job.
 struct After {
   JobId job;
   bool element_wise = false;
   Condition on = Condition::kSuccess;
+  StageId stage = 0;  // of the own job
 
   friend bool operator==(const After&, const After&) = default;
 };
@@ -99,6 +102,7 @@ struct RetryOn {
 };
 
 struct StageSpec {
+  std::string name;  // may be empty
   IndexList indices;
   Resources resources;      // of a task; of a gang: of each member
   std::uint32_t nodes = 1;  // of a gang: members, each on a node of its own

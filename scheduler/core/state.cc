@@ -7,12 +7,23 @@
 namespace leat::core {
 namespace {
 
-// A restored job's stages to their specs and to those that reduce them.
+// What earlier stages have to know of this one.
+void tie(std::vector<Stage>& stages, StageId id) {
+  const StageSpec& spec = *stages[id].spec;
+  if (spec.reduces) stages[spec.reduces->stage].reduced_by = id;
+  for (const After& after : spec.after) {
+    if (after.job) continue;
+    std::vector<StageId>& known = stages[after.stage].awaited_by;
+    if (known.empty() || known.back() != id) known.push_back(id);
+  }
+}
+
+// A restored job's stages to their specs and to each other.
 void tie_stages(Job& job) {
+  for (Stage& stage : job.stages) stage.awaited_by.clear();
   for (std::size_t n = 0; n < job.stages.size(); ++n) {
     job.stages[n].spec = &job.spec->stages[n];
-    if (job.stages[n].spec->reduces)
-      job.stages[job.stages[n].spec->reduces->stage].reduced_by = static_cast<StageId>(n);
+    tie(job.stages, static_cast<StageId>(n));
   }
 }
 
@@ -52,10 +63,19 @@ std::vector<Stage> make_stages(const JobSpec& spec) {
     stage.cells = IntervalMap<TaskCell>(size, TaskCell::bare(first));
     stage.counts[static_cast<std::size_t>(first)] = size;
     if (first == TaskState::kWaiting) stage.waiting.insert(Interval{0, size - 1});
-    if (stage.spec->reduces)
-      stages[stage.spec->reduces->stage].reduced_by = static_cast<StageId>(id);
+    tie(stages, static_cast<StageId>(id));
   }
   return stages;
+}
+
+std::uint64_t open_tasks(const Stage& stage) {
+  const auto count = [&stage](TaskState s) { return stage.counts[static_cast<std::size_t>(s)]; };
+  return count(TaskState::kBlocked) + count(TaskState::kWaiting) + count(TaskState::kPlaced) +
+         count(TaskState::kEnding) + count(TaskState::kDelayed);
+}
+
+std::string text_of(StageId id, const Stage& stage) {
+  return "stage " + (stage.spec->name.empty() ? std::to_string(id) : stage.spec->name);
 }
 
 std::uint64_t queue_depth(const Stage& stage) {

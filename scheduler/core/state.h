@@ -162,10 +162,14 @@ class State {
   void link(Job& job, const std::vector<AfterState>& states);
   void relink(Job& job);
   void unlink(const Job& job);
+  const Stage& target_of(const Job& job, const After& after);
   void find_dead(const Job& job, StageId id);
   void refresh_doomed(const Job& job, StageId id);
   void unblock_met(Job& job, StageId id, Interval where);
-  void tell_dependants(JobId target, Interval where, TaskState now);
+  void tell_dependants(StageRef target, Interval where, TaskState now);
+  void tell(StageRef waiter, const After& target, Interval where, TaskState now);
+  void end_stage(Job& job, StageId id);
+  void settle(Job& job, StageId id, std::size_t dependency, AfterState state);
   void end_dependencies(JobId target, JobState end);
   void delay(Job& job, StageId id, Interval where, bool delayed);
   // The first of a job's tasks has been placed.
@@ -222,6 +226,7 @@ IndexList unsuccessful_tasks(const Job& job);
 // What an end means for something that comes after it: kOpen while there is none.
 AfterState fate_of(TaskState state, Condition on);
 AfterState fate_of(JobState state, Condition on);
+AfterState fate_of(const Stage& stage, Condition on);
 
 // The inputs of the reduce task at `position`: positions in the stage it reduces.
 Interval inputs_of(const Stage& reduced, const ReduceInput& input, std::uint64_t position);

@@ -120,7 +120,7 @@ std::optional<Cause> inputs_missing(const Asked& asked) {
   const StageId from = asked.stage.spec->reduces->stage;
   const Stage& inputs = asked.job.stages[from];
   return Cause{"dependency",
-               "a reduce step waits for outputs of stage " + number(from) + ": " +
+               "a reduce step waits for outputs of " + text_of(from, inputs) + ": " +
                    number(inputs.done.size()) + " of " + number(inputs.cells.size()) + " are there",
                "wait", asked.blocked};
 }

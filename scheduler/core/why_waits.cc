@@ -24,12 +24,12 @@ std::string name_of_target(const Job& target) {
          ", which is " + name_of(target.state);
 }
 
-// Blocked tasks among `where` that still wait for `after`.
-std::uint64_t open_tasks(const State& state, const Stage& stage, const After& after,
-                         Interval where) {
-  const Stage* target = state.stage({after.job, 0});
+// Blocked tasks among those it is about that still wait for `after`.
+std::uint64_t tasks_that_wait(const Asked& asked, const After& after) {
+  const Stage* target =
+      after.job ? asked.state.stage({after.job, 0}) : &asked.job.stages[after.stage];
   std::uint64_t open = 0;
-  stage.cells.for_each(where, [&](Interval part, const TaskCell& cell) {
+  asked.stage.cells.for_each(asked.where(), [&](Interval part, const TaskCell& cell) {
     if (cell.state != TaskState::kBlocked) return;
     if (!after.element_wise || target == nullptr) {
       open += part.size();
@@ -42,16 +42,34 @@ std::uint64_t open_tasks(const State& state, const Stage& stage, const After& af
   return open;
 }
 
+// Of an earlier stage of the same job.
+Cause wait_for_stage(const Asked& asked, const After& after, std::uint64_t tasks) {
+  const Stage& target = asked.job.stages[after.stage];
+  std::string what = after.on == Condition::kSuccess
+                         ? std::string()
+                         : std::string("the ") + word_for(after.on) + " of ";
+  if (after.element_wise) what += "the task of the same index in ";
+  return {"dependency",
+          "waits for " + what + text_of(after.stage, target) + ": " + number(open_tasks(target)) +
+              " of " + number(target.cells.size()) + " tasks left",
+          "wait", tasks};
+}
+
 }  // namespace
 
 void explain_dependencies(const Asked& asked, std::vector<Cause>& causes) {
   const Stage& stage = asked.stage;
   for (std::size_t k = 0; k < stage.after.size(); ++k) {
     const After& after = stage.spec->after[k];
-    const Job* target = asked.state.job(after.job);
-    if (stage.after[k].state != AfterState::kOpen || target == nullptr) continue;
-    const std::uint64_t tasks = open_tasks(asked.state, stage, after, asked.where());
+    if (stage.after[k].state != AfterState::kOpen) continue;
+    const std::uint64_t tasks = tasks_that_wait(asked, after);
     if (tasks == 0) continue;
+    if (!after.job) {
+      causes.push_back(wait_for_stage(asked, after, tasks));
+      continue;
+    }
+    const Job* target = asked.state.job(after.job);
+    if (target == nullptr) continue;
     const std::string what = after.element_wise ? std::string("the ") + word_for(after.on) +
                                                       " of the task of the same index in "
                                                 : std::string("the ") + word_for(after.on) + " of ";

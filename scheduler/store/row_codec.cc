@@ -143,6 +143,7 @@ Result<core::Job> read_job(schema::JobRow::Reader from, Past which) {
     // Later versions may know more states; none of theirs is terminal in a job of ours.
     for (capnp::uint n = 0; n < counts.size() && n < out.size(); ++n) out[n] = counts[n];
   }
+  job.stage_names = read_texts(from.getStageNames());
   if (from.getStages().size() > core::kStagesPerJobMax) return invalid("job: too many stages");
   for (const auto stage : from.getStages()) {
     core::Stage& out = job.stages.emplace_back();
@@ -247,6 +248,9 @@ std::string encode_job(const core::Job& job) {
       auto list = counts.init(n, core::kTaskStateCount);
       for (capnp::uint s = 0; s < core::kTaskStateCount; ++s) list.set(s, job.final_counts[n][s]);
     }
+    if (!job.stage_names.empty())
+      write_texts(job.stage_names,
+                  to.initStageNames(static_cast<capnp::uint>(job.stage_names.size())));
     auto stages = to.initStages(static_cast<capnp::uint>(job.stages.size()));
     for (capnp::uint n = 0; n < job.stages.size(); ++n) {
       stages[n].setEndedRuns(job.stages[n].ended_runs);

@@ -77,7 +77,8 @@ Result<core::StageSpec> read_stage(schema::StageSpec::Reader from) {
   stage.on_node_loss = static_cast<core::OnNodeLoss>(from.getOnNodeLoss());
   for (const auto after : from.getAfter())
     stage.after.push_back({JobId{after.getJob()}, after.getElementWise(),
-                           static_cast<core::Condition>(after.getOn())});
+                           static_cast<core::Condition>(after.getOn()), after.getStage()});
+  stage.name = read_text(from.getName());
   const auto delay = from.getRetryDelay();
   stage.retry_delay = {Duration{delay.getUs()}, delay.getFactorMilli(), Duration{delay.getMaxUs()}};
   stage.retry_on = read_retry_on(from.getRetryOn());

@@ -123,10 +123,14 @@ std::optional<Refusal> check_gang(schema::StageSpec::Reader stage, const std::st
   return std::nullopt;
 }
 
-std::optional<Refusal> check_after(schema::StageSpec::Reader stage, const std::string& where) {
+std::optional<Refusal> check_after(schema::StageSpec::Reader stage, capnp::uint id,
+                                   const std::string& where) {
   for (const auto after : stage.getAfter()) {
-    if (after.getJob() == 0) return invalid(where + "a job cannot wait for itself");
-    if (after.getStage() != 0) return not_yet(where + "waiting for a stage of a job");
+    if (after.getJob() == 0 && after.getStage() >= id)
+      return invalid(where + (id == 0 ? "a job cannot wait for itself"
+                                      : "it can come only after stages before it"));
+    if (after.getJob() != 0 && after.getStage() != 0)
+      return not_yet(where + "waiting for a stage of another job");
     if (static_cast<unsigned>(after.getOn()) > static_cast<unsigned>(schema::After::Condition::ANY))
       return not_yet(where + "waiting for an end of a newer kind");
   }
@@ -154,10 +158,11 @@ std::optional<Refusal> check_origin(schema::StageSpec::Reader stage, const std::
   return std::nullopt;
 }
 
-std::optional<Refusal> check_stage(schema::StageSpec::Reader stage, const std::string& where) {
+std::optional<Refusal> check_stage(schema::StageSpec::Reader stage, capnp::uint id,
+                                   const std::string& where) {
   if (auto refusal = check_members(stage, where)) return refusal;
   if (auto refusal = check_gang(stage, where)) return refusal;
-  if (auto refusal = check_after(stage, where)) return refusal;
+  if (auto refusal = check_after(stage, id, where)) return refusal;
   if (auto refusal = check_warning(stage, where)) return refusal;
   if (stage.getOnNodeLoss() != schema::StageSpec::OnNodeLoss::REQUEUE)
     return not_yet(where + "on-node-loss other than requeue");
@@ -206,7 +211,7 @@ std::optional<Refusal> check_job_message(schema::JobSpec::Reader job) {
     const std::string where = stages.size() == 1 ? "" : "stage " + std::to_string(id) + ": ";
     if (id > 0 && stages[id].getStartWithinUs() != 0)
       return not_yet(where + "start-within of a later stage");
-    if (auto refusal = check_stage(stages[id], where)) return refusal;
+    if (auto refusal = check_stage(stages[id], id, where)) return refusal;
   }
   return std::nullopt;
 }

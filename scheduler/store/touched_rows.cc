@@ -74,7 +74,7 @@ class Toucher {
   void operator()(const core::RunsEnded& f) {
     node(f.node);
     gangs(f.runs.stage, f.runs.indices);
-    tasks(f.runs.stage, f.runs.indices, f.state != core::TaskState::kSucceeded);
+    tasks(f.runs.stage, f.runs.indices, true);
     followers(f.runs.stage, f.runs.indices);
   }
   void operator()(const core::RunsRequeued& f) {
@@ -153,9 +153,9 @@ class Toucher {
     }
   }
 
-  // The job's own row and the cells of `indices`; with `above`, also the reduce steps that their
-  // outputs lead to.
-  void tasks(StageRef stage, const IndexList& indices, bool above) {
+  // The job's own row and the cells of `indices`; with `ends`, also what their ends, or those of
+  // reduce steps that their outputs lead to, may bring about in other stages of the job.
+  void tasks(StageRef stage, const IndexList& indices, bool ends) {
     row(RowKind::kJob, stage.job.value);
     const core::Job* job = state_.job(stage.job);
     LEAT_CHECK(job != nullptr && stage.stage < job->stages.size());
@@ -163,7 +163,7 @@ class Toucher {
     LEAT_CHECK(positions.has_value());
     positions->for_each([&](Interval where) {
       cells(*job, stage, where);
-      if (above) climb(*job, stage.stage, where);
+      if (ends) climb(*job, stage.stage, where, positions->size());
     });
   }
 
@@ -190,13 +190,34 @@ class Toucher {
       positions->for_each([&](Interval where) { cells(*state_.job(ref.job), ref, where); });
   }
 
-  void climb(const core::Job& job, StageId id, Interval where) {
+  // `count` tasks have been named in all; each level has no more.
+  void climb(const core::Job& job, StageId id, Interval where, std::uint64_t count) {
+    waiters(job, id, where, count);
     while (job.stages[id].reduced_by) {
       const StageId above = *job.stages[id].reduced_by;
       const std::uint64_t width = job.stages[above].spec->reduces->width;
       where = {where.first / width, where.last / width};
       cells(job, {job.id, above}, where);
       id = above;
+      waiters(job, id, where, count);
+    }
+  }
+
+  // Stages of the job that come after tasks of this one, `count` of which may end.
+  void waiters(const core::Job& job, StageId id, Interval where, std::uint64_t count) {
+    for (const StageId waiter : job.stages[id].awaited_by) {
+      const StageRef ref{job.id, waiter};
+      const core::Stage& stage = job.stages[waiter];
+      bool whole = false;
+      for (const core::After& after : stage.spec->after) {
+        if (after.job || after.stage != id) continue;
+        if (after.element_wise) cells(job, ref, where);
+        whole = whole || !after.element_wise;
+      }
+      if (!whole || core::open_tasks(job.stages[id]) > count) continue;
+      stage.cells.for_each([&](Interval part, const core::TaskCell& cell) {
+        if (cell.state == core::TaskState::kBlocked) cells(job, ref, part);
+      });
     }
   }
 

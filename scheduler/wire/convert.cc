@@ -73,11 +73,22 @@ void write_counts(const core::StateCounts& counts, std::uint64_t running,
   to.setSkipped(count_of(counts, TaskState::kSkipped));
 }
 
+// None if no stage has a name, which is so of most jobs.
+void write_stage_names(const core::Job& job, schema::JobSummary::Builder to) {
+  std::vector<std::string> names = job.stage_names;
+  for (const core::Stage& stage : job.stages) names.push_back(stage.spec->name);
+  const auto is_empty = [](const std::string& name) { return name.empty(); };
+  if (std::all_of(names.begin(), names.end(), is_empty)) return;
+  store::write_texts(names, to.initStageNames(static_cast<unsigned>(names.size())));
+}
+
 std::string skip_text(const core::Job& job) {
   switch (job.skip_reason) {
     case core::SkipReason::kNone:
       break;
     case core::SkipReason::kDependency:
+      if (!job.skip_cause)
+        return "a stage of it was skipped: what it comes after did not end as it should";
       return "it comes after job " + std::to_string(job.skip_cause.value) +
              ", which did not end as it should";
     case core::SkipReason::kStartWithin:
@@ -105,6 +116,7 @@ void write_job(const core::State& state, const core::Job& job, const Running& ru
     write_counts(counts, now, stages[n]);
     if (n == 0) write_counts(counts, now, to.initCounts());
   }
+  write_stage_names(job, to);
   to.setRetried(job.retried);
   to.setLost(job.lost);
   to.setHasResult(job.result.has_value());

@@ -14,7 +14,15 @@ Result<core::JobSpec> retry_spec(JobId of, const std::shared_ptr<const std::stri
   core::JobSpec old;
   old.encoded = encoded;
   return store::with_encoded(old, [&](schema::JobSpec::Reader from) -> Result<core::JobSpec> {
-    if (from.getStages().size() != 1)
+    const auto stages = from.getStages();
+    bool reduces = false;
+    for (const auto stage : stages) reduces = reduces || stage.getInputs().isOutputs();
+    if (stages.size() != 1 && !reduces)
+      return Refusal{Reason::kConflict,
+                     job +
+                         " has stages that come after each other, and what became of the tasks of "
+                         "each is not kept: submit it again"};
+    if (stages.size() != 1)
       return Refusal{Reason::kConflict,
                      job +
                          " reduces its outputs, and those of the tasks that succeeded are not "

@@ -85,7 +85,10 @@ kj::Promise<Result<core::Answer>> SchedulerServer::post_submit(core::Submit comm
       .then([this, &submit](Result<core::Answer> answer) -> kj::Promise<Result<core::Answer>> {
         // What it comes after may have ended meanwhile; once is enough, as it does so once.
         const bool raced = !answer.ok() && answer.refusal().reason == Reason::kOverloaded;
-        if (!raced || submit.spec.stages[0].after.empty()) return answer;
+        const auto& stages = submit.spec.stages;
+        const bool waits = std::any_of(stages.begin(), stages.end(),
+                                       [](const auto& stage) { return !stage.after.empty(); });
+        if (!raced || !waits) return answer;
         return look_up_past(submit).then(
             [this, &submit] { return services_.engine.post(core::Submit(submit)); });
       })
@@ -96,6 +99,7 @@ kj::Promise<void> SchedulerServer::look_up_past(core::Submit& command) {
   std::set<JobId> ended;
   for (const core::StageSpec& stage : command.spec.stages)
     for (const core::After& after : stage.after) {
+      if (!after.job) continue;
       const core::Job* job = services_.engine.state().job(after.job);
       if (job == nullptr || !job->active()) ended.insert(after.job);
     }

@@ -154,7 +154,7 @@ class CheckpointTest(ranks.RanksTest):
 
     def setUp(self):
         super().setUp()
-        self.fd = self.listen()
+        self.listener = self.listen()
         self.checkpoint = self.folder / "kept" / "heat.checkpoint"
 
     def run_to(self, steps: int, on: int) -> bytes:
@@ -167,23 +167,23 @@ class CheckpointTest(ranks.RanksTest):
                              LEAT_CHECKPOINT_DIR="kept")
         last = 0
         while last < 100:
-            last = int(self.progress(self.fd)[-1].split()[3].rstrip(","))
+            last = int(self.progress(self.listener)[-1].split()[1].rstrip(","))
         self.kill(1, number)
         return started.wait(ranks.DEADLINE_S), last
 
     def assert_goes_on(self, beyond: int, on: int) -> None:
         while self.is_told():
-            last = int(self.progress(self.fd)[-1].split()[3].rstrip(","))
+            last = int(self.progress(self.listener)[-1].split()[1].rstrip(","))
             beyond = max(beyond, last)
         steps = beyond + 100
         went_on = self.run_to(steps, on)
-        first = int(self.progress(self.fd)[0].split()[3].rstrip(","))
+        first = int(self.progress(self.listener)[0].split()[1].rstrip(","))
         self.assertGreater(first, 40, "began from the start")
         self.assertFalse(self.checkpoint.exists())
         self.assertEqual(self.run_to(steps, on=1), went_on)
 
     def is_told(self) -> bool:
-        return bool(ranks.select.select([self.fd], [], [], 0)[0])
+        return bool(ranks.select.select([self.listener], [], [], 0)[0])
 
     def test_one_rank_that_is_asked_to_end_ends_all_with_a_checkpoint(self):
         code, last = self.interrupted(signal.SIGTERM)

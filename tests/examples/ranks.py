@@ -4,6 +4,7 @@ import os
 import pathlib
 import select
 import signal
+import socket
 import subprocess
 import tempfile
 import unittest
@@ -16,11 +17,13 @@ ENVIRONMENT = {**{name: value for name, value in os.environ.items()
                "ASAN_OPTIONS": "detect_leaks=0",
                # A program that runs without mpirun needs no daemon beside it.
                "OMPI_MCA_ess_singleton_isolated": "1"}
-# mpirun gives rank 0 a terminal and closes descriptors; so a shell opens what the program needs.
+# What a task finds that is to tell how far it has come (docs/sdk.md).
+TASK = {"LEAT_JOB_ID": "1", "LEAT_STAGE": "0", "LEAT_TASK_INDEX": "0", "LEAT_TASK_COUNT": "1",
+        "LEAT_ATTEMPT": "1", "LEAT_PROGRESS_SOCKET": "progress"}
+# mpirun gives rank 0 a terminal and collects what ranks write; so a shell opens files.
 RANK = """
 rank=${OMPI_COMM_WORLD_RANK:-0}
 echo $$ > pid.$rank
-[ -p progress ] && [ $rank = 0 ] && exec 9<>progress && export LEAT_PROGRESS_FD=9
 exec "$@" > out.$rank 2> err.$rank
 """
 
@@ -34,7 +37,9 @@ class RanksTest(unittest.TestCase):
         self.folder = pathlib.Path(folder.name)
 
     def start(self, ranks: int, *command: object, **variables: object) -> subprocess.Popen:
-        """By mpirun; a single rank as a plain program."""
+        """By mpirun; a single rank as a plain program. Once listen() was called, as a task."""
+        if (self.folder / "progress").exists():
+            variables = {**TASK, **variables}
         mpirun = [self.mpiexec, "--oversubscribe", "-n", str(ranks)] if ranks > 1 else []
         started = subprocess.Popen(
             [*mpirun, "sh", "-c", RANK, "rank", *map(str, command)], cwd=self.folder,
@@ -53,20 +58,20 @@ class RanksTest(unittest.TestCase):
         self.assertEqual(started.wait(DEADLINE_S), code, self.written("err"))
         return self.written("out")
 
-    def listen(self) -> int:
-        """Where the progress of programs that are started from now on can be read."""
-        os.mkfifo(self.folder / "progress")
-        fd = os.open(self.folder / "progress", os.O_RDWR | os.O_NONBLOCK)
-        self.addCleanup(os.close, fd)
-        return fd
+    def listen(self) -> socket.socket:
+        """Where the progress of programs that are started from now on comes."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self.addCleanup(listener.close)
+        listener.bind(str(self.folder / "progress"))
+        return listener
 
-    def progress(self, fd: int) -> list[str]:
-        """The lines there are, at least one."""
-        text = b""
-        while not text.endswith(b"\n"):
-            self.assertTrue(select.select([fd], [], [], DEADLINE_S)[0], "no progress")
-            text += os.read(fd, 65536)
-        return text.decode().splitlines()
+    def progress(self, listener: socket.socket) -> list[str]:
+        """The messages there are, at least one."""
+        self.assertTrue(select.select([listener], [], [], DEADLINE_S)[0], "no progress")
+        messages = []
+        while select.select([listener], [], [], 0)[0]:
+            messages.append(listener.recv(4096).decode().split(" ", 3)[3])
+        return messages
 
     def kill(self, rank: int, number: signal.Signals) -> None:
         os.kill(int(self.written("pid", rank)), number)

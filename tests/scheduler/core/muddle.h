@@ -82,10 +82,24 @@ class Muddle {
       if (random_.chance(10)) spec.labels.push_back(parse_requirement(label).value());
     spec.priority = static_cast<std::int32_t>(random_.below(3));
     if (random_.chance(30)) spec = with_reduce(std::move(spec), 2);
+    for (std::uint64_t n = random_.chance(30) ? 1 + random_.below(2) : 0; n > 0; --n)
+      add_stage(spec);
     for (const auto& [id, pool] : w.state.pools())
       if (random_.chance(30)) spec.pools.push_back(pool.spec.name);
     // Refused if a pool of it is being deleted.
     (void)w.say(Submit{"job-" + std::to_string(++jobs_), {}, std::move(spec)});
+  }
+
+  // Another stage, after any of those there are.
+  void add_stage(JobSpec& spec) {
+    const auto target = static_cast<StageId>(random_.below(spec.stages.size()));
+    StageSpec stage;
+    stage.indices = spec.stages[target].indices;
+    stage.exclusive = spec.stages[0].exclusive;
+    const bool element_wise = random_.chance(50);
+    if (!element_wise) stage.indices = IndexList(Stride{3, 1 + random_.below(3), 1});
+    stage.after.push_back({{}, element_wise, static_cast<Condition>(random_.below(3)), target});
+    spec.stages.push_back(stage);
   }
 
   // After one or two of the jobs there are; those that are over count as they ended.

@@ -151,20 +151,35 @@ Reasons blocking(const State& state, const Job& job, StageId stage) {
   return found;
 }
 
+bool is_over(TaskState state) {
+  return state >= TaskState::kHeld && state <= TaskState::kSkipped;
+}
+
 std::string after_text(JobId job) {
   return "after " + std::to_string(job.value);
 }
 
-// Jobs that the task at `position` still comes after: what counts of them has not ended.
-Reasons awaited(const State& state, const Stage& stage, std::uint64_t position) {
+// Jobs and stages that the task at `position` still comes after: what counts of them has not
+// ended.
+Reasons awaited(const State& state, const Job& job, const Stage& stage, std::uint64_t position) {
   Reasons found;
   if (stage.spec->reduces) found.insert("dependency");
-  for (const After& after : stage.spec->after) {
+  for (std::size_t n = 0; n < stage.after.size(); ++n) {
+    const After& after = stage.spec->after[n];
+    if (!after.job) {
+      const Stage& target = job.stages[after.stage];
+      bool open = false;
+      for (std::uint64_t p = 0; p < target.cells.size(); ++p)
+        if (!after.element_wise || p == position) open = open || !is_over(target.cells.at(p).state);
+      // What has become of all of it stays so, though an output may be lost and made again.
+      if (open && stage.after[n].state == AfterState::kOpen)
+        found.insert("after stage " + std::to_string(after.stage));
+      continue;
+    }
     const Job* other = state.job(after.job);
     if (other == nullptr || other->stages.empty()) continue;  // it is over
     const TaskState theirs = other->stages[0].cells.at(after.element_wise ? position : 0).state;
-    const bool over = theirs >= TaskState::kHeld && theirs <= TaskState::kSkipped;
-    if (!after.element_wise || !over) found.insert(after_text(after.job));
+    if (!after.element_wise || !is_over(theirs)) found.insert(after_text(after.job));
   }
   return found;
 }
@@ -193,7 +208,7 @@ Reasons causes_of(const State& state, const Job& job, StageId id, std::uint64_t 
       found = blocking(state, job, id);
       break;
     case TaskState::kBlocked:
-      found = awaited(state, stage, position);
+      found = awaited(state, job, stage, position);
       break;
     case TaskState::kDelayed:
       found.insert("retry");
@@ -233,7 +248,11 @@ Told told_by(const std::vector<Cause>& causes) {
     std::string reason = cause.reason;
     // Three ways of being busy.
     if (reason == "cap" || reason == "exclusive") reason = "busy";
-    // Which job it comes after is in the advice.
+    // Which stage it comes after is in the message,
+    const std::size_t at = cause.message.find("stage ");
+    if (reason == "dependency" && cause.message.starts_with("waits for "))
+      reason = "after " + cause.message.substr(at, cause.message.find(':') - at);
+    // which job in the advice.
     if (reason == "dependency" && cause.remedy.starts_with(kLookAt))
       reason = "after " + cause.remedy.substr(kLookAt.size());
     EXPECT_TRUE(found.emplace(reason, cause.tasks).second) << reason << " is told twice";

@@ -212,8 +212,27 @@ TEST(SpecCodec, RefusesWithTheReason) {
 
 TEST(SpecCodec, NamesTheStageWhenThereAreSeveral) {
   SpecMessage message(100, 10);
-  message.job().getStages()[1].initAfter(1);
-  EXPECT_EQ(message.read().refusal().message, "stage 1: a job cannot wait for itself");
+  message.job().getStages()[1].initAfter(1)[0].setStage(1);
+  EXPECT_EQ(message.read().refusal().message, "stage 1: it can come only after stages before it");
+  message.job().getStages()[1].getAfter()[0].setJob(7);
+  EXPECT_EQ(message.read().refusal().message,
+            "stage 1: waiting for a stage of another job: not in this version");
+}
+
+TEST(SpecCodec, ReadsWhichStageAnotherComesAfter) {
+  SpecMessage message(100, 10);
+  auto last = message.job().getStages()[2];
+  last.setName("last");
+  auto after = last.initAfter(1)[0];
+  after.setStage(1);
+  after.setElementWise(true);
+  after.setOn(schema::After::Condition::ANY);
+  const Result<core::JobSpec> read = message.read();
+  ASSERT_TRUE(read.ok()) << read.refusal().message;
+  const core::StageSpec& stage = read.value().stages[2];
+  EXPECT_EQ(stage.name, "last");
+  ASSERT_EQ(stage.after.size(), 1u);
+  EXPECT_EQ(stage.after[0], (core::After{{}, true, core::Condition::kAny, 1}));
 }
 
 TEST(SpecCodec, TakesBackWhatWasAcceptedOnce) {
