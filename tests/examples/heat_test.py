@@ -209,7 +209,7 @@ class CheckpointTest(ranks.RanksTest):
             self.checkpoint.write_bytes(content)
             self.assertEqual(self.ranks(1, HEAT, *plain, LEAT_CHECKPOINT_DIR="kept"), wanted)
             self.assertIn(why, self.written("err"))
-        self.checkpoint.parent.mkdir()
+        self.checkpoint.parent.mkdir(exist_ok=True)
         self.checkpoint.write_bytes(good)
         self.ranks(1, HEAT, *plain, "--seed", 9, LEAT_CHECKPOINT_DIR="kept")
         self.assertIn(b"of a run with other parameters", self.written("err"))
