@@ -66,10 +66,9 @@ void Commands::close() {
   }
 }
 
-void Commands::take(Message message) {
+void Commands::take(const Message& message) {
   if (message.type == Type::kExecute) return execute(message);
-  if (message.type == Type::kOutput || message.type == Type::kExecuted)
-    return tell_caller(std::move(message));
+  if (message.type == Type::kOutput || message.type == Type::kExecuted) return tell_caller(message);
   const auto at = commands_.find({message.node, message.id});
   if (at == commands_.end()) return;
   if (message.type == Type::kMore) {
@@ -92,7 +91,7 @@ void Commands::greet(kj::Own<kj::AsyncIoStream> stream) {
                  .catch_([this, id](kj::Exception&&) { callers_.at(id).link->close(); })
                  .then([this, id] {
                    // Also notices when it goes.
-                   return callers_.at(id).link->run([this, id](Message message) {
+                   return callers_.at(id).link->run([this, id](const Message& message) {
                      if (message.type != Type::kMore || message.status <= 0) return;
                      Message more = of(Type::kMore, callers_.at(id).target, id);
                      more.status = message.status;
@@ -123,7 +122,7 @@ void Commands::caller_left(std::uint64_t id) {
   callers_.erase(id);
 }
 
-void Commands::tell_caller(Message message) {
+void Commands::tell_caller(const Message& message) {
   const auto at = callers_.find(message.id);
   if (at != callers_.end() && at->second.target == message.node) at->second.link->send(message);
 }

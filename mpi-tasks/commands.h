@@ -53,7 +53,7 @@ class Commands final : private kj::TaskSet::ErrorHandler {
   void set_shell(Shell shell) { shell_ = std::move(shell); }
 
   // kExecute, kOutput, kMore, kExecuted, kHangUp.
-  void take(Message message);
+  void take(const Message& message);
   // No further command is started here, and nobody waits any more for those that run.
   void close();
 
@@ -82,7 +82,7 @@ class Commands final : private kj::TaskSet::ErrorHandler {
   void greet(kj::Own<kj::AsyncIoStream> stream);
   void ask(std::uint64_t id, Message request);
   void caller_left(std::uint64_t id);
-  void tell_caller(Message message);
+  void tell_caller(const Message& message);
 
   void execute(const Message& message);
   kj::Promise<void> pass_on(Key key, bool error, std::string_view bytes);

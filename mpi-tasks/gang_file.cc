@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "mpi-tasks/rank_process.h"
 #include "mpi-tasks/wire_text.h"
 #include "schema/gang.capnp.h"
 #include "transport/secret_file.h"
@@ -23,7 +24,6 @@ constexpr std::size_t kArgumentsMax = 65'536;
 constexpr std::size_t kArgumentBytesMax = 2u << 20;
 constexpr std::uint32_t kGraceMsMax = 3'600'000;
 constexpr std::size_t kInterfacesMax = 1024;
-constexpr std::uint16_t kCpusMax = 4096;
 // PMIx puts its files below, and some of their names are long.
 constexpr std::size_t kPrivateDirectoryMax = 512;
 

@@ -73,12 +73,14 @@ kj::Promise<Message> GangLink::receive(std::size_t bytes_max) {
   return stream_->read(in.header.data(), in.header.size())
       .then([this, &in, bytes_max] {
         const std::size_t length = length_of(in.header);
+        // NOLINTNEXTLINE(bugprone-suspicious-semicolon): KJ's macro ends in an else
         KJ_REQUIRE(length <= bytes_max, "a message too long", length);
         in.bytes.resize(length);
         return stream_->read(in.bytes.data(), length);
       })
       .then([&in] {
         Result<Message> message = decode(std::as_bytes(std::span(in.bytes)));
+        // NOLINTNEXTLINE(bugprone-suspicious-semicolon): KJ's macro ends in an else
         KJ_REQUIRE(message.ok(), message.refusal().message.c_str());
         return std::move(message).value();
       })

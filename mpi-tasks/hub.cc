@@ -7,7 +7,6 @@ namespace {
 
 using Type = Message::Type;
 
-constexpr std::int32_t kExitLost = 1;
 constexpr std::size_t kMissingNamedMax = 4;
 
 Message of_type(Type type) {
@@ -199,10 +198,14 @@ void Hub::take_name_call(NodeIndex from, Message& message) {
 void Hub::take_modex(NodeIndex from, Message& message) {
   if (message.type == Type::kModexTell) {
     if (message.node >= layout_.node_count()) return nonsense(from, "an answer for no node");
-    return to(message.node, std::move(message));
+    const NodeIndex asker = message.node;
+    return to(asker, std::move(message));
   }
   message.node = from;
-  if (layout_.has(message.rank)) return to(layout_.node_of(message.rank), std::move(message));
+  if (layout_.has(message.rank)) {
+    const NodeIndex holder = layout_.node_of(message.rank);
+    return to(holder, std::move(message));
+  }
   message.type = Type::kModexTell;
   message.status = kPmixErrorNotFound;
   to(from, std::move(message));

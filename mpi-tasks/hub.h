@@ -15,6 +15,9 @@
 
 namespace leat::mpi {
 
+// How a gang ends that has lost a launcher.
+inline constexpr std::int32_t kExitLost = 1;
+
 // One per gang, in the launcher of node 0. Pure: takes messages, returns messages, to be sent in
 // this order. Borrows the layout.
 //

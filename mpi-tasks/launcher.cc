@@ -189,7 +189,7 @@ void Launcher::on_message(Message message) {
     case Type::kMore:
     case Type::kExecuted:
     case Type::kHangUp:
-      return commands_.take(std::move(message));
+      return commands_.take(message);
     case Type::kCollected:
       if (message.gathering == Gathering::kBarrier) return pmi1_.take(message);
       return calls_.take(std::move(message));

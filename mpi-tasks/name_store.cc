@@ -48,7 +48,7 @@ std::vector<NameStore::Found> NameStore::answers() {
       ++at;
       continue;
     }
-    found.push_back(take(std::move(*at)));
+    found.push_back(take(*at));
     at = waiting_.erase(at);
   }
   return found;
@@ -59,7 +59,7 @@ std::size_t NameStore::present(const std::vector<std::string>& keys) const {
       std::ranges::count_if(keys, [this](const auto& key) { return values_.contains(key); }));
 }
 
-NameStore::Found NameStore::take(Waiting waiting) {
+NameStore::Found NameStore::take(const Waiting& waiting) {
   Found found{waiting.asker, kPmixSuccess, {}};
   for (const std::string& key : waiting.keys) {
     const auto at = values_.find(key);

@@ -62,7 +62,7 @@ class NameStore {
   };
 
   std::size_t present(const std::vector<std::string>& keys) const;
-  Found take(Waiting waiting);
+  Found take(const Waiting& waiting);
 
   std::map<std::string, Value> values_;
   std::size_t bytes_ = 0;

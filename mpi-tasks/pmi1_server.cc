@@ -21,7 +21,7 @@ Pmi1Server::Connection::Connection(kj::UnixEventPort& port, Rank whose, kj::Auto
 
 Pmi1Server::Pmi1Server(kj::UnixEventPort& port, Place place, OnEvent on_event, Send send)
     : port_(port),
-      pmi1_(place.layout, place.node, place.name),
+      pmi1_(place.layout, place.node, std::move(place.name)),
       size_(place.layout.size()),
       on_event_(std::move(on_event)),
       send_(std::move(send)),

@@ -160,16 +160,17 @@ void PmixServer::answer_bytes(const Upcall& upcall, std::int32_t status, std::st
 void PmixServer::answer_found(const Upcall& upcall, std::int32_t status,
                               const std::vector<Entry>& entries) {
   pmix_pdata_t* found = nullptr;
-  if (!entries.empty()) PMIX_PDATA_CREATE(found, entries.size());
-  for (std::size_t i = 0; i < entries.size(); ++i) {
+  const std::size_t count = entries.size();
+  if (count > 0) PMIX_PDATA_CREATE(found, count);
+  for (std::size_t i = 0; i < count; ++i) {
     PMIX_LOAD_PROCID(&found[i].proc, spec_.nspace.c_str(), entries[i].publisher);
     PMIX_LOAD_KEY(found[i].key, entries[i].key.c_str());
     if (!unpack(entries[i].value, found[i].value)) status = kPmixErrorBadParameter;
   }
-  reinterpret_cast<pmix_lookup_cbfunc_t>(upcall.reply.function)(status, found, entries.size(),
+  reinterpret_cast<pmix_lookup_cbfunc_t>(upcall.reply.function)(status, found, count,
                                                                 upcall.reply.data);
   // The library has copied them.
-  if (found != nullptr) PMIX_PDATA_FREE(found, entries.size());
+  if (found != nullptr) PMIX_PDATA_FREE(found, count);
 }
 
 void PmixServer::ask_modex(Rank rank, std::uint64_t id, NodeIndex node) {

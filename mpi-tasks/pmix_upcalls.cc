@@ -11,8 +11,6 @@
 namespace leat::mpi {
 namespace {
 
-using Type = Upcall::Type;
-
 struct Destination {
   Mailbox<Upcall>* upcalls = nullptr;
   std::string nspace;
@@ -93,7 +91,7 @@ std::vector<std::string> strings_of(char** keys) {
 
 pmix_status_t on_connected(const pmix_proc_t* proc, void*, pmix_info_t*, size_t,
                            pmix_op_cbfunc_t reply, void* data) {
-  if (is_ours(*proc)) put({.type = Type::kConnected, .rank = proc->rank});
+  if (is_ours(*proc)) put({.type = Upcall::Type::kConnected, .rank = proc->rank});
   // Later versions want the call, this one has none.
   if (reply == nullptr) return PMIX_OPERATION_SUCCEEDED;
   reply(PMIX_SUCCESS, data);
@@ -102,12 +100,14 @@ pmix_status_t on_connected(const pmix_proc_t* proc, void*, pmix_info_t*, size_t,
 
 pmix_status_t on_finalized(const pmix_proc_t* proc, void*, pmix_op_cbfunc_t reply, void* data) {
   if (!is_ours(*proc)) return PMIX_OPERATION_SUCCEEDED;
-  return put({.type = Type::kFinalized, .reply = reply_to(reply, data), .rank = proc->rank});
+  return put(
+      {.type = Upcall::Type::kFinalized, .reply = reply_to(reply, data), .rank = proc->rank});
 }
 
+// NOLINTNEXTLINE(readability-function-size): libpmix says what it takes.
 pmix_status_t on_abort(const pmix_proc_t* proc, void*, int status, const char* text, pmix_proc_t*,
                        size_t, pmix_op_cbfunc_t reply, void* data) {
-  return put({.type = Type::kAborted,
+  return put({.type = Upcall::Type::kAborted,
               .reply = reply_to(reply, data),
               .rank = proc->rank,
               .status = status,
@@ -133,13 +133,14 @@ bool read_ranks(const pmix_proc_t* procs, std::size_t count, std::vector<Rank>& 
 pmix_status_t gather(Upcall upcall, const pmix_proc_t* procs, std::size_t count,
                      const Directives& directives) {
   if (!read_ranks(procs, count, upcall.ranks)) return PMIX_ERR_NOT_SUPPORTED;
-  upcall.type = Type::kGather;
+  upcall.type = Upcall::Type::kGather;
   upcall.status = directives.local_status;
   upcall.flag = directives.collects;
   upcall.timeout_s = directives.timeout_s;
   return put(std::move(upcall));
 }
 
+// NOLINTNEXTLINE(readability-function-size): libpmix says what it takes.
 pmix_status_t on_fence(const pmix_proc_t procs[], size_t count, const pmix_info_t infos[],
                        size_t info_count, char* bytes, size_t size, pmix_modex_cbfunc_t reply,
                        void* data) {
@@ -164,7 +165,7 @@ pmix_status_t on_disconnect(const pmix_proc_t procs[], size_t count, const pmix_
 pmix_status_t on_direct_modex(const pmix_proc_t* proc, const pmix_info_t infos[], size_t count,
                               pmix_modex_cbfunc_t reply, void* data) {
   if (!is_ours(*proc) || proc->rank > PMIX_RANK_VALID) return PMIX_ERR_NOT_FOUND;
-  return put({.type = Type::kModexAsk,
+  return put({.type = Upcall::Type::kModexAsk,
               .reply = reply_to(reply, data),
               .rank = proc->rank,
               .timeout_s = directives_of(infos, count).timeout_s});
@@ -173,7 +174,7 @@ pmix_status_t on_direct_modex(const pmix_proc_t* proc, const pmix_info_t infos[]
 pmix_status_t on_publish(const pmix_proc_t* proc, const pmix_info_t infos[], size_t count,
                          pmix_op_cbfunc_t reply, void* data) {
   if (!is_ours(*proc)) return PMIX_ERR_NOT_SUPPORTED;
-  Upcall upcall{.type = Type::kPublish, .reply = reply_to(reply, data), .rank = proc->rank};
+  Upcall upcall{.type = Upcall::Type::kPublish, .reply = reply_to(reply, data), .rank = proc->rank};
   upcall.flag = directives_of(infos, count).once;
   for (std::size_t i = 0; i < count; ++i)
     if (!is_directive(infos[i]))
@@ -184,7 +185,8 @@ pmix_status_t on_publish(const pmix_proc_t* proc, const pmix_info_t infos[], siz
 pmix_status_t on_lookup(const pmix_proc_t* proc, char** keys, const pmix_info_t infos[],
                         size_t count, pmix_lookup_cbfunc_t reply, void* data) {
   if (!is_ours(*proc)) return PMIX_ERR_NOT_SUPPORTED;
-  Upcall upcall{.type = Type::kLookup, .reply = reply_to(reply, data), .keys = strings_of(keys)};
+  Upcall upcall{
+      .type = Upcall::Type::kLookup, .reply = reply_to(reply, data), .keys = strings_of(keys)};
   const Directives directives = directives_of(infos, count);
   const auto all = static_cast<std::uint32_t>(upcall.keys.size());
   // To wait for 0 of them is to wait for all.
@@ -197,18 +199,20 @@ pmix_status_t on_lookup(const pmix_proc_t* proc, char** keys, const pmix_info_t 
 pmix_status_t on_unpublish(const pmix_proc_t* proc, char** keys, const pmix_info_t*, size_t,
                            pmix_op_cbfunc_t reply, void* data) {
   if (!is_ours(*proc)) return PMIX_ERR_NOT_SUPPORTED;
-  return put({.type = Type::kUnpublish,
+  return put({.type = Upcall::Type::kUnpublish,
               .reply = reply_to(reply, data),
               .rank = proc->rank,
               .keys = strings_of(keys)});
 }
 
+// NOLINTNEXTLINE(readability-function-size): libpmix says what it takes.
 pmix_status_t on_spawn(const pmix_proc_t*, const pmix_info_t*, size_t, const pmix_app_t*, size_t,
                        pmix_spawn_cbfunc_t, void*) {
   return PMIX_ERR_NOT_SUPPORTED;
 }
 
 // Never called, but without it the library does not clean up behind ranks that are killed.
+// NOLINTNEXTLINE(readability-function-size): libpmix says what it takes.
 pmix_status_t on_job_control(const pmix_proc_t*, const pmix_proc_t*, size_t, const pmix_info_t*,
                              size_t, pmix_info_cbfunc_t, void*) {
   return PMIX_ERR_NOT_SUPPORTED;
@@ -246,7 +250,7 @@ pmix_server_module_t upcall_table() {
 void take_modex_data(pmix_status_t status, char* data, std::size_t size, void* ask) {
   const std::unique_ptr<ModexAsk> owned(static_cast<ModexAsk*>(ask));
   // The library frees `data` as soon as this returns.
-  put({.type = Type::kModexData,
+  put({.type = Upcall::Type::kModexData,
        .status = status,
        .bytes = data == nullptr ? std::string() : std::string(data, size),
        .id = owned->id,

@@ -1,5 +1,6 @@
 #include "mpi-tasks/pmix_words.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -53,7 +54,7 @@ bool unpack(const std::string& bytes, pmix_value_t& value) {
   PMIX_DATA_BUFFER_CONSTRUCT(&buffer);
   // The buffer frees what it holds.
   char* copy = static_cast<char*>(std::malloc(bytes.size()));
-  std::memcpy(copy, bytes.data(), bytes.size());
+  std::ranges::copy(bytes, copy);
   PMIX_DATA_BUFFER_LOAD(&buffer, copy, bytes.size());
   std::int32_t count = 1;
   const bool good =

@@ -38,9 +38,10 @@ std::string_view name_of(std::string_view variable) {
 
 // Two words that PSM2 wants to be a gang's own.
 std::string transport_key(std::uint64_t word) {
+  const std::uint64_t other = word * 0x9e3779b97f4a7c15u;
   char text[34];
   std::snprintf(text, sizeof text, "%016llx-%016llx", static_cast<unsigned long long>(word),
-                static_cast<unsigned long long>(word * 0x9e3779b97f4a7c15u));
+                static_cast<unsigned long long>(other));
   return text;
 }
 

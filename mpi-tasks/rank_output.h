@@ -45,7 +45,7 @@ class RankOutput final : private kj::TaskSet::ErrorHandler {
   static constexpr std::size_t kReadBytes = 32 * 1024;
 
   struct Pipe {
-    Pipe(kj::UnixEventPort& port, Rank whose, kj::AutoCloseFd end, Tap tap);
+    Pipe(kj::UnixEventPort& port, Rank whose, kj::AutoCloseFd end, Tap also);
     Rank rank;
     Tap tap;
     kj::AutoCloseFd fd;

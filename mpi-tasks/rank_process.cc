@@ -32,7 +32,6 @@ namespace {
 
 constexpr std::size_t kStackBytes = 64u << 10;
 constexpr int kAbandonedRoundsMax = 100;
-constexpr int kCpusMax = 4096;
 
 // What the child needs, made beforehand: between clone and exec it may only make system calls.
 struct Childhood {
@@ -147,6 +146,7 @@ class ChildMemory {
 
 std::vector<char*> pointers(const std::vector<std::string>& strings) {
   std::vector<char*> result;
+  result.reserve(strings.size() + 1);
   for (const std::string& text : strings) result.push_back(const_cast<char*>(text.c_str()));
   result.push_back(nullptr);
   return result;

@@ -16,13 +16,16 @@ namespace leat::mpi {
 // Where a rank finds its end of a PMI-1 connection.
 inline constexpr int kPmiFd = 3;
 
+// CPUs of a node are numbered below it.
+inline constexpr std::uint16_t kCpusMax = 4096;
+
 // What a rank is to be. Borrowed for the length of the call.
 struct RankPlan {
   const std::string& program;  // a path; relative: to `directory`
   const std::vector<std::string>& arguments;
   const std::vector<std::string>& environment;
   const std::string& directory;
-  const std::vector<std::uint16_t>& cpus;  // empty: unbound
+  const std::vector<std::uint16_t>& cpus;  // below kCpusMax; empty: unbound
   int stdout_fd = -1;
   int stderr_fd = -1;
   int pmi_fd = -1;  // becomes kPmiFd there; -1: none

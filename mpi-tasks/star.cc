@@ -17,8 +17,6 @@
 namespace leat::mpi {
 namespace {
 
-constexpr std::int32_t kExitLost = 1;
-
 std::string first_line(const kj::Exception& exception) {
   const kj::StringPtr text = exception.getDescription();
   const std::string_view line(text.cStr(), text.size());

@@ -1,4 +1,4 @@
-// rsh_main.cc - leat-rsh: a command on another node of the gang, called like ssh.
+// main.cc - leat-rsh: a command on another node of the gang, called like ssh.
 //
 // leat-rsh [OPTIONS] HOST COMMAND…
 //
