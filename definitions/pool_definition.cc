@@ -6,6 +6,7 @@
 #include "base/labels.h"
 #include "definitions/document.h"
 #include "definitions/table_reader.h"
+#include "definitions/units.h"
 
 namespace leat::definitions {
 namespace {
