@@ -65,6 +65,7 @@ core::JobSpec make_pipeline(schema::JobSpec::Builder job, const Plan& plan, Rand
   if (random.chance(50)) {
     stages[1].getMembers()[0].setCount(1 + static_cast<std::uint32_t>(random.below(3)));
     stages[1].getMembers()[0].setSpread(schema::Member::Spread::DISTINCT_NODES);
+    stages[1].initGang().setLaunch(schema::GangSpec::Launch::APPLICATION);
   }
   // Beside the reduce, and sometimes after two.
   write_stage(stages[2], simulated, random);
