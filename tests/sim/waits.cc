@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "scheduler/store/spec_codec.h"
+#include "tests/sim/stages.h"
 #include "tests/sim/world.h"
 
 namespace leat::sim {
@@ -113,7 +114,11 @@ void World::hold(std::size_t n, bool release) {
 
 void World::check_order(const RunId& run) {
   for (const User& user : users_) {
-    if (user.job != run.job || run.stage != 0 || !user.waits.after_user) continue;
+    if (user.job != run.job) continue;
+    const core::Job* job = head_ == nullptr ? nullptr : head_->state().job(run.job);
+    const std::string early = check_stage_launch(user.spec, job, evidence_, run);
+    if (!early.empty()) evidence_.complain(user.key + ": " + early);
+    if (run.stage != 0 || !user.waits.after_user) continue;
     const std::string wrong =
         check_launch(user.waits, users_[*user.waits.after_user].tasks, evidence_, run.index);
     if (!wrong.empty())

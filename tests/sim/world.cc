@@ -10,6 +10,7 @@
 #include "node-agent/agent_codec.h"
 #include "scheduler/store/spec_codec.h"
 #include "tests/sim/bytes.h"
+#include "tests/sim/stages.h"
 
 namespace leat::sim {
 namespace {
@@ -23,17 +24,6 @@ std::string fresh_directory() {
   std::string path = (std::filesystem::temp_directory_path() / "leat-sim-XXXXXX").string();
   LEAT_CHECK(::mkdtemp(path.data()) != nullptr);
   return path;
-}
-
-void write_stage(schema::StageSpec::Builder stage, std::uint64_t tasks, Random& random) {
-  stage.getProgram().initArgv(1).set(0, "/bin/true");
-  stage.getProgram().setDirectory("/");
-  auto indices = stage.initIndices(1);
-  indices[0].setCount(tasks);
-  auto members = stage.initMembers(1);
-  members[0].setCount(1);
-  stage.setRetries(4);
-  stage.setLeaseUs(15'000'000 + static_cast<std::int64_t>(random.below(15'000'000)));
 }
 
 }  // namespace
@@ -143,6 +133,7 @@ core::JobSpec World::make_job(std::size_t n) {
   auto job = message.initRoot<schema::JobSpec>();
   job.setName("job " + std::to_string(n));
   job.setPriority(static_cast<std::int32_t>(random_.below(3)));
+  if (plan_.stages) return make_pipeline(job, plan_, random_);
   std::vector<std::uint64_t> sizes{1 + random_.below(plan_.tasks_max)};
   const bool reduces = n % 2 == 0;
   const std::uint64_t width = 2 + random_.below(12);
@@ -182,6 +173,7 @@ Duration World::task_length(const RunId& run) {
 }
 
 bool World::task_fails(const RunId& run) {
+  if (plan_.stages && is_doomed(run)) return true;
   return run.attempt <= 3 && random_.chance(3);
 }
 

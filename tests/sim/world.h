@@ -71,6 +71,7 @@ struct Plan {
   Duration heal{600'000'000};     // within which everything must end after that
   bool walk = false;              // the pool is on demand, and people change it all the time
   bool gangs = false;             // every other job is of gangs
+  bool stages = false;            // jobs have stages that come after each other, some of gangs
 };
 
 // Few jobs in a pool that is changed all the time.
@@ -148,6 +149,7 @@ class World {
   std::string what_is_left();
   void check_books();
   void check_job(const User& user);
+  void check_stages(const User& user, const core::Job& job);
   bool all_over();
   core::JobSpec make_job(std::size_t n);
 

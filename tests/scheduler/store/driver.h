@@ -226,9 +226,32 @@ class Driver {
     }
     if (random_.chance(40))
       message.stage().setTimeLimitUs(1 + static_cast<std::int64_t>(random_.below(1u << 26)));
+    if (random_.chance(40)) add_stages(message, 1 + random_.below(3));
     Result<core::JobSpec> spec = message.read();
     LEAT_CHECK(spec.ok());
     say(core::Submit{key("key"), {1000, "h", ""}, std::move(spec).value(), {}});
+  }
+
+  // Stages like the first, each after one or two of those there are.
+  void add_stages(SpecMessage& message, std::uint64_t count) {
+    capnp::MallocMessageBuilder copy;
+    copy.setRoot(message.job().asReader());
+    const auto old = copy.getRoot<schema::JobSpec>().getStages().asReader();
+    auto stages = message.job().initStages(old.size() + static_cast<capnp::uint>(count));
+    for (capnp::uint id = 0; id < stages.size(); ++id) {
+      stages.setWithCaveats(id, old[id < old.size() ? id : 0]);
+      if (id < old.size()) continue;
+      stages[id].setName("stage " + std::to_string(id));
+      stages[id].setStartWithinUs(0);
+      stages[id].initIndices(1)[0].setCount(1 + random_.below(300));
+      for (auto after : stages[id].initAfter(random_.chance(30) ? 2 : 1)) {
+        after.setStage(static_cast<StageId>(random_.below(id)));
+        after.setOn(static_cast<schema::After::Condition>(random_.below(3)));
+        if (stages[id].getAfter().size() > 1 || random_.chance(40)) continue;
+        after.setElementWise(true);
+        stages[id].setIndices(stages[after.getStage()].getIndices().asReader());
+      }
+    }
   }
 
   // Of one job or two, whole or task by task: then with its indices.
@@ -261,7 +284,8 @@ class Driver {
     const core::Job& job = any_of(state_->jobs())->second;
     core::Cancel cancel{key("c"), {1000, "h", ""}, job.id, 0, {}};
     if (job.active() && random_.chance(70)) {
-      const IndexList& all = job.stages[0].spec->indices;
+      cancel.stage = static_cast<StageId>(random_.below(job.stages.size()));
+      const IndexList& all = job.stages[cancel.stage].spec->indices;
       const std::uint64_t first = random_.below(all.size());
       cancel.indices =
           all.select(IntervalSet(first, std::min(first + random_.below(20), all.size() - 1)));
