@@ -166,7 +166,10 @@ std::string what_came_of(const JobView& job) {
     steps.total += job.stages[n].total;
     steps.failed += job.stages[n].failed + job.stages[n].quarantined;
   }
-  if (steps.failed > 0) return share(steps.failed, steps.total, " reduce steps failed");
+  if (steps.failed > 0)
+    return share(
+        steps.failed, steps.total,
+        job.stage_names.empty() ? " reduce steps failed" : " tasks of later stages failed");
   return share(tasks.succeeded, tasks.total, " tasks succeeded");
 }
 

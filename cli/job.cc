@@ -94,20 +94,7 @@ class JobShow final : public Command {
                                       {"result_bytes", "Result size", Form::kBytes}},
                                      row);
     const auto& stages = std::get<Value::List>(row.at("stages").kind());
-    Value::List numbered;
-    for (std::size_t i = 0; i < stages.size(); ++i)
-      numbered.push_back(Value::Object{{"stage", std::uint64_t{i}}, {"counts", stages[i]}});
-    page += '\n' + render_table({{"stage", "STAGE", Form::kNumber},
-                                 {"counts.total", "TASKS", Form::kNumber},
-                                 {"counts.waiting", "WAITING", Form::kNumber},
-                                 {"counts.running", "RUNNING", Form::kNumber},
-                                 {"counts.held", "HELD", Form::kNumber},
-                                 {"counts.succeeded", "SUCCEEDED", Form::kNumber},
-                                 {"counts.failed", "FAILED", Form::kNumber},
-                                 {"counts.cancelled", "CANCELLED", Form::kNumber},
-                                 {"counts.quarantined", "QUARANTINED", Form::kNumber},
-                                 {"counts.skipped", "SKIPPED", Form::kNumber}},
-                                numbered);
+    page += '\n' + render_stages(stages);
     const auto& progress = std::get<Value::List>(row.at("progress").kind());
     if (!progress.empty())
       page += '\n' + render_table({{"task", "RUNNING TASK"},
@@ -120,6 +107,27 @@ class JobShow final : public Command {
            render_table(
                {{"task", "FAILED TASK"}, {"node", "NODE", Form::kNumber}, {"message", "WHY"}},
                failures);
+  }
+
+  static std::string render_stages(const Value::List& stages) {
+    Value::List numbered;
+    bool named = false;
+    for (std::size_t i = 0; i < stages.size(); ++i) {
+      numbered.push_back(Value::Object{{"stage", std::uint64_t{i}}, {"counts", stages[i]}});
+      named = named || std::holds_alternative<std::string>(stages[i].at("name").kind());
+    }
+    std::vector<Column> columns{{"stage", "STAGE", Form::kNumber}};
+    if (named) columns.push_back({"counts.name", "NAME"});
+    columns.insert(columns.end(), {{"counts.total", "TASKS", Form::kNumber},
+                                   {"counts.waiting", "WAITING", Form::kNumber},
+                                   {"counts.running", "RUNNING", Form::kNumber},
+                                   {"counts.held", "HELD", Form::kNumber},
+                                   {"counts.succeeded", "SUCCEEDED", Form::kNumber},
+                                   {"counts.failed", "FAILED", Form::kNumber},
+                                   {"counts.cancelled", "CANCELLED", Form::kNumber},
+                                   {"counts.quarantined", "QUARANTINED", Form::kNumber},
+                                   {"counts.skipped", "SKIPPED", Form::kNumber}});
+    return render_table(columns, numbered);
   }
 
   std::optional<std::string> job_;

@@ -11,6 +11,7 @@
 #include "cli/job_environment.h"
 #include "cli/job_gang.h"
 #include "cli/job_inputs.h"
+#include "cli/job_stages.h"
 #include "cli/job_waits.h"
 #include "cli/program_check.h"
 #include "definitions/pool_definition.h"
@@ -204,6 +205,7 @@ JobDefinition JobOptions::given(const std::vector<std::string>& command) const {
 }
 
 JobRequest read_job_request(const JobDefinition& job, const Surroundings& surroundings) {
+  if (!job.stages.empty()) return read_staged_request(job, surroundings);
   JobRequest request;
   read_program(job, surroundings, request);
   read_job_inputs(job, surroundings, request);

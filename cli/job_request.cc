@@ -133,6 +133,76 @@ void fill_reduce_stage(const JobRequest& request, std::uint16_t source, std::uin
   stage.setRetries(kReduceRetries);
 }
 
+// How many tasks each level of a tree has, down to one. No width: one level.
+std::vector<std::uint64_t> levels_over(std::uint64_t inputs, std::optional<std::uint64_t> width) {
+  LEAT_CHECK(inputs > 0 && (!width || *width >= kReduceWidthMin));
+  std::vector<std::uint64_t> sizes;
+  do {
+    sizes.push_back(width ? (inputs - 1) / *width + 1 : 1);
+    inputs = sizes.back();
+  } while (inputs > 1);
+  return sizes;
+}
+
+// The stages of the schema that one stage of the request becomes: `first` and, if it is a tree, its
+// further levels, of which the last is what others mean by it.
+struct Levels {
+  std::uint16_t first = 0;
+  std::vector<std::uint64_t> sizes;
+
+  std::uint16_t last() const { return static_cast<std::uint16_t>(first + sizes.size() - 1); }
+};
+
+std::vector<Levels> plan_levels(const std::vector<StageRequest>& stages) {
+  std::vector<Levels> plan;
+  std::size_t next = 0;
+  for (const StageRequest& stage : stages) {
+    Levels levels{static_cast<std::uint16_t>(next), {stage.work.indices.size()}};
+    if (stage.reduces) levels.sizes = levels_over(plan[*stage.reduces].sizes.back(), stage.width);
+    next += levels.sizes.size();
+    plan.push_back(std::move(levels));
+  }
+  return plan;
+}
+
+void fill_tree(const StageRequest& stage, const Levels& levels, const Levels& read,
+               capnp::List<schema::StageSpec>::Builder all) {
+  for (std::size_t n = 0; n < levels.sizes.size(); ++n) {
+    const auto id = static_cast<std::uint16_t>(levels.first + n);
+    schema::StageSpec::Builder step = all[id];
+    fill_work_stage(stage.work, step);
+    auto indices = step.initIndices(1);
+    indices[0].setCount(levels.sizes[n]);
+    auto outputs = step.initInputs().initOutputs();
+    outputs.setStage(n == 0 ? read.last() : static_cast<std::uint16_t>(id - 1));
+    outputs.setWidth(stage.width.value_or(read.sizes.back()));
+  }
+}
+
+void fill_stages(const std::vector<StageRequest>& stages, schema::JobSpec::Builder spec) {
+  const std::vector<Levels> plan = plan_levels(stages);
+  auto all = spec.initStages(plan.back().last() + 1u);
+  for (std::size_t n = 0; n < stages.size(); ++n) {
+    const StageRequest& stage = stages[n];
+    schema::StageSpec::Builder last = all[plan[n].last()];
+    if (stage.reduces) {
+      fill_tree(stage, plan[n], plan[*stage.reduces], all);
+    } else {
+      fill_work_stage(stage.work, last);
+    }
+    last.setName(stage.name.c_str());
+    if (stage.result) spec.setResultStage(plan[n].last());
+    if (stage.after.empty()) continue;
+    LEAT_CHECK(stage.work.after.empty());
+    auto after = last.initAfter(static_cast<unsigned>(stage.after.size()));
+    for (unsigned k = 0; k < after.size(); ++k) {
+      after[k].setStage(plan[stage.after[k].stage].last());
+      after[k].setElementWise(stage.after[k].element_wise);
+      after[k].setOn(stage.after[k].on);
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<std::uint64_t> stage_sizes(const JobRequest& request) {
@@ -155,6 +225,7 @@ void fill_job_spec(const JobRequest& request, schema::JobSpec::Builder spec) {
   for (unsigned i = 0; i < labels.size(); ++i) labels.set(i, request.labels[i].c_str());
   spec.setExclusive(request.exclusive);
   spec.setPlacement(request.placement);
+  if (!request.stages.empty()) return fill_stages(request.stages, spec);
 
   const std::vector<std::uint64_t> sizes = stage_sizes(request);
   auto stages = spec.initStages(static_cast<unsigned>(sizes.size()));

@@ -77,6 +77,8 @@ struct GangRequest {
   std::string interfaces;
 };
 
+struct StageRequest;
+
 struct JobRequest {
   std::string name;
   std::vector<std::string> argv;
@@ -109,6 +111,25 @@ struct JobRequest {
   Duration start_within{0};
   std::optional<WarningRequest> warning;
   std::optional<GangRequest> gang;  // none: each task runs on one node
+  // Of a job that says what its stages are: of the above only name, pools, labels, exclusive,
+  // placement and priority count then.
+  std::vector<StageRequest> stages;
+};
+
+// Stages are named by their place in JobRequest::stages.
+struct StageAfterRequest {
+  std::size_t stage = 0;
+  bool element_wise = false;
+  schema::After::Condition on = schema::After::Condition::SUCCESS;
+};
+
+struct StageRequest {
+  std::string name;  // may be empty
+  std::vector<StageAfterRequest> after;
+  std::optional<std::size_t> reduces;  // it reads the outputs of this one
+  std::optional<std::uint64_t> width;  // as a tree; none: one step takes them all
+  bool result = false;
+  JobRequest work;
 };
 
 // How many tasks each stage has: what was submitted, then the levels of the reduce down to one.

@@ -93,6 +93,8 @@ JobView read_job(schema::JobSummary::Reader job) {
   view.ended_us = job.getEndedUs();
   for (const schema::Counts::Reader stage : job.getStages())
     view.stages.push_back(read_counts(stage));
+  for (const auto name : job.getStageNames()) view.stage_names.push_back(read_text(name));
+  if (view.stage_names.size() != view.stages.size()) view.stage_names.clear();
   view.retried = job.getRetried();
   view.lost = job.getLost();
   view.result_bytes = job.getResultBytes();
@@ -186,7 +188,11 @@ Value progress_rows(const JobView& job) {
 
 Value::Object job_row(const JobView& job, std::int64_t now_us) {
   Value::List stages;
-  for (const TaskCounts& stage : job.stages) stages.push_back(counts_row(stage));
+  for (std::size_t n = 0; n < job.stages.size(); ++n) {
+    Value::Object stage = std::get<Value::Object>(counts_row(job.stages[n]).kind());
+    if (!job.stage_names.empty()) stage.push_back({"name", job.stage_names[n]});
+    stages.emplace_back(std::move(stage));
+  }
   Value::List failures;
   for (const TaskFailure& failure : job.failures) failures.push_back(failure_row(job, failure));
   return Value::Object{

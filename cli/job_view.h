@@ -58,6 +58,7 @@ struct JobView {
   std::int64_t started_us = 0;
   std::int64_t ended_us = 0;
   std::vector<TaskCounts> stages;
+  std::vector<std::string> stage_names;  // as many, or none
   std::uint64_t retried = 0;
   std::uint64_t lost = 0;
   std::uint64_t result_bytes = 0;

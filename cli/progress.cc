@@ -76,7 +76,8 @@ std::string ProgressMeter::line() const {
   const TaskCounts sum = sum_of_stages(job_);
   if (sum.failed > 0) line += "  " + std::to_string(sum.failed) + " failed";
   if (sum.quarantined > 0) line += "  " + std::to_string(sum.quarantined) + " quarantined";
-  if (job_.stages.size() > 1) line += "  reduce";
+  // Stages with names are the user's; without, they are steps of a reduce.
+  if (job_.stages.size() > 1) line += job_.stage_names.empty() ? "  reduce" : "  stages";
   for (std::size_t i = 1; i < job_.stages.size(); ++i)
     line +=
         ' ' + std::to_string(job_.stages[i].done()) + '/' + std::to_string(job_.stages[i].total);
@@ -94,7 +95,9 @@ std::string closing_line(const JobView& job) {
                      count_of(job.counts.total, "task");
   const std::int64_t elapsed_us = job.elapsed_us(job.ended_us);
   if (elapsed_us > 0) line += " in " + definitions::show_duration(Duration(elapsed_us));
-  if (job.stages.size() > 1) line += ", " + count_of(job.stages.size() - 1, "reduce stage");
+  if (job.stages.size() > 1)
+    line += ", " + count_of(job.stages.size() - 1,
+                            job.stage_names.empty() ? "reduce stage" : "further stage");
   if (job.retried > 0) line += ", " + std::to_string(job.retried) + " tried again";
   if (job.lost > 0) line += ", " + count_of(job.lost, "run") + " lost with nodes";
   return line;

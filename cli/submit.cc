@@ -53,9 +53,8 @@ class Submit final : public Command {
     const std::string key = key_.value_or(shell.surroundings.fresh_key);
     value_or_fail(verify_home(shell.home));
     Head head(shell);
-    upload_inputs(shell, head, request);
-    for (AfterRequest& after : request.after)
-      if (!after.job) after.job = resolve_job(head, TaskName{});
+    prepare(shell, head, request);
+    for (StageRequest& stage : request.stages) prepare(shell, head, stage.work);
     const JobId job = submit(head, request, pool, key);
     shell.console.out(std::to_string(job.value) + '\n');
     if (!wait_ && !progress_) return ExitCode::kDone;
@@ -83,6 +82,13 @@ class Submit final : public Command {
     }
     job.override_with(options_.given(argv_));
     return job;
+  }
+
+  // What the head has to be there for.
+  static void prepare(Shell& shell, Head& head, JobRequest& request) {
+    upload_inputs(shell, head, request);
+    for (AfterRequest& after : request.after)
+      if (!after.job) after.job = resolve_job(head, TaskName{});
   }
 
   static JobId submit(Head& head, const JobRequest& request,

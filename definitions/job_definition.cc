@@ -95,6 +95,10 @@ void JobDefinition::add(std::string_view field, Word word) {
   words_[std::string(field)].push_back(std::move(word));
 }
 
+bool operator==(const JobDefinition& a, const JobDefinition& b) {
+  return a.command == b.command && a.stages == b.stages && a.words_ == b.words_;
+}
+
 void JobDefinition::override_with(const JobDefinition& over) {
   if (!over.command.empty()) command = over.command;
   for (const auto& [name, words] : over.words_) {
@@ -104,10 +108,13 @@ void JobDefinition::override_with(const JobDefinition& over) {
   }
 }
 
-Result<std::string> print_job(const JobDefinition& job) {
+namespace {
+
+// All that is said of a job, or of a stage whose tables are called `prefix`KEY; its first key that
+// is not UTF-8 goes to `bad`.
+std::string print_fields(const JobDefinition& job, const std::string& prefix, std::string& bad) {
   std::string text;
   std::string tables;
-  std::string bad;
   const auto check = [&bad](const std::string& key, const std::vector<Word>& words) {
     for (const Word& word : words)
       if (!is_utf8(word.text) && bad.empty()) bad = key;
@@ -138,12 +145,44 @@ Result<std::string> print_job(const JobDefinition& job) {
         text += key + " = " + list_of(words) + '\n';
         break;
       case FieldKind::kVariables:
-        tables += "\n[" + key + "]\n" + table_of(words);
+        tables += "\n[" + prefix + key + "]\n" + table_of(words);
         break;
     }
   }
-  if (!bad.empty()) return invalid(bad + " is not UTF-8, which a TOML file must be");
   return text + tables;
+}
+
+std::string print_after(const StageAfter& after) {
+  if (!after.each && after.on.text.empty()) return toml_string(after.stage.text);
+  return "{stage = " + toml_string(after.stage.text) + (after.each ? ", each = true" : "") +
+         (after.on.text.empty() ? "" : ", on = " + toml_string(after.on.text)) + "}";
+}
+
+std::string print_stage(const StageDefinition& stage, std::string& bad) {
+  std::string text = "\n[[stage]]\n";
+  std::vector<const Word*> words{&stage.name, &stage.reduces, &stage.width};
+  for (const StageAfter& after : stage.after) words.insert(words.end(), {&after.stage, &after.on});
+  for (const Word* word : words)
+    if (!is_utf8(word->text) && bad.empty()) bad = "stage";
+  if (!stage.name.text.empty()) text += "name = " + toml_string(stage.name.text) + '\n';
+  std::string list;
+  for (const StageAfter& after : stage.after)
+    list += (list.empty() ? "" : ", ") + print_after(after);
+  if (!list.empty()) text += "after = [" + list + "]\n";
+  if (!stage.reduces.text.empty()) text += "reduces = " + toml_string(stage.reduces.text) + '\n';
+  if (!stage.width.text.empty()) text += "width = " + stage.width.text + '\n';
+  if (stage.result) text += "result = true\n";
+  return text + print_fields(stage.said, "stage.", bad);
+}
+
+}  // namespace
+
+Result<std::string> print_job(const JobDefinition& job) {
+  std::string bad;
+  std::string text = print_fields(job, "", bad);
+  for (const StageDefinition& stage : job.stages) text += print_stage(stage, bad);
+  if (!bad.empty()) return invalid(bad + " is not UTF-8, which a TOML file must be");
+  return text;
 }
 
 }  // namespace leat::definitions

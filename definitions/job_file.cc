@@ -42,6 +42,8 @@ class JobReader {
       if (refusal_) return *refusal_;
       if (entry.key == "command") {
         read_list(entry.item, "command", job_.command);
+      } else if (entry.key == "stage") {
+        read_stages(entry);
       } else {
         read_field(entry);
       }
@@ -50,7 +52,93 @@ class JobReader {
     return std::move(job_);
   }
 
+  // The same keys, and those that only stages have.
+  Result<StageDefinition> read_stage(Place at) {
+    StageDefinition stage;
+    stage.where = place(at, "stage");
+    for (const Entry& entry : table_) {
+      if (refusal_) return *refusal_;
+      if (entry.key == "command") {
+        read_list(entry.item, "command", job_.command);
+      } else if (!read_stage_key(entry, stage)) {
+        read_field(entry, "stage");
+      }
+    }
+    if (refusal_) return *refusal_;
+    stage.said = std::move(job_);
+    return stage;
+  }
+
  private:
+  void read_stages(const Entry& entry) {
+    const auto* list = std::get_if<Items>(&entry.item.value);
+    if (list == nullptr || list->empty())
+      return refuse_at(entry.item.at, "stage wants tables: write [[stage]] above each");
+    for (const Item& item : *list) {
+      const auto* table = std::get_if<Table>(&item.value);
+      if (table == nullptr)
+        return refuse_at(item.at, "stage wants tables: write [[stage]] above each");
+      Result<StageDefinition> stage = JobReader(*table, file_).read_stage(item.at);
+      if (!stage.ok()) {
+        if (!refusal_) refusal_ = stage.refusal();
+        return;
+      }
+      job_.stages.push_back(std::move(stage).value());
+    }
+  }
+
+  bool read_stage_key(const Entry& entry, StageDefinition& stage) {
+    std::vector<Word> words;
+    if (entry.key == "name" || entry.key == "reduces") {
+      read_one(entry, FieldKind::kText, words);
+      if (!words.empty()) (entry.key == "name" ? stage.name : stage.reduces) = words[0];
+    } else if (entry.key == "width") {
+      read_one(entry, FieldKind::kNumber, words);
+      if (!words.empty()) stage.width = words[0];
+    } else if (entry.key == "result") {
+      read_flag(entry, FieldKind::kFlag, words);
+      stage.result = !words.empty();
+    } else if (entry.key == "after") {
+      read_after(entry, stage);
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  void read_after(const Entry& entry, StageDefinition& stage) {
+    static constexpr const char* kWanted =
+        "after wants a list of names of stages, or of tables like {stage = \"NAME\", each = true, "
+        "on = \"any\"}";
+    const auto* list = std::get_if<Items>(&entry.item.value);
+    if (list == nullptr) return refuse_at(entry.item.at, kWanted);
+    for (const Item& item : *list) {
+      std::vector<Word> name;
+      StageAfter after;
+      if (const auto* text = std::get_if<std::string>(&item.value)) {
+        add_text(item.at, "after", *text, name);
+      } else if (const auto* table = std::get_if<Table>(&item.value)) {
+        for (const Entry& part : *table) {
+          std::vector<Word> words;
+          if (part.key == "stage") {
+            read_one(part, FieldKind::kText, name);
+          } else if (part.key == "on") {
+            read_one(part, FieldKind::kText, words);
+            if (!words.empty()) after.on = words[0];
+          } else if (part.key == "each") {
+            read_flag(part, FieldKind::kFlag, words);
+            after.each = !words.empty();
+          } else {
+            return refuse_at(part.at, kWanted);
+          }
+        }
+      }
+      if (name.empty()) return refuse_at(item.at, kWanted);
+      after.stage = name[0];
+      stage.after.push_back(std::move(after));
+    }
+  }
+
   void refuse_at(Place at, const std::string& what) {
     if (!refusal_) refusal_ = refusal_at(file_, at, what);
   }
@@ -59,12 +147,12 @@ class JobReader {
     return refusal_at(file_, at, key).message;
   }
 
-  void read_field(const Entry& entry) {
+  void read_field(const Entry& entry, const std::string& of = "job") {
     const auto fields = job_fields();
     const auto field = std::find_if(fields.begin(), fields.end(), [&entry](const JobField& f) {
       return key_of(f.name) == entry.key;
     });
-    if (field == fields.end()) return refuse_unknown(entry);
+    if (field == fields.end()) return refuse_unknown(entry, of);
     std::vector<Word> words;
     switch (field->kind) {
       case FieldKind::kText:
@@ -88,10 +176,16 @@ class JobReader {
     for (Word& word : words) job_.add(field->name, std::move(word));
   }
 
-  void refuse_unknown(const Entry& entry) {
-    std::string known = "command";
-    for (const JobField& field : job_fields()) known += ", " + key_of(field.name);
-    refuse_at(entry.at, "unknown key \"" + entry.key + "\": a job may have " + known);
+  void refuse_unknown(const Entry& entry, const std::string& of) {
+    const bool stage = of == "stage";
+    std::string known = stage ? "name, after, reduces, width, result, command" : "command";
+    for (const JobField& field : job_fields()) {
+      const FieldScope scope = scope_of(field.name);
+      if (!stage || scope == FieldScope::kStage || scope == FieldScope::kEither)
+        known += ", " + key_of(field.name);
+    }
+    if (!stage) known += ", stage";
+    refuse_at(entry.at, "unknown key \"" + entry.key + "\": a " + of + " may have " + known);
   }
 
   void add_text(Place at, const std::string& key, const std::string& text,
