@@ -112,7 +112,7 @@ TEST(JobStages, AreRefusedWithLineAndColumn) {
        "true, on = \"any\"}"},
       {"[[stage]]\nafter = ['a']", "j:2:10: after \"a\": no stage before this one has this name"},
       {"[[stage]]\nname = 'a'\n[[stage]]\nname = 'b'\nafter = ['c']",
-       "j:5:10: after \"c\": no stage before this one has this name; those before it are a, b"},
+       "j:5:10: after \"c\": no stage before this one has this name; those before it are a"},
       {"[[stage]]\nname = 'a'\n[[stage]]\nname = 'a'",
        "j:4:8: name \"a\": another stage has this name"},
       {"[[stage]]\nname = 'a'\n[[stage]]\nafter = [{stage = 'a', on = 'never'}]",
