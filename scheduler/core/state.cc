@@ -184,6 +184,11 @@ void add_due(const Stage& stage, StageRef ref, std::set<std::pair<Time, StageRef
   for (const auto& [due, positions] : stage.delayed) all.insert({due, ref});
 }
 
+void add_start_by(const Job& job, JobId id, std::set<std::pair<Time, JobId>>& all) {
+  const Duration within = job.spec->stages[0].start_within;
+  if (job.started == kNever && within.count() > 0) all.insert({job.submitted + within, id});
+}
+
 }  // namespace
 
 void State::finish_restore() {
@@ -214,8 +219,7 @@ void State::finish_restore() {
       refresh_ready(job, static_cast<StageId>(n));
     }
     note_end(job);
-    if (job.started == kNever && job.spec->stages[0].start_within.count() > 0)
-      start_by_.insert({job.submitted + job.spec->stages[0].start_within, id});
+    add_start_by(job, id, start_by_);
   }
   for (auto& [id, job] : jobs_)
     if (job.active()) relink(job);

@@ -71,7 +71,7 @@ class State {
   const Gang* gang(StageRef stage, std::uint64_t position) const;
   // Whether this attempt at the task at `position` is on `node`: it, or a member of it, has been
   // placed there and has not ended.
-  bool is_on(StageRef stage, std::uint64_t position, Attempt attempt, NodeRef node) const;
+  bool is_on(StageRef ref, std::uint64_t position, Attempt attempt, NodeRef node) const;
 
   // Wall-clock microseconds since 1970 of an instant; 0 for kNever.
   std::int64_t wall_us(Time time) const;

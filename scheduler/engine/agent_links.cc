@@ -30,8 +30,10 @@ void AgentLinks::carry_out(const core::Effect& effect) {
 }
 
 void AgentLinks::gang_begun(const RunId& run, GangHub hub) {
-  for (core::StartRuns& start : gangs_.arrive(run, std::move(hub), services_.engine.state()))
-    link(start.node).order(std::move(start));
+  for (core::StartRuns& start : gangs_.arrive(run, std::move(hub), services_.engine.state())) {
+    const NodeRef node = start.node;
+    link(node).order(std::move(start));
+  }
 }
 
 void AgentLinks::withdraw(const core::Withdrawal& withdrawal) {

@@ -95,7 +95,6 @@ void write_gang(const core::State& state, const core::StartRuns& start, const Ga
 
 void write_set(const core::State& state, const OutgoingSet& set, const BatchWords& words,
                std::set<StageRef>& known, schema::StartSet::Builder to) {
-  const auto& [reader, tickets, gangs] = words;
   const StageRef ref = set.start.runs.stage;
   const core::Job& job = *state.job(ref.job);
   store::write_run_set(set.start.runs, to.initRuns());
@@ -113,16 +112,17 @@ void write_set(const core::State& state, const OutgoingSet& set, const BatchWord
     to.setTaskCount(tasks);
     if (known.insert(ref).second) to.setSpec(spec);
     const bool reads = spec.getInputs().isLines() || spec.getInputs().hasStandardInput();
-    const std::string inputs = reads ? tickets.inputs_for_agent(ref, reader) : std::string();
+    const std::string inputs =
+        reads ? words.tickets.inputs_for_agent(ref, words.reader) : std::string();
     if (is_result) {
-      to.setStoreTicket(store::data_of(tickets.result_for_agent(ref, reader)));
+      to.setStoreTicket(store::data_of(words.tickets.result_for_agent(ref, words.reader)));
       to.setInputTicket(store::data_of(inputs));
     } else {
       to.setStoreTicket(store::data_of(inputs));
     }
   });
   if (!set.inputs.empty()) write_inputs(state, set.inputs, words, to);
-  if (set.start.gang != nullptr) write_gang(state, set.start, gangs, to.initGang());
+  if (set.start.gang != nullptr) write_gang(state, set.start, words.gangs, to.initGang());
 }
 
 }  // namespace

@@ -41,9 +41,10 @@ std::vector<TaskWord> TaskBoard::of(const core::State& state, JobId job) const {
   std::vector<Entries::const_iterator> found;
   if (const auto words = jobs_.find(job); words != jobs_.end())
     for (const auto& [run, entry] : words->second)
-      if (is_there(state, run, entry->node)) found.push_back(entry);
+      if (is_there(state, run, entry->node)) found.emplace_back(entry);
   std::sort(found.begin(), found.end(), [](auto a, auto b) { return a->number > b->number; });
   std::vector<TaskWord> told;
+  told.reserve(found.size());
   for (const auto entry : found) told.push_back(entry->word);
   return told;
 }
