@@ -83,6 +83,7 @@ extern const CommandEntry kResult;
 extern const CommandEntry kJobList;
 extern const CommandEntry kJobShow;
 extern const CommandEntry kJobSet;
+extern const CommandEntry kTaskShow;
 extern const CommandEntry kRetry;
 extern const CommandEntry kHold;
 extern const CommandEntry kRelease;

@@ -20,12 +20,12 @@ namespace leat::cli {
 namespace {
 
 constexpr std::array kCommands{
-    &kUp,         &kDown,       &kStatus,        &kDoctor,       &kTop,        &kEvents,
-    &kSubmit,     &kWait,       &kCancel,        &kRetry,        &kHold,       &kRelease,
-    &kWhy,        &kLogs,       &kResult,        &kJobList,      &kJobShow,    &kJobSet,
-    &kPoolCreate, &kPoolList,   &kPoolShow,      &kPoolResize,   &kPoolSet,    &kPoolDelete,
-    &kPoolPlan,   &kPoolToken,  &kNodeList,      &kNodeDrain,    &kNodeResume, &kNodeRemove,
-    &kAgentJoin,  &kHistorySql, &kHistoryExport, &kHistoryPrune, &kCompletion,
+    &kUp,         &kDown,       &kStatus,     &kDoctor,        &kTop,          &kEvents,
+    &kSubmit,     &kWait,       &kCancel,     &kRetry,         &kHold,         &kRelease,
+    &kWhy,        &kLogs,       &kResult,     &kJobList,       &kJobShow,      &kJobSet,
+    &kTaskShow,   &kPoolCreate, &kPoolList,   &kPoolShow,      &kPoolResize,   &kPoolSet,
+    &kPoolDelete, &kPoolPlan,   &kPoolToken,  &kNodeList,      &kNodeDrain,    &kNodeResume,
+    &kNodeRemove, &kAgentJoin,  &kHistorySql, &kHistoryExport, &kHistoryPrune, &kCompletion,
 };
 
 // What precedes the command: `leat [--home DIR] [--version] [--help] COMMAND …`.
@@ -95,7 +95,7 @@ const CommandEntry* find_command(std::vector<std::string>& words) {
     if (entry->name.rfind(words[0] + ' ', 0) == 0)
       forms += (forms.empty() ? "" : " or ") + ("leat " + std::string(entry->name));
   if (!forms.empty()) fail(ExitCode::kUsage, words[0] + ": write " + forms);
-  for (const char* const later : {"report", "task", "schedule", "replay"})
+  for (const char* const later : {"report", "schedule", "replay"})
     if (words[0] == later) fail(ExitCode::kRefused, words[0] + ": not in this version");
   fail(ExitCode::kUsage, "unknown command " + words[0] + ": see leat --help");
 }

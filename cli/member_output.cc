@@ -13,13 +13,13 @@ constexpr kj::Duration kReadDeadline = 30 * kj::SECONDS;
 void MemberOutput::begin(const OutputWanted& wanted) {
   wanted_ = wanted;
   offset_ = 0;
-  truncated_ = false;
+  truncated_ = finished_ = false;
   if (wanted.member == 0) attempt_ = 0;
 }
 
 void MemberOutput::start_over() {
   offset_ = 0;
-  truncated_ = false;
+  truncated_ = finished_ = false;
   attempt_ = 0;
 }
 
@@ -63,7 +63,7 @@ bool MemberOutput::connect() {
   const std::string whom =
       place().getStored() ? "store " + address : std::to_string(node.epoch.value) + ' ' + address;
   // A read of no bytes is answered at once, also where the next byte is yet to come.
-  length_ = wanted_.follow ? schema::MAX_READ_BYTES : 0;
+  length_ = wanted_.follow ? wanted_.at_once : 0;
   if (whom == connected_to_) return true;
   connected_to_.clear();
   agent_ = nullptr;
@@ -124,8 +124,9 @@ MemberOutput::Step MemberOutput::take_bytes(schema::ReadResult::Bytes::Reader by
   sink(std::string_view(data.asChars().begin(), data.size()));
   offset_ += data.size();
   truncated_ = bytes.getTruncated();
-  length_ = schema::MAX_READ_BYTES;
-  const bool ends_here = bytes.getFinished() || !wanted_.follow;
+  finished_ = bytes.getFinished();
+  length_ = wanted_.at_once;
+  const bool ends_here = finished_ || !wanted_.follow;
   return offset_ >= bytes.getTotal() && ends_here ? Step::kDone : Step::kMore;
 }
 

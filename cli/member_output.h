@@ -19,9 +19,10 @@ struct OutputWanted {
   JobId job;
   StageId stage = 0;
   Index index = 0;
-  std::uint32_t member = 0;  // of a gang
-  bool error = false;        // standard error instead of standard output
-  bool follow = false;       // wait for the start, and go on to the end
+  std::uint32_t member = 0;                        // of a gang
+  bool error = false;                              // standard error instead of standard output
+  bool follow = false;                             // wait for the start, and go on to the end
+  std::uint32_t at_once = schema::MAX_READ_BYTES;  // most bytes of one answer
 };
 
 // Takes the next bytes, in order. May throw.
@@ -58,7 +59,11 @@ class MemberOutput {
   std::uint32_t attempt() const { return attempt_; }
   std::uint32_t members() const { return members_; }  // 0: it is no gang
   std::uint32_t node() const { return node_; }
+  std::string address() const { return place().getAddress().cStr(); }
+  bool is_stored() const { return place().getStored(); }  // at that address: its node is gone
   std::uint64_t offset() const { return offset_; }
+  // No more will be written, as the last answer had it.
+  bool is_finished() const { return finished_; }
   bool is_truncated() const { return truncated_; }
 
  private:
@@ -79,6 +84,7 @@ class MemberOutput {
   std::uint32_t members_ = 0;
   std::uint32_t node_ = 0;
   bool truncated_ = false;
+  bool finished_ = false;
 };
 
 }  // namespace leat::cli

@@ -11,7 +11,7 @@ std::string RankLines::label_of(std::uint32_t rank) const {
 }
 
 void RankLines::take(std::uint32_t rank, std::string_view content) {
-  if (choice_.only && rank != *choice_.only) return;
+  if (rank == spool::kAboutRanks || (choice_.only && rank != *choice_.only)) return;
   seen_ = true;
   // With nobody to interrupt it, what one rank writes is passed on as it comes.
   if (choice_.only && !choice_.label) return console_.out(content);

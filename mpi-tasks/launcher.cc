@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "mpi-tasks/dead_segments.h"
 #include "spool/rank_frames.h"
+#include "spool/rank_places.h"
 #include "transport/liveness.h"
 
 namespace leat::mpi {
@@ -144,7 +145,22 @@ std::optional<Failure> Launcher::start_program() {
       return Failure{nothing->exit_code, "rank " + std::to_string(ranks_[i].rank) + " on node " +
                                              spec_.here().name + ": " + nothing->message};
   }
+  tell_places();
   return std::nullopt;
+}
+
+// In the turn in which the ranks were started, so no end of theirs has been noticed, and nearly all
+// that they write comes behind it.
+void Launcher::tell_places() {
+  std::string lines;
+  for (std::size_t i = 0; i < ranks_.size(); ++i) {
+    const int pid = processes_.pid(ranks_[i].process);
+    spool::RankPlace place{
+        .rank = ranks_[i].rank, .pid = static_cast<std::uint32_t>(pid), .host = spec_.here().name};
+    if (!spec_.cpus[i].empty()) place.cpus = cpus_of(pid);
+    lines += spool::rank_place_line(place);
+  }
+  stderr_.tell_places(lines);
 }
 
 std::optional<NotStarted> Launcher::start(LocalRank& local,
@@ -167,6 +183,7 @@ std::optional<NotStarted> Launcher::start(LocalRank& local,
   });
   if (auto* nothing = std::get_if<NotStarted>(&started)) return std::move(*nothing);
   local.running = true;
+  local.process = std::get<Processes::Id>(started);
   return std::nullopt;
 }
 

@@ -68,6 +68,7 @@ class Launcher final : private kj::TaskSet::ErrorHandler {
     std::vector<std::string> environment{};
     Stage stage = Stage::kStarted;
     bool running = false;
+    Processes::Id process = 0;
   };
 
   void watch_signals();
@@ -82,6 +83,7 @@ class Launcher final : private kj::TaskSet::ErrorHandler {
   std::optional<Failure> start_program();
   std::optional<Failure> start_application();
   std::optional<NotStarted> start(LocalRank& local, const std::vector<std::uint16_t>& cpus);
+  void tell_places();
   // Of what is no rank.
   std::optional<Failure> start_other(Processes::Wish wish, const std::string& what,
                                      Processes::OnEnd on_end);

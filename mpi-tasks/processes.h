@@ -54,6 +54,9 @@ class Processes final : private kj::TaskSet::ErrorHandler {
   void signal(Id id, int number);
   void signal_all(int number);
 
+  // Precondition: it has not been told that this one has ended.
+  int pid(Id id) const { return processes_.at(id).process.pid; }
+
   // Processes that run.
   std::size_t running() const { return running_; }
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "spool/rank_frames.h"
+#include "spool/rank_places.h"
 
 namespace leat::mpi {
 namespace {
@@ -60,6 +61,12 @@ void RankOutput::say(std::string_view line) {
   append(spool::kNoRank, std::string(line) + "\n");
 }
 
+void RankOutput::tell_places(std::string_view lines) {
+  if (broken_ || plain_ || lines.empty()) return;
+  spool::append_about_ranks(waiting_, lines);
+  begin_writing();
+}
+
 kj::Promise<void> RankOutput::drained() {
   auto end = kj::newPromiseAndFulfiller<void>();
   for_end_.push_back(kj::mv(end.fulfiller));
@@ -95,6 +102,10 @@ void RankOutput::append(std::uint32_t rank, std::string_view bytes) {
     waiting_.append(bytes);
   else
     spool::append_rank_frame(waiting_, rank, bytes);
+  begin_writing();
+}
+
+void RankOutput::begin_writing() {
   if (!std::exchange(writing_, true)) tasks_.add(kj::evalLater([this] { return write_on(); }));
 }
 

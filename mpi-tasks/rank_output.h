@@ -37,6 +37,9 @@ class RankOutput final : private kj::TaskSet::ErrorHandler {
   // A line of the launcher's own, without its end.
   void say(std::string_view line);
 
+  // Lines of spool/rank_places.h. Nothing if `plain`: who reads that reads no records.
+  void tell_places(std::string_view lines);
+
   // Resolves when all pipes have ended and everything has been written.
   kj::Promise<void> drained();
 
@@ -55,6 +58,7 @@ class RankOutput final : private kj::TaskSet::ErrorHandler {
   kj::Promise<void> read_on(Pipe& pipe);
   kj::Promise<void> write_on();
   void append(std::uint32_t rank, std::string_view bytes);
+  void begin_writing();
   void check_drained();
   void taskFailed(kj::Exception&& exception) override;
 

@@ -222,6 +222,16 @@ std::variant<std::string, NotStarted> find_program(const std::string& program,
   }
 }
 
+std::vector<std::uint16_t> cpus_of(int pid) {
+  constexpr std::size_t kBitsPerWord = 8 * sizeof(unsigned long);
+  std::array<unsigned long, kCpusMax / kBitsPerWord> words{};
+  std::vector<std::uint16_t> cpus;
+  if (syscall(SYS_sched_getaffinity, pid, sizeof words, words.data()) < 0) return cpus;
+  for (std::uint16_t cpu = 0; cpu < kCpusMax; ++cpu)
+    if ((words[cpu / kBitsPerWord] >> (cpu % kBitsPerWord) & 1) != 0) cpus.push_back(cpu);
+  return cpus;
+}
+
 RankExit reap(const RankProcess& process) {
   siginfo_t info{};
   LEAT_CHECK(waitid(P_PIDFD, static_cast<id_t>(process.pidfd.get()), &info, WEXITED) == 0);

@@ -57,6 +57,10 @@ std::variant<std::string, NotStarted> find_program(const std::string& program,
                                                    const std::string& directory,
                                                    std::string_view path);
 
+// The CPUs a process may run on, ascending, as the system has them: a cpuset may have left less
+// than was asked for. None if it does not say. Precondition: the process has not been reaped.
+std::vector<std::uint16_t> cpus_of(int pid);
+
 // How a process ended.
 struct RankExit {
   int status = 0;  // exit code or signal

@@ -85,8 +85,8 @@ kj::Promise<Result<Done>> PlainOutputs::copy_stream(const OrderPtr& order, spool
   const std::string name = plain_name(order->run, stream, order->member.value_or(0));
   // The order owns the reader, so it may know it by its address.
   if (order->member)
-    order->frames.emplace([to = order.get()](std::uint32_t, std::string_view content) {
-      to->taken_apart += content;
+    order->frames.emplace([to = order.get()](std::uint32_t rank, std::string_view content) {
+      if (rank != spool::kAboutRanks) to->taken_apart += content;
     });
   order->path = order->directory + "/" + name;
   order->part = order->directory + "/." + name + "." + std::to_string(order->run.attempt) + ".part";

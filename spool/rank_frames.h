@@ -25,10 +25,12 @@ inline constexpr std::size_t kRankFrameContentMax = 64 * 1024;
 inline constexpr std::uint32_t kNoRank = std::numeric_limits<std::uint32_t>::max();
 // The application command of a gang without ranks.
 inline constexpr std::uint32_t kApplication = kNoRank - 1;
+// The launcher again, to programs: where its ranks are (spool/rank_places.h). Nobody's output.
+inline constexpr std::uint32_t kAboutRanks = kNoRank - 2;
 // From here on: what leat-rsh has started on this node, in order. Ranks are below.
 inline constexpr std::uint32_t kFirstSubtask = 1u << 31;
 
-// For people: "rank 3", "launcher", "application", "subtask 2" (the first is 0).
+// For people: "rank 3", "launcher", "application", "about ranks", "subtask 2" (the first is 0).
 std::string frame_name(std::uint32_t rank);
 
 // Appends `content` as one record. Precondition: at most kRankFrameContentMax bytes.

@@ -106,7 +106,7 @@ class FakeHead final : public FakePools {
 
   kj::Promise<void> why(WhyContext context) override {
     auto causes = context.getResults().initCauses(1);
-    causes[0].setReason("resources");
+    causes[0].setReason(world_.why.c_str());
     causes[0].setMessage("no node has 4 cores free");
     causes[0].setRemedy("wait, or ask for less");
     causes[0].setTasks(context.getParams().getOneTask() ? 1 : 12);

@@ -57,6 +57,7 @@ class FakeConsole final : public Console {
 struct FakeMember {
   std::string output;
   bool finished = true;
+  std::string error{};  // standard error
 };
 
 // What the fake head knows and has been asked. Lives longer than any of its lives.
@@ -91,14 +92,16 @@ struct FakeWorld {
   std::map<std::string, std::string> blobs;  // by hash
   unsigned puts = 0;
   std::string output;
+  std::uint64_t bytes_read = 0;  // of what members of gangs wrote
   bool output_finished = true;
   unsigned reads_until_lost = ~0u;
-  std::vector<FakeMember> gang;  // what every task is; empty: no gang
-  std::uint32_t attempt = 1;     // of every task
-  std::vector<Stride> tasks;     // of every job
-  bool not_yet = false;          // nothing has run
-  bool stored = false;           // outputs are in leat-store
-  std::string store_refusal;     // which has none, if this says so
+  std::vector<FakeMember> gang;   // what every task is; empty: no gang
+  std::uint32_t attempt = 1;      // of every task
+  std::vector<Stride> tasks;      // of every job
+  bool not_yet = false;           // nothing has run
+  std::string why = "resources";  // the reason of the only cause
+  bool stored = false;            // outputs are in leat-store
+  std::string store_refusal;      // which has none, if this says so
   std::int64_t agent_wall_s = 0;
 };
 

@@ -108,21 +108,24 @@ class FakeAgent final : public schema::DataServer::Server {
     }
     const auto params = context.getParams();
     const FakeMember member = member_of(params.getTicket());
+    const std::string& all =
+        params.getStream() == schema::Stream::ERROR ? member.error : member.output;
     // At most three bytes at a time, so that every reader has to go on.
-    const std::string part = member.output.substr(params.getOffset(), 3);
+    const std::string part = all.substr(params.getOffset(), 3);
     const bool probe = params.getLength() == 0;
     if (part.empty() && !probe && !member.finished) return kj::NEVER_DONE;
     auto bytes = context.getResults().initBytes();
     bytes.setData(kj::arrayPtr(part.data(), probe ? 0 : part.size()).asBytes());
-    bytes.setTotal(member.output.size());
+    bytes.setTotal(all.size());
     bytes.setFinished(member.finished);
+    if (!probe) world_.bytes_read += part.size();
     return kj::READY_NOW;
   }
 
  private:
   // The head's tickets say which member they are for.
   FakeMember member_of(capnp::Data::Reader ticket) const {
-    if (world_.gang.empty()) return {world_.output, world_.output_finished};
+    if (world_.gang.empty()) return {world_.output, world_.output_finished, world_.output};
     return world_.gang.at(std::stoul(std::string(ticket.asChars().begin(), ticket.size())));
   }
 

@@ -90,6 +90,14 @@ TEST_F(GangLogsTest, HaveNoRanksWhereThereIsNoGang) {
   EXPECT_EQ(logs({"--label"}), "17.0: plain\n");
 }
 
+TEST_F(GangLogsTest, LeaveOutWhatALauncherSaysToPrograms) {
+  cluster.world.gang = {
+      {frames({{spool::kAboutRanks, "rank 0 pid 1 cpus - host n\n"}, {0, "a\n"}}), true}};
+  EXPECT_EQ(logs({}), "a\n");
+  EXPECT_EQ(logs({"--label"}), "[0] a\n");
+  EXPECT_EQ(logs({"--rank", std::to_string(spool::kAboutRanks)}), "");
+}
+
 TEST_F(GangLogsTest, LeaveOutWhatIsNoRecord) {
   cluster.world.gang = {{"junk" + frames({{0, "a\n"}}) + "junk" + frames({{0, "b\n"}}), true}};
   EXPECT_EQ(logs({}), "a\nb\n");

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "spool/rank_places.h"
 #include "tests/cli/fake_cluster.h"
 
 namespace leat::cli {
@@ -89,6 +90,12 @@ class JsonGolden : public testing::Test {
  protected:
   JsonGolden() {
     cluster.start_head();
+    cluster.start_data_servers();
+    std::string words;
+    spool::append_about_ranks(words, spool::rank_place_line({0, 4711, {0, 1}, "here"}) +
+                                         spool::rank_place_line({1, 4712, {}, "here"}));
+    cluster.world.gang = {{"", true, words}};
+    cluster.world.attempt = 2;
     cluster.world.fill_job = fill_job;
     cluster.world.sights.pages = {fill_event};
     cluster.world.sights.fill_overview = fill_overview;
@@ -119,6 +126,7 @@ TEST_F(JsonGolden, IsWhatEveryReaderSays) {
       {"node_list", kNodeList, {"--json"}},
       {"job_list", kJobList, {"--json"}},
       {"job_show", kJobShow, {"17", "--json"}},
+      {"task_show", kTaskShow, {"17.7", "--json"}},
       {"why", kWhy, {"17.3", "--json"}},
       {"events", kEvents, {"--since", "3", "--json"}},
       {"top", kTop, {"--once", "--json"}},
@@ -132,6 +140,9 @@ TEST_F(JsonGolden, IsWhatEveryReaderSays) {
     std::string shown = cluster.console.written;
     const std::size_t home = shown.find(cluster.home.path);
     if (home != std::string::npos) shown.replace(home, cluster.home.path.size(), "HOME");
+    const std::string& agent = cluster.world.agent_address;
+    const std::size_t address = shown.find(agent);
+    if (address != std::string::npos) shown.replace(address, agent.size(), "AGENT");
     EXPECT_EQ(shown.rfind("{\"version\":1,", 0), 0u) << shown;
     const std::string path = std::string(LEAT_GOLDEN_DIR "/json/") + reader.file + ".json";
     if (std::getenv("UPDATE_GOLDEN") != nullptr) {

@@ -111,6 +111,22 @@ std::map<Rank, std::string> taken_apart(const std::string& stream, std::uint64_t
   return ranks;
 }
 
+// Takes out of a framed stream where ranks are.
+std::vector<spool::RankPlace> taken_places(std::string& stream) {
+  spool::RankFrameReader others([&](std::uint32_t rank, std::string_view content) {
+    if (rank != spool::kAboutRanks) return;
+    std::string record;
+    spool::append_rank_frame(record, rank, content);
+    const std::size_t at = stream.find(record);
+    if (at != std::string::npos) stream.erase(at, record.size());
+  });
+  spool::RankPlaceReader places;
+  const std::string whole = stream;
+  places.feed(whole);
+  others.feed(whole);
+  return places.places();
+}
+
 void set_texts(capnp::List<capnp::Text>::Builder to, const std::vector<std::string>& from) {
   for (unsigned i = 0; i < to.size(); ++i) to.set(i, from[i].c_str());
 }
@@ -302,6 +318,7 @@ std::vector<LauncherEnd> GangWorld::wait() {
     end.error = process->error;
     if (!plan_.plain) {
       end.rank_out = taken_apart(end.out, end.skipped);
+      end.places = taken_places(end.error);
       end.rank_error = taken_apart(end.error, end.skipped);
     }
     ends.push_back(std::move(end));

@@ -16,6 +16,7 @@
 
 #include "mpi-tasks/gang_file.h"
 #include "mpi-tasks/layout.h"
+#include "spool/rank_places.h"
 #include "transport/authority.h"
 
 namespace leat::mpi {
@@ -53,7 +54,8 @@ struct LauncherEnd {
   std::string error;
   std::map<Rank, std::string> rank_out{};  // framed output taken apart; of kNoRank: its own words
   std::map<Rank, std::string> rank_error{};
-  std::uint64_t skipped = 0;  // bytes of either stream that were no frames
+  std::vector<spool::RankPlace> places{};  // taken out of `error` and `rank_error`
+  std::uint64_t skipped = 0;               // bytes of either stream that were no frames
 };
 
 // One gang. Starts its launchers, and checks afterwards that nothing is left of them. Owns a

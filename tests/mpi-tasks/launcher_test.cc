@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -128,6 +129,41 @@ TEST(Launcher, BindsEachRankToItsCpus) {
   }
 }
 
+TEST(Launcher, TellsWhereItsRanksAreAsTheSystemHasIt) {
+  cpu_set_t allowed;
+  ASSERT_EQ(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+  std::vector<std::uint16_t> all;
+  for (std::uint16_t cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+    if (CPU_ISSET(cpu, &allowed)) all.push_back(cpu);
+  GangPlan gang = plan(1, 3, "wait");
+  gang.node_cpus = 1;
+  gang.cpus = {{all.back()}, {}, all};
+  GangWorld world(gang);
+  world.start();
+  for (const char* const rank : {"rank 0 of", "rank 1 of", "rank 2 of"})
+    world.wait_for_output(0, rank);
+  std::map<std::uint32_t, std::vector<std::uint16_t>> bound;  // by process
+  for (const pid_t pid : world.processes()) {
+    cpu_set_t cpus;
+    ASSERT_EQ(sched_getaffinity(pid, sizeof cpus, &cpus), 0);
+    for (std::uint16_t cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+      if (CPU_ISSET(cpu, &cpus)) bound[static_cast<std::uint32_t>(pid)].push_back(cpu);
+  }
+  world.signal(0, SIGTERM);
+  const LauncherEnd end = world.wait().at(0);
+  ASSERT_EQ(end.places.size(), 3u);
+  for (Rank rank = 0; rank < 3; ++rank) {
+    const spool::RankPlace& place = end.places[rank];
+    EXPECT_EQ(place.rank, rank);
+    EXPECT_EQ(place.host, "node0");
+    ASSERT_TRUE(bound.contains(place.pid)) << place.pid;
+    EXPECT_EQ(place.cpus, rank == 1 ? std::vector<std::uint16_t>() : bound.at(place.pid));
+    if (rank != 1) {
+      EXPECT_EQ(place.cpus, gang.cpus[rank]);
+    }
+  }
+}
+
 TEST(Launcher, RunsAProgramThatKnowsNothingOfMpiWithAWarning) {
   GangPlan gang = plan(2, 2, "");
   gang.program = {"sh", "-c", "echo rank $LEAT_RANK of $LEAT_RANK_COUNT; echo oops >&2"};
@@ -160,6 +196,7 @@ TEST(Launcher, MergesTheOutputIfToldTo) {
   EXPECT_EQ(end.code, 0);
   EXPECT_TRUE(end.out == "rank 0 of 2\nrank 1 of 2\n" || end.out == "rank 1 of 2\nrank 0 of 2\n")
       << end.out;
+  EXPECT_EQ(end.error, "");
 }
 
 TEST(Launcher, LosesNothingOfMuchOutputAndMixesNoRanks) {

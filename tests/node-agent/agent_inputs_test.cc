@@ -11,6 +11,7 @@
 #include "node-agent/plain_outputs.h"
 #include "node-agent/task_environment.h"
 #include "node-agent/task_words.h"
+#include "spool/rank_frames.h"
 #include "tests/spool/scratch_directory.h"
 
 namespace leat::agent {
@@ -74,8 +75,9 @@ class PlainOutputsTest : public testing::Test {
 
   ~PlainOutputsTest() noexcept override {}
 
-  Result<Done> copy(const RunId& run, const spool::RunPlace& place) {
-    return plain.copy(run, place, scratch.path("out")).wait(scope);
+  Result<Done> copy(const RunId& run, const spool::RunPlace& place,
+                    PlainOutputs::Member member = {}) {
+    return plain.copy(run, place, scratch.path("out"), member).wait(scope);
   }
 
   kj::EventLoop loop;
@@ -103,6 +105,16 @@ TEST_F(PlainOutputsTest, AppearWholeUnderTheirNames) {
     ++files;
   }
   EXPECT_EQ(files, 4u);
+}
+
+TEST_F(PlainOutputsTest, OfAGangHoldWhatItsRanksWroteAndNotWhereTheyAre) {
+  std::string error;
+  spool::append_rank_frame(error, spool::kAboutRanks, "rank 0 pid 1 cpus - host n\n");
+  spool::append_rank_frame(error, 0, "oops\n");
+  spool::append_rank_frame(error, spool::kNoRank, "warning\n");
+  put_content(scratch.path("spool/slot-1.2.err"), error);
+  ASSERT_TRUE(copy({JobId{17}, 0, 1, 42}, {1, 2, {}, {0, error.size(), false}}, 1).ok());
+  EXPECT_EQ(content_of(scratch.path("out/17.42.node-1.err")), "oops\nwarning\n");
 }
 
 TEST_F(PlainOutputsTest, SayWhatIsWrongAndLeaveNothingHalf) {

@@ -169,10 +169,9 @@ TEST(StoreFile, RefusesANewerVersion) {
   fill(scratch.path(), 1);
   const std::string newer{0, 0, 0, static_cast<char>(kFormatVersion + 1)};
   poke(scratch.path(), 60, newer);
-  expect_refused(scratch.path(), "it is from a newer version (format " +
-                                     std::to_string(kFormatVersion + 1) +
-                                     "; this program reads up to " +
-                                     std::to_string(kFormatVersion) + ")");
+  expect_refused(scratch.path(),
+                 "it is from a newer version (format " + std::to_string(kFormatVersion + 1) +
+                     "; this program reads up to " + std::to_string(kFormatVersion) + ")");
 }
 
 TEST(StoreFile, BringsAFileOfTheFirstFormatToThisOne) {
