@@ -21,6 +21,37 @@ def processes_of(program: str) -> set[int]:
     return found
 
 
+PIPELINE = """
+name = "pipeline"
+retries = 2
+
+[[stage]]
+name = "prepare"
+command = ["sh", "-c", "echo prepared >> prepared"]
+
+[[stage]]
+name = "simulate"
+after = ["prepare"]
+array = "1-6"
+nodes = 2
+cpus = 1
+mpi = "required"
+command = ["PROGRAM", "hello"]
+
+[[stage]]
+name = "join"
+reduces = "simulate"
+width = 3
+command = ["cat"]
+
+[[stage]]
+name = "report"
+reduces = "join"
+command = ["sort"]
+result = true
+"""
+
+
 class MpiGangTest(ClusterTest):
     nodes = 3
 
@@ -140,6 +171,35 @@ class MpiGangTest(ClusterTest):
                 if pid == ancestor:
                     return True
         return False
+
+    def test_fan_out_mpi_and_reduce_are_one_job_that_outlives_its_head(self):
+        (self.folder / "job.toml").write_text(PIPELINE.replace("PROGRAM", self.program))
+        job = self.submit("job.toml")
+
+        def simulated() -> int:
+            stages = {stage["name"]: stage for stage in self.cluster.job(job)["stages"]}
+            return stages["simulate"]["succeeded"] + stages["simulate"]["held"]
+
+        for share in (1, 3, 5):
+            self.cluster.until(lambda done=share: simulated() >= done, "some have run")
+            self.cluster.kill_head()
+            self.cluster.up()
+        self.cluster.wait(job)
+        self.assertEqual(self.cluster.result(job), b"rank 0 of 2\n" * 6)
+        self.assertEqual(self.evidence("prepared"), ["prepared"])
+
+    def test_task_show_says_where_ranks_are_and_what_they_are_bound_to(self):
+        job = self.gang("wait", nodes=2)
+        self.cluster.until(lambda: len(processes_of(self.program)) == 2, "both ranks run")
+        bound = {pid: sorted(os.sched_getaffinity(pid)) for pid in processes_of(self.program)}
+        self.cluster.until(lambda: len(self.shown(job)) == 2, "both are shown")
+        self.assertEqual(self.shown(job), bound)
+        self.cluster.leat("cancel", job)
+        self.cluster.wait(job, code=1)
+
+    def shown(self, job: int) -> dict[int, list[int]]:
+        task = self.cluster.json("task", "show", f"{job}.0")
+        return {rank["pid"]: rank["cpus"] for member in task["members"] for rank in member["ranks"]}
 
     def test_the_reduce_of_gangs_reads_what_their_first_ranks_wrote(self):
         job = self.submit("--nodes", 2, "--mpi", "--array", "1-3", "--reduce", "/bin/cat", "--",
