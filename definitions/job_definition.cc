@@ -145,7 +145,7 @@ std::string print_fields(const JobDefinition& job, const std::string& prefix, st
         text += key + " = " + list_of(words) + '\n';
         break;
       case FieldKind::kVariables:
-        tables += "\n[" + prefix + key + "]\n" + table_of(words);
+        tables.append("\n[").append(prefix).append(key).append("]\n").append(table_of(words));
         break;
     }
   }

@@ -5,23 +5,12 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "spool/little_endian.h"
 
 namespace leat::spool {
 namespace {
 
 constexpr std::string_view kMagicBytes = "LRK1";
-
-void put_u32(std::string& out, std::uint32_t value) {
-  for (int shift = 0; shift < 32; shift += 8)
-    out.push_back(static_cast<char>((value >> shift) & 0xff));
-}
-
-std::uint32_t get_u32(std::string_view from, std::size_t offset) {
-  std::uint32_t value = 0;
-  for (std::size_t i = 4; i-- > 0;)
-    value = value << 8 | static_cast<unsigned char>(from[offset + i]);
-  return value;
-}
 
 std::uint32_t checksum(std::string_view rank_and_length, std::string_view content) {
   return crc32c(std::as_bytes(std::span(content)),
@@ -84,12 +73,12 @@ std::size_t RankFrameReader::take_one(std::string_view from) {
   const bool may_begin = from.substr(0, common) == kMagicBytes.substr(0, common);
   if (may_begin && from.size() < kRankFrameHeaderBytes) return 0;
   if (may_begin) {
-    const std::size_t length = get_u32(from, 8);
+    const std::size_t length = get_u32(from.data() + 8);
     if (length <= kRankFrameContentMax) {
       if (from.size() < kRankFrameHeaderBytes + length) return 0;
       const std::string_view content = from.substr(kRankFrameHeaderBytes, length);
-      if (checksum(from.substr(4, 8), content) == get_u32(from, 12)) {
-        on_record_(get_u32(from, 4), content);
+      if (checksum(from.substr(4, 8), content) == get_u32(from.data() + 12)) {
+        on_record_(get_u32(from.data() + 4), content);
         return kRankFrameHeaderBytes + length;
       }
     }

@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "spool/little_endian.h"
 
 namespace leat::spool {
 namespace {
@@ -20,16 +21,6 @@ constexpr std::size_t kFrameBytes = 8;
 
 Refusal broken(const std::string& what, const std::string& path) {
   return invalid(path + ": " + what + ": " + std::strerror(errno));
-}
-
-void put_u32(std::string& out, std::uint32_t value) {
-  for (int i = 0; i < 4; ++i) out.push_back(static_cast<char>((value >> (8 * i)) & 0xff));
-}
-
-std::uint32_t u32_at(const char* bytes) {
-  std::uint32_t value = 0;
-  for (int i = 3; i >= 0; --i) value = value << 8 | static_cast<unsigned char>(bytes[i]);
-  return value;
 }
 
 std::span<const std::byte> bytes_of(const char* data, std::size_t size) {
@@ -66,10 +57,10 @@ bool read_all(int fd, std::string& bytes) {
 std::size_t scan(const std::string& text, const RecordLog::OnRecord& on_record) {
   std::size_t at = kMagic.size();
   while (text.size() - at >= kFrameBytes) {
-    const std::uint32_t length = u32_at(&text[at]);
+    const std::uint32_t length = get_u32(&text[at]);
     if (length > kRecordBytesMax || length > text.size() - at - kFrameBytes) break;
     const std::span<const std::byte> content = bytes_of(&text[at] + kFrameBytes, length);
-    if (crc32c(content, crc32c(bytes_of(&text[at], 4))) != u32_at(&text[at + 4])) break;
+    if (crc32c(content, crc32c(bytes_of(&text[at], 4))) != get_u32(&text[at + 4])) break;
     on_record(content);
     at += kFrameBytes + length;
   }

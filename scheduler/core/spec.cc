@@ -78,8 +78,7 @@ std::optional<Refusal> check_stage_name(const JobSpec& job, std::size_t id,
   if (!is_printable(name)) return invalid(where + "its name contains control characters");
   for (std::size_t other = 0; other < id; ++other)
     if (job.stages[other].name == name)
-      return invalid(where + "stage " + std::to_string(other) + " has the name \"" + name +
-                     "\", too");
+      return invalid(where + "its name is that of stage " + std::to_string(other) + ", too");
   return std::nullopt;
 }
 

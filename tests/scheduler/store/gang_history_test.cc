@@ -19,7 +19,7 @@ struct GangOver : core::Gangs {
     member(job, members[1], core::exits(0));
     member(job, members[0], core::exits(0));
     place();
-    EXPECT_EQ(state.job(job), nullptr) << "it is over";
+    EXPECT_FALSE(state.job(job)->active());
   }
 
   // What all that has happened means for history.
