@@ -76,9 +76,12 @@ std::optional<Refusal> check_stage_name(const JobSpec& job, std::size_t id,
     return invalid(where + "its name is longer than " + std::to_string(kStageNameBytesMax) +
                    " bytes");
   if (!is_printable(name)) return invalid(where + "its name contains control characters");
-  for (std::size_t other = 0; other < id; ++other)
-    if (job.stages[other].name == name)
-      return invalid(where + "its name is that of stage " + std::to_string(other) + ", too");
+  const auto same = std::find_if(job.stages.begin(), job.stages.begin() + static_cast<long>(id),
+                                 [&name](const StageSpec& other) { return other.name == name; });
+  const auto other = static_cast<std::size_t>(same - job.stages.begin());
+  if (other < id)
+    return invalid(where + "stage " + std::to_string(other) + " has the name \"" + name +
+                   "\", too");
   return std::nullopt;
 }
 
