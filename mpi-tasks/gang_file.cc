@@ -103,6 +103,9 @@ Result<Done> read_words(schema::GangFile::Reader file, GangSpec& spec) {
       spec.private_directory.size() > kPrivateDirectoryMax)
     return invalid("privateDirectory: must be an absolute path of at most " +
                    std::to_string(kPrivateDirectoryMax) + " bytes");
+  spec.topology = string_of(file.getTopology());
+  if (!spec.topology.empty() && !spec.topology.starts_with('/'))
+    return invalid("topology: must be absolute");
   spec.interfaces = string_of(file.getInterfaces());
   if (spec.interfaces.size() > kInterfacesMax) return invalid("interfaces: too long");
   return Done{};

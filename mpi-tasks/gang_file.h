@@ -37,6 +37,7 @@ struct GangSpec {
   bool application = false;                 // `program` runs once, on node 0
   std::string interfaces{};
   std::string private_directory{};
+  std::string topology{};  // a file; empty: none
   transport::Credentials credentials{};
   Duration registered_limit{};
   Duration fence_limit{};  // zero: none

@@ -86,6 +86,13 @@ void clean_environment() {
     setenv("HWLOC_PLUGINS_PATH", "/nonexistent", 1);
 }
 
+// hwloc, of which libpmix makes use, reads this instead of asking every processor and device.
+void take_topology(const std::string& path) {
+  if (path.empty() || access(path.c_str(), R_OK) != 0) return;
+  setenv("HWLOC_XMLFILE", path.c_str(), 1);
+  setenv("HWLOC_THISSYSTEM", "1", 1);
+}
+
 // Network cards of Intel's and QLogic's Omni-Path and True Scale.
 bool has_psm_hardware() {
   std::error_code none;
@@ -144,6 +151,7 @@ std::string shell_of_user() {
   options.has_psm = has_psm_hardware();
   if (getrandom(&options.seed, sizeof options.seed, 0) != sizeof options.seed) options.seed = 0;
   clean_environment();
+  take_topology(spec.value().topology);
   if (spec.value().application) {
     options.token = new_token();
     options.rsh = beside_us("leat-rsh");

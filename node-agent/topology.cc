@@ -5,10 +5,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <set>
+#include <span>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "base/check.h"
@@ -38,17 +42,30 @@ std::uint32_t count_nvidia_files() {
   return count;
 }
 
+struct Unload {
+  using pointer = hwloc_topology_t;
+  void operator()(hwloc_topology_t loaded) const { hwloc_topology_destroy(loaded); }
+};
+using OwnTopology = std::unique_ptr<hwloc_topology, Unload>;
+
+// With devices, but for those that only the named libraries know; not loaded yet.
+OwnTopology with_devices(std::span<const char* const> unwanted) {
+  hwloc_topology_t topology = nullptr;
+  if (hwloc_topology_init(&topology) != 0) return nullptr;
+  hwloc_topology_set_io_types_filter(topology, HWLOC_TYPE_FILTER_KEEP_IMPORTANT);
+  for (const char* const name : unwanted)
+    hwloc_topology_set_components(topology, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, name);
+  return OwnTopology(topology);
+}
+
 }  // namespace
 
 std::uint32_t count_gpus(const std::optional<std::string>& xml_path) {
-  hwloc_topology_t topology = nullptr;
-  if (hwloc_topology_init(&topology) != 0) return 0;
-  const auto unload = [](hwloc_topology_t loaded) { hwloc_topology_destroy(loaded); };
-  const std::unique_ptr<hwloc_topology, decltype(unload)> owner(topology, unload);
-  hwloc_topology_set_io_types_filter(topology, HWLOC_TYPE_FILTER_KEEP_IMPORTANT);
   // They count nothing that is counted here, leave memory behind, and one talks to displays.
-  for (const char* const unwanted : {"opencl", "gl", "pci"})
-    hwloc_topology_set_components(topology, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, unwanted);
+  constexpr std::array kUnwanted{"opencl", "gl", "pci"};
+  const OwnTopology owner = with_devices(kUnwanted);
+  if (owner == nullptr) return 0;
+  const hwloc_topology_t topology = owner.get();
   if (xml_path && hwloc_topology_set_xml(topology, xml_path->c_str()) != 0) return 0;
   if (hwloc_topology_load(topology) != 0) return 0;
   std::array<std::uint32_t, kGpuPrefixes.size()> counts{};
@@ -60,6 +77,22 @@ std::uint32_t count_gpus(const std::optional<std::string>& xml_path) {
   }
   const std::uint32_t found = *std::max_element(counts.begin(), counts.end());
   return found == 0 && !xml_path ? count_nvidia_files() : std::min(found, kGpusMax);
+}
+
+Result<Done> save_machine(const std::string& path) {
+  // MPI asks how near network cards are, not what computes; Linux knows them without "pci".
+  constexpr std::array kUnwanted{"opencl", "gl", "cuda", "nvml", "rsmi", "levelzero", "pci"};
+  const OwnTopology machine = with_devices(kUnwanted);
+  if (machine == nullptr || hwloc_topology_load(machine.get()) != 0)
+    return invalid("topology: the machine cannot be examined");
+  const std::string unfinished = path + ".new";
+  std::error_code error;
+  if (hwloc_topology_export_xml(machine.get(), unfinished.c_str(), 0) != 0)
+    error = {errno, std::generic_category()};
+  else
+    std::filesystem::rename(unfinished, path, error);
+  if (error) return invalid(path + ": cannot be written: " + error.message());
+  return Done{};
 }
 
 struct Topology::Parts {

@@ -28,6 +28,10 @@ struct Share {
 // Devices that compute, as hwloc finds them: on this machine, or in an XML file (for tests).
 std::uint32_t count_gpus(const std::optional<std::string>& xml_path = std::nullopt);
 
+// Writes what hwloc finds on this machine, network cards and other devices included, to an XML file
+// which is there whole or not at all. Takes 10 ms and more. Refused if it cannot be written.
+Result<Done> save_machine(const std::string& path);
+
 // One core and where it is; the numbers are hwloc's logical ones.
 struct CoreSite {
   std::vector<std::uint32_t> processors;

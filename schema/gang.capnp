@@ -95,6 +95,10 @@ struct GangFile {
   application @24 :Bool;
   # `program` is started once, on node 0, and is no rank of anything. On every node it finds a
   # hostfile and leat-rsh, with which it starts what it likes on the gang's nodes.
+
+  topology @25 :Text;
+  # The path of an hwloc XML file about this machine, for launcher and ranks; empty: they look for
+  # themselves, which takes longer than all else they do before MPI_Init.
 }
 
 struct GangNode {

@@ -51,12 +51,14 @@ TEST(GangFile, IsReadWhole) {
     gang.initCoordination(2).set(0, "make");
     gang.getCoordination().set(1, "app");
     gang.setNodeCpus(1);
+    gang.setTopology("/var/tmp/topology.xml");
     gang.initCpus(2).init(1, 1).set(0, 5);
   });
   const GangSpec spec = parse_gang(std::as_bytes(std::span(bytes))).value();
   EXPECT_EQ(spec.nspace, "leat-test");
   EXPECT_EQ(spec.mpi, MpiMode::kRequired);
   EXPECT_EQ(spec.coordination, (std::vector<std::string>{"make", "app"}));
+  EXPECT_EQ(spec.topology, "/var/tmp/topology.xml");
   EXPECT_FALSE(spec.application);
   EXPECT_TRUE(spec.oversubscribed());
   EXPECT_EQ(spec.cpus, (std::vector<std::vector<std::uint16_t>>{{}, {5}}));

@@ -23,6 +23,7 @@
 #include <thread>
 #include <vector>
 
+#include "node-agent/topology.h"
 #include "tests/mpi-tasks/gang_world.h"
 
 namespace leat::mpi {
@@ -63,6 +64,9 @@ int run(const std::vector<std::string>& words) {
   GangPlan plan{.nodes = nodes_of(number(0), number(1)),
                 .program = {words.begin() + 6, words.end()}};
   plan.plain = true;
+  // As agents do it.
+  plan.topology = "/tmp/leat-topology-" + std::to_string(::getpid()) + ".xml";
+  if (!agent::save_machine(plan.topology).ok()) return 1;
   plan.node_cpus = number(5);
   if (number(1) <= plan.node_cpus)
     for (std::uint16_t rank = 0; rank < number(1); ++rank) plan.cpus.push_back({rank});
@@ -88,6 +92,7 @@ int run(const std::vector<std::string>& words) {
     });
   for (std::thread& thread : threads) thread.join();
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+  ::unlink(plan.topology.c_str());
   std::printf("%.2f\n", took.count());
   return failed == 0 ? 0 : 1;
 }

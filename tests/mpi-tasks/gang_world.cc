@@ -221,6 +221,7 @@ void GangWorld::write_gang_file(NodeIndex node, std::uint16_t port) {
     auto list = cpus.init(i, static_cast<unsigned>(plan_.cpus[i].size()));
     for (unsigned j = 0; j < list.size(); ++j) list.set(j, plan_.cpus[i][j]);
   }
+  file.setTopology(plan_.topology.c_str());
   file.setNodeCpus(plan_.node_cpus);
   file.setGraceMs(plan_.grace_ms);
   file.setRegisteredMs(plan_.registered_ms);

@@ -45,6 +45,7 @@ struct GangPlan {
   bool hub_listens = false;
   std::string listen_address{};  // there, in place of the port kept
   std::string directory = "/";
+  std::string topology{};  // hwloc's file about this machine
 };
 
 // One node's launcher, when it has ended.
