@@ -6,6 +6,7 @@
 #include <kj/exception.h>
 #include <linux/magic.h>
 #include <netdb.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -13,6 +14,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -24,6 +27,7 @@
 #include "base/gang_memory.h"
 #include "node-agent/gang_codec.h"
 #include "node-agent/task_environment.h"
+#include "node-agent/topology.h"
 #include "schema/gang.capnp.h"
 #include "transport/secret_file.h"
 
@@ -46,14 +50,16 @@ bool is_memory(const char* directory) {
          ::access(directory, W_OK | X_OK) == 0;
 }
 
-// Bound at `host`, to any port, and not listening: others of our user may bind there, too.
+// Bound at `host`, to any port if it is 0, and not listening: others of our user may bind there,
+// too.
 Result<kj::AutoCloseFd> keep_port(const std::string& host, std::uint16_t& port) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   std::string name = host;
   if (name.starts_with('[')) name = name.substr(1, name.find(']') - 1);
-  if (const int error = ::getaddrinfo(name.c_str(), "0", &hints, &found); error != 0)
+  const std::string wanted = std::to_string(port);
+  if (const int error = ::getaddrinfo(name.c_str(), wanted.c_str(), &hints, &found); error != 0)
     return invalid(host + ": " + gai_strerror(error));
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
   kj::AutoCloseFd fd(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -109,6 +115,51 @@ void read_file(const std::string& path, Use use) {
     capnp::FlatArrayMessageReader message(words, options);
     use(message.getRoot<schema::GangFile>());
   });
+}
+
+std::optional<GangHub> hub_in(const std::string& path) {
+  std::optional<GangHub> hub;
+  read_file(path, [&](schema::GangFile::Reader file) {
+    if (file.getNodeIndex() != 0 || file.getListenAddress().size() == 0) return;
+    hub = GangHub{file.getListenAddress(), file.getAuthorityPem(), file.getCertificatePem(),
+                  file.getKeyPem()};
+  });
+  return hub;
+}
+
+// Whole or not at all. Not synced: if the host goes down, so does the gang.
+Result<Done> save(const std::string& path, capnp::MessageBuilder& message) {
+  const std::string unfinished = path + ".new";
+  (void)::unlink(unfinished.c_str());
+  const kj::AutoCloseFd to(
+      ::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (to.get() < 0) return invalid(path + ": cannot be made: " + std::strerror(errno));
+  KJ_IF_MAYBE (failure,
+               kj::runCatchingExceptions([&] { capnp::writeMessageToFd(to.get(), message); })) {
+    return invalid(path + ": cannot be written: " + failure->getDescription().cStr());
+  }
+  if (::rename(unfinished.c_str(), path.c_str()) != 0)
+    return invalid(path + ": cannot be made: " + std::strerror(errno));
+  return Done{};
+}
+
+void write_hub(const GangHub& hub, bool is_here, schema::GangFile::Builder to) {
+  to.setAuthorityPem(hub.authority_pem);
+  to.setCertificatePem(hub.certificate_pem);
+  to.setKeyPem(hub.key_pem);
+  if (is_here)
+    to.setListenAddress(hub.address);
+  else
+    to.setHubAddress(hub.address);
+}
+
+// Eight characters that nobody of another user knows beforehand.
+std::string unknown_word() {
+  std::uint32_t word = 0;
+  if (::getrandom(&word, sizeof word, 0) != sizeof word) return "0";
+  char text[9];
+  std::snprintf(text, sizeof text, "%08x", word);
+  return text;
 }
 
 std::string variable(std::string name, const std::string& value) {
@@ -185,8 +236,9 @@ std::string GangFiles::file_of(const std::string& run) const {
   return files_ + "/" + run + std::string(kFileEnding);
 }
 
-std::string GangFiles::private_directory_of(const std::string& run) const {
-  return memory_ + "/" + prefix_ + run;
+// Nobody else may have made it, or know where it will be.
+std::string GangFiles::new_private_directory(const std::string& run) const {
+  return memory_ + "/" + prefix_ + run + "-" + unknown_word();
 }
 
 Result<Done> GangFiles::begin(const RunId& run, const GangStart& start) {
@@ -196,34 +248,45 @@ Result<Done> GangFiles::begin(const RunId& run, const GangStart& start) {
   member.start = start;
   member.hub = start.hub;
   if (start.nodes.size() == 1 || start.member > 0) return Done{};
-  const Result<Done> opened = open_hub(member);
+  const Result<Done> opened = open_hub(gang_name(run), member);
   if (!opened.ok()) member.refusal = opened.refusal();
   return opened;
 }
 
-Result<Done> GangFiles::open_hub(Member& member) {
-  std::uint16_t port = 0;
-  Result<kj::AutoCloseFd> kept = keep_port(options_.host, port);
-  if (!kept.ok()) return kept.refusal();
-  member.port = std::move(kept).value();
-  const auto authority = transport::ClusterAuthority::make(options_.cluster_id, options_.now());
-  transport::Credentials all = authority.issue(
-      {.kind = transport::Peer::Kind::kAgent, .node = options_.node, .uid = 0}, options_.now());
-  member.hub = GangHub{options_.host + ":" + std::to_string(port), std::move(all.authority_pem),
-                       std::move(all.certificate_pem), std::move(all.key_pem)};
-  return Done{};
+// Said to others, it must be there for the next life of the agent: it is on disk before.
+Result<Done> GangFiles::open_hub(const std::string& run, Member& member) {
+  if (auto told = told_.extract(run); !told.empty()) {
+    const std::string& address = told.mapped().address;
+    auto port =
+        static_cast<std::uint16_t>(std::strtoul(&address[address.rfind(':') + 1], nullptr, 10));
+    Result<kj::AutoCloseFd> kept = keep_port(options_.host, port);
+    if (kept.ok() && address == options_.host + ":" + std::to_string(port)) {
+      member.port = std::move(kept).value();
+      member.hub = std::move(told.mapped());
+    }
+  }
+  if (!member.hub) {
+    std::uint16_t port = 0;
+    Result<kj::AutoCloseFd> kept = keep_port(options_.host, port);
+    if (!kept.ok()) return kept.refusal();
+    member.port = std::move(kept).value();
+    const auto authority = transport::ClusterAuthority::make(options_.cluster_id, options_.now());
+    transport::Credentials all = authority.issue(
+        {.kind = transport::Peer::Kind::kAgent, .node = options_.node, .uid = 0}, options_.now());
+    member.hub = GangHub{options_.host + ":" + std::to_string(port), std::move(all.authority_pem),
+                         std::move(all.certificate_pem), std::move(all.key_pem)};
+  }
+  const Result<Done> made = transport::ensure_private_directory(files_);
+  if (!made.ok()) return made;
+  capnp::MallocMessageBuilder message;
+  write_hub(*member.hub, true, message.initRoot<schema::GangFile>());
+  return save(file_of(run), message);
 }
 
 std::optional<GangHub> GangFiles::hub_of(const RunId& run) {
   if (const auto at = members_.find(run); at != members_.end())
     return at->second.start.member == 0 ? at->second.hub : std::nullopt;
-  std::optional<GangHub> hub;
-  read_file(file_of(gang_name(run)), [&](schema::GangFile::Reader file) {
-    if (file.getNodeIndex() != 0 || file.getNodes().size() < 2) return;
-    hub = GangHub{file.getListenAddress(), file.getAuthorityPem(), file.getCertificatePem(),
-                  file.getKeyPem()};
-  });
-  return hub;
+  return hub_in(file_of(gang_name(run)));
 }
 
 std::optional<std::uint32_t> GangFiles::member_of(const RunId& run) {
@@ -252,31 +315,25 @@ Result<std::string> GangFiles::write(const RunId& run, const StageSpec& spec,
   file.setNodeIndex(member.start.member);
   write_nodes(*spec.gang, member.start, file);
   write_spec(spec, launch, file);
-  file.setPrivateDirectory(private_directory_of(name));
+  file.setPrivateDirectory(new_private_directory(name));
   file.setRegisteredMs(kAllThereMs);
   file.setInterfaces(interfaces_of(*spec.gang, member.start, options_.host));
-  if (member.hub) {
-    file.setAuthorityPem(member.hub->authority_pem);
-    file.setCertificatePem(member.hub->certificate_pem);
-    file.setKeyPem(member.hub->key_pem);
-    if (member.start.member == 0) {
-      file.setListenAddress(member.hub->address);
-    } else {
-      file.setHubAddress(member.hub->address);
-    }
-  }
+  if (member.hub) write_hub(*member.hub, member.start.member == 0, file);
   const Result<Done> made = transport::ensure_private_directory(files_);
   if (!made.ok()) return made.refusal();
+  file.setTopology(topology());
   const std::string path = file_of(name);
-  const kj::AutoCloseFd to(
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (to.get() < 0) return invalid(path + ": cannot be made: " + std::strerror(errno));
-  // Not synced: if the host goes down, so does the gang.
-  KJ_IF_MAYBE (failure,
-               kj::runCatchingExceptions([&] { capnp::writeMessageToFd(to.get(), message); })) {
-    return invalid(path + ": cannot be written: " + failure->getDescription().cStr());
-  }
+  const Result<Done> saved = save(path, message);
+  if (!saved.ok()) return saved.refusal();
   return path;
+}
+
+const std::string& GangFiles::topology() {
+  if (!topology_) {
+    const std::string path = files_ + "/topology.xml";
+    topology_ = save_machine(path).ok() ? path : "";
+  }
+  return *topology_;
 }
 
 std::size_t GangFiles::ranks_here(const RunId& run, const GangSpec& gang) const {
@@ -287,13 +344,17 @@ std::size_t GangFiles::ranks_here(const RunId& run, const GangSpec& gang) const 
 
 void GangFiles::drop(const RunId& run) {
   members_.erase(run);
+  told_.erase(gang_name(run));
   remove(gang_name(run));
 }
 
 void GangFiles::remove(const std::string& run) {
   std::error_code ignored;
   std::filesystem::remove(file_of(run), ignored);
-  std::filesystem::remove_all(private_directory_of(run), ignored);
+  const std::string name = prefix_ + run + "-";
+  for (const auto& entry : std::filesystem::directory_iterator(memory_, ignored))
+    if (entry.path().filename().string().starts_with(name))
+      std::filesystem::remove_all(entry.path(), ignored);
 }
 
 void GangFiles::keep_only(std::span<const RunId> runs) {
@@ -308,10 +369,15 @@ void GangFiles::keep_only(std::span<const RunId> runs) {
   }
   for (const auto& entry : std::filesystem::directory_iterator(memory_, ignored)) {
     const std::string name = entry.path().filename();
-    if (name.starts_with(prefix_)) others.insert(name.substr(prefix_.size()));
+    if (name.starts_with(prefix_))
+      others.insert(name.substr(prefix_.size(), name.rfind('-') - prefix_.size()));
   }
-  for (const std::string& name : others)
-    if (!kept.contains(name)) remove(name);
+  for (const std::string& name : others) {
+    if (kept.contains(name)) continue;
+    // The head may send it again.
+    if (std::optional<GangHub> hub = hub_in(file_of(name))) told_.insert_or_assign(name, *hub);
+    remove(name);
+  }
 }
 
 }  // namespace leat::agent

@@ -45,7 +45,8 @@ class GangFiles {
  public:
   explicit GangFiles(GangFilesOptions options);
 
-  // A member that will be started here. Repeated for a run that is known, it changes nothing.
+  // A member that will be started here. Repeated for a run that is known, it changes nothing; one
+  // that an earlier life of the agent began and did not start meets where that said.
   // Refused if there is no port to be had, which then write() says, too.
   Result<Done> begin(const RunId& run, const GangStart& start);
 
@@ -76,15 +77,19 @@ class GangFiles {
   };
 
   std::string file_of(const std::string& run) const;
-  std::string private_directory_of(const std::string& run) const;
-  Result<Done> open_hub(Member& member);
+  std::string new_private_directory(const std::string& run) const;
+  Result<Done> open_hub(const std::string& run, Member& member);
+  // What the machine is like, for launchers, found out once; empty if it cannot be kept.
+  const std::string& topology();
   void remove(const std::string& run);
 
   GangFilesOptions options_;
   std::string files_;   // where files are
   std::string memory_;  // where private directories are: memory, if there is any
   std::string prefix_;  // of their names there
+  std::optional<std::string> topology_;
   std::map<RunId, Member> members_;
+  std::map<std::string, GangHub> told_;  // by earlier lives, of runs that have not been started
 };
 
 // "17.0.3.1": job, stage, index, attempt.

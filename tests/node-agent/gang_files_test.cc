@@ -1,7 +1,10 @@
 #include "node-agent/gang_files.h"
 
 #include <arpa/inet.h>
+#include <capnp/serialize.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <kj/io.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -10,11 +13,14 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/gang_memory.h"
+#include "node-agent/topology.h"
+#include "schema/gang.capnp.h"
 #include "transport/authority.h"
 
 namespace leat::agent {
@@ -45,7 +51,7 @@ class Node {
         {directory_, host, "abcdefghij234567", kFirst, [] { return std::time(nullptr); }});
   }
   std::string file(const std::string& run) const { return directory_ + "/gangs/" + run + ".gang"; }
-  std::string memory(const std::string& run) const { return memory_ + run; }
+  std::string memory(const std::string& run) const { return memory_ + run + "-0123abcd"; }
 
  private:
   std::string directory_;
@@ -98,6 +104,45 @@ TEST(GangFiles, TellsTheSameMeetingPlaceAgainAlsoInTheNextLifeOfTheAgent) {
   EXPECT_EQ(node.life().hub_of(kRun), hub);
 }
 
+// The others of the gang have been sent there.
+TEST(GangFiles, MeetsWhereAnEarlierLifeSaidThoughItStartedNothing) {
+  const Node node;
+  GangHub hub;
+  {
+    GangFiles gangs = node.life();
+    ASSERT_TRUE(gangs.begin(kRun, start_of(0)).ok());
+    hub = gangs.hub_of(kRun).value();
+  }
+  GangFiles gangs = node.life();
+  gangs.keep_only({});
+  EXPECT_FALSE(fs::exists(node.file("17.0.3.1")));
+  ASSERT_TRUE(gangs.begin(kRun, start_of(0)).ok());
+  EXPECT_EQ(gangs.hub_of(kRun), hub);
+  const std::string path = gangs.write(kRun, spec(), launch()).value();
+  EXPECT_EQ(node.life().hub_of(kRun), hub);
+  gangs.drop(kRun);
+  EXPECT_FALSE(fs::exists(path));
+  ASSERT_TRUE(gangs.begin(kRun, start_of(0)).ok());
+  EXPECT_NE(gangs.hub_of(kRun), hub);
+}
+
+TEST(GangFiles, GivesEveryRunADirectoryThatNobodyCanMakeBefore) {
+  const Node node;
+  GangFiles gangs = node.life();
+  std::set<std::string> directories;
+  for (Attempt attempt = 1; attempt < 4; ++attempt) {
+    RunId run = kRun;
+    run.attempt = attempt;
+    ASSERT_TRUE(gangs.begin(run, start_of(1)).ok());
+    const kj::AutoCloseFd fd(
+        ::open(gangs.write(run, spec(), launch()).value().c_str(), O_RDONLY | O_CLOEXEC));
+    capnp::StreamFdMessageReader message(fd.get());
+    const std::string directory = message.getRoot<schema::GangFile>().getPrivateDirectory().cStr();
+    directories.insert(directory.substr(directory.rfind('-')));
+  }
+  EXPECT_EQ(directories.size(), 3u);
+}
+
 TEST(GangFiles, MakesCredentialsThatBelongTogetherAndToOneGangAlone) {
   const Node node;
   GangFiles gangs = node.life();
@@ -123,6 +168,26 @@ TEST(GangFiles, KeepsTheKeyToItself) {
   EXPECT_EQ(about.st_mode & 0777, 0600u);
   ASSERT_EQ(::stat(fs::path(path).parent_path().c_str(), &about), 0);
   EXPECT_EQ(about.st_mode & 0777, 0700u);
+}
+
+TEST(GangFiles, SparesLaunchersALookAtTheMachine) {
+  const Node node;
+  GangFiles gangs = node.life();
+  ASSERT_TRUE(gangs.begin(kRun, start_of(0)).ok());
+  const std::string path = gangs.write(kRun, spec(), launch()).value();
+  const kj::AutoCloseFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  capnp::StreamFdMessageReader message(fd.get());
+  const std::string saved = message.getRoot<schema::GangFile>().getTopology().cStr();
+  ASSERT_TRUE(saved.starts_with('/'));
+  const Result<Topology> read = Topology::from_xml(saved, {});
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read.value().millicores(), Topology::discover({}).value().millicores());
+  // What stands there is used by launchers that run: another gang leaves it alone.
+  const auto written = fs::last_write_time(saved);
+  const RunId other{JobId{18}, 0, 1, 1};
+  ASSERT_TRUE(gangs.begin(other, start_of(0)).ok());
+  ASSERT_TRUE(gangs.write(other, spec(), launch()).ok());
+  EXPECT_EQ(fs::last_write_time(saved), written);
 }
 
 TEST(GangFiles, LeavesNothingOfARunThatIsOver) {
