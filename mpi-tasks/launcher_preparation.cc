@@ -36,6 +36,7 @@ std::optional<Failure> Launcher::prepare() {
                    spec_.interfaces,
                    word_of(spec_.nspace),
                    spec_.oversubscribed(),
+                   spec_.layout.node_count() > 1,
                    options_.has_psm,
                    spec_.layout.size()};
   const std::optional<Failure> failure =

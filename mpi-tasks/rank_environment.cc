@@ -64,6 +64,8 @@ Variables ours(const RankSurroundings& surroundings, std::uint32_t rank, std::ui
       "HWLOC_PLUGINS_PATH=/nonexistent",
   };
   if (surroundings.yields) variables.push_back(prefix + "mpi_yield_when_idle=1");
+  // Microseconds, for 10 ms: how long the first words between two nodes may wait to be seen.
+  if (surroundings.several_nodes) variables.push_back(prefix + "mpi_event_tick_rate=100");
   // Their constructors calibrate for 0.2 s before they look for the hardware.
   if (!surroundings.has_psm) variables.push_back(prefix + "mtl=^ofi,psm,psm2");
   if (!surroundings.interfaces.empty()) {

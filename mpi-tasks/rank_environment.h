@@ -23,7 +23,8 @@ struct RankSurroundings {
   std::string interfaces;        // for TCP between nodes; empty: any
   std::uint64_t gang_word = 0;   // differs between gangs that share a network card
   bool yields = false;           // there are more ranks than CPUs
-  bool has_psm = false;          // the node has a network card that Open MPI's PSM layers drive
+  bool several_nodes = false;
+  bool has_psm = false;  // the node has a network card that Open MPI's PSM layers drive
   std::uint32_t rank_count = 0;
 };
 

@@ -56,6 +56,13 @@ TEST(RankEnvironment, TheUsersValuesWinButNotOverWhatPmixNeeds) {
       1);
 }
 
+TEST(RankEnvironment, LooksOftenForOtherNodesWhereThereAreAny) {
+  RankSurroundings around = surroundings();
+  EXPECT_EQ(value(rank_environment(around, {}, 0, 0), "OMPI_MCA_mpi_event_tick_rate"), "");
+  around.several_nodes = true;
+  EXPECT_EQ(value(rank_environment(around, {}, 0, 0), "OMPI_MCA_mpi_event_tick_rate"), "100");
+}
+
 TEST(RankEnvironment, YieldsOnlyWhereRanksShareCpus) {
   RankSurroundings around = surroundings();
   EXPECT_EQ(value(rank_environment(around, {}, 0, 0), "OMPI_MCA_mpi_yield_when_idle"), "");
