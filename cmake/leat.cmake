@@ -72,6 +72,23 @@ function(leat_library name)
   add_library(leat::${name} ALIAS leat_${name})
 endfunction()
 
+# leat_link_whole(targets …): takes imported shared libraries into our programs where the system has
+# them to link statically. Programs start for every command and every gang, and most of that is
+# finding what is in these.
+function(leat_link_whole)
+  foreach(target ${ARGN})
+    get_target_property(shared ${target} IMPORTED_LOCATION)
+    string(REGEX REPLACE "(-[0-9.]+)?[.]so[0-9.]*$" ".a" archive "${shared}")
+    if(EXISTS ${archive})
+      set_target_properties(${target} PROPERTIES IMPORTED_LOCATION ${archive})
+    endif()
+  endforeach()
+endfunction()
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  leat_link_whole(CapnProto::kj CapnProto::kj-async CapnProto::kj-tls CapnProto::capnp
+                  CapnProto::capnp-rpc)
+endif()
+
 # All that is installed: build this, and `cmake --install` has what it wants.
 add_custom_target(programs)
 
