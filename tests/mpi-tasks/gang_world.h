@@ -45,6 +45,9 @@ struct GangPlan {
   bool hub_listens = false;
   std::string listen_address{};  // there, in place of the port kept
   std::string directory = "/";
+  // See the gang file.
+  std::uint32_t star_nodes = 64;
+  std::uint32_t tree_width = 0;
 };
 
 // One node's launcher, when it has ended.
