@@ -16,8 +16,9 @@ Result<std::optional<Collectives::Outcome>> Collectives::add(NodeIndex from,
   GatheringKey key = key_of(contribution);
   auto at = rounds_.find(key);
   if (at == rounds_.end()) {
+    if (open() >= kOpenMax) return invalid("too many fences at once");
     Round fresh;
-    fresh.involved = layout_.nodes_of(key.ranks);
+    fresh.involved = tree_.branches(self_, layout_.nodes_of(key.ranks));
     fresh.collects = contribution.flag;
     at = rounds_.emplace(std::move(key), std::move(fresh)).first;
   }
@@ -35,7 +36,7 @@ Result<std::optional<Collectives::Outcome>> Collectives::add(NodeIndex from,
   round.bytes += contribution.bytes;
   if (round.bytes.size() > kMessageBytesMax / 2) return invalid("a fence with too much data");
   if (round.arrived.size() < round.involved.size()) return std::optional<Outcome>();
-  Outcome outcome{std::move(round.involved), round.status, std::move(round.bytes)};
+  Outcome outcome{std::move(round.involved), round.status, round.collects, std::move(round.bytes)};
   if (outcome.status != kPmixSuccess) outcome.bytes.clear();
   rounds_.erase(at);
   return std::optional(std::move(outcome));

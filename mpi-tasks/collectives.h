@@ -1,6 +1,9 @@
 #pragma once
 
-// collectives.h - the hub's half of a fence: contributions of nodes in, one result for all out.
+// collectives.h - one launcher's half of a fence: contributions in, one for all of them out.
+//
+// At the hub what comes out is the result for everybody. Elsewhere in a tree it is what this
+// launcher and those below it contribute to that, and goes up.
 //
 // A fence is an allgather of bytes that only libpmix understands: concatenated, in the order in
 // which they came. PMIx_Connect and PMIx_Disconnect are the same without bytes.
@@ -14,6 +17,7 @@
 
 #include "base/result.h"
 #include "mpi-tasks/message.h"
+#include "mpi-tasks/tree.h"
 
 namespace leat::mpi {
 
@@ -53,21 +57,26 @@ class GatheringCounter {
 // Borrows the layout. Pure: the same calls, the same results.
 class Collectives {
  public:
-  // Ended for all the nodes named.
+  static constexpr std::size_t kOpenMax = 65'536;
+
+  // All have contributed who are under `self`.
   struct Outcome {
-    std::vector<NodeIndex> nodes;
+    std::vector<NodeIndex> nodes;  // as they did: `self` and its children
     std::int32_t status = kPmixSuccess;
+    bool collects = false;
     std::string bytes;
   };
 
-  explicit Collectives(const Layout& layout) : layout_(layout) {}
+  Collectives(const Layout& layout, const Tree& tree, NodeIndex self)
+      : layout_(layout), tree_(tree), self_(self) {}
 
-  // Node `from` has all its participants there; `status` tells whether one of them has died. The
-  // outcome once all nodes have said so: the first bad status, or the bytes of all. Refused: a node
-  // or a rank that cannot take part, or one that comes twice.
+  // `from`, `self` or one of its children, contributes for all that are under it and take part;
+  // `status` tells whether one of the participants has died. The outcome once all have done so: the
+  // first bad status, or the bytes of all. Refused: a node or a rank that cannot take part, or one
+  // that comes twice.
   Result<std::optional<Outcome>> add(NodeIndex from, const Message& contribution);
 
-  // Gatherings that some nodes still wait for.
+  // Gatherings that wait for somebody.
   std::size_t open() const { return rounds_.size(); }
 
  private:
@@ -80,6 +89,8 @@ class Collectives {
   };
 
   const Layout& layout_;
+  const Tree tree_;
+  const NodeIndex self_;
   std::map<GatheringKey, Round> rounds_;
 };
 

@@ -4,7 +4,7 @@
 //
 // A program of the gang - mpirun, above all - starts a command on another node as it would by ssh.
 // It asks the launcher of its own node through a unix socket in the private directory; that asks
-// the other's launcher through the star; output and exit status come back the same way.
+// the other's launcher through the hub; output and exit status come back the same way.
 
 #include <kj/async-io.h>
 

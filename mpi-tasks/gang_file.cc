@@ -112,11 +112,15 @@ Result<Done> read_words(schema::GangFile::Reader file, GangSpec& spec) {
 }
 
 // What only a gang of several nodes needs.
-Result<Done> read_star(schema::GangFile::Reader file, GangSpec& spec) {
+Result<Done> read_connections(schema::GangFile::Reader file, GangSpec& spec) {
   if (spec.layout.node_count() == 1) return Done{};
   spec.hub_address = string_of(file.getHubAddress());
   spec.listen_fd = file.getListenFd();
   spec.listen_address = string_of(file.getListenAddress());
+  spec.star_nodes = file.getStarNodes();
+  spec.tree_width = file.getTreeWidth();
+  if (spec.tree_width > schema::MAX_GANG_NODES)
+    return invalid("treeWidth: at most " + std::to_string(schema::MAX_GANG_NODES));
   if (spec.is_hub() && spec.listen_fd < 3 && spec.listen_address.empty())
     return invalid("listenFd, listenAddress: the hub needs one of them");
   if (!spec.is_hub() && spec.hub_address.find(':') == std::string::npos)
@@ -153,7 +157,7 @@ Result<GangSpec> read(schema::GangFile::Reader file) {
   spec.registered_limit = milliseconds(file.getRegisteredMs());
   spec.fence_limit = milliseconds(file.getFenceMs());
   spec.modex_limit = milliseconds(file.getModexMs());
-  for (const auto step : {&read_cpus, &read_words, &read_star})
+  for (const auto step : {&read_cpus, &read_words, &read_connections})
     if (const Result<Done> done = step(file, spec); !done.ok()) return done.refusal();
   return spec;
 }

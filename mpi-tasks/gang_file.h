@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "mpi-tasks/layout.h"
+#include "mpi-tasks/tree.h"
 #include "transport/authority.h"
 
 namespace leat::mpi {
@@ -26,6 +27,8 @@ struct GangSpec {
   std::string hub_address{};
   int listen_fd = -1;
   std::string listen_address{};  // where to listen without one
+  NodeIndex star_nodes = 0;
+  NodeIndex tree_width = 0;
   std::vector<std::string> program{};
   std::vector<std::string> environment{};
   std::string directory{};
@@ -45,6 +48,7 @@ struct GangSpec {
 
   bool is_hub() const { return node == 0; }
   const GangNode& here() const { return layout.node(node); }
+  Tree tree() const { return Tree::of(layout.node_count(), star_nodes, tree_width); }
   bool speaks_pmix() const { return !application && mpi != MpiMode::kPmi1; }
   // Beside PMIx it does no harm: Open MPI does not look for it, and MPICH for nothing else.
   bool speaks_pmi1() const { return !application; }

@@ -32,9 +32,8 @@ GangLink::GangLink(kj::Own<kj::AsyncIoStream> stream)
 
 GangLink::~GangLink() noexcept(false) = default;
 
-void GangLink::send(const Message& message) {
+void GangLink::send_encoded(const std::string& bytes) {
   if (closed_) return;
-  const std::string bytes = encode(message);
   if (bytes.size() > kMessageBytesMax || queued_.size() + bytes.size() > kQueuedBytesMax)
     return close();
   for (std::size_t i = 0; i < kLengthBytes; ++i)

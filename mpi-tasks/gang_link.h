@@ -1,6 +1,6 @@
 #pragma once
 
-// gang_link.h - messages between a launcher and the hub, over one authenticated stream.
+// gang_link.h - messages between two launchers, over one authenticated stream.
 
 #include <kj/async-io.h>
 
@@ -23,7 +23,9 @@ class GangLink final : private kj::TaskSet::ErrorHandler {
   ~GangLink() noexcept(false);
 
   // Errors show at on_message's side: run() ends.
-  void send(const Message& message);
+  void send(const Message& message) { send_encoded(encode(message)); }
+  // The same for what encode() has made.
+  void send_encoded(const std::string& bytes);
 
   // Hands over what arrives until the link is lost, by whatever cause; then resolves.
   kj::Promise<void> run(OnMessage on_message);

@@ -17,17 +17,51 @@ Message of_type(Type type) {
 
 }  // namespace
 
-Hub::Hub(const Layout& layout, Rules rules)
+Hub::Hub(const Layout& layout, const Tree& tree, Rules rules)
     : layout_(layout),
+      tree_(tree),
       rules_(rules),
+      welcomed_(layout.node_count()),
+      sent_off_(layout.node_count()),
+      addresses_(layout.node_count()),
       registered_(layout.node_count()),
       coordinated_(layout.node_count()),
       rank_ended_(layout.size()),
       book_(layout),
-      collectives_(layout) {}
+      collectives_(layout, tree, 0) {}
 
-Hub::Outs Hub::take(NodeIndex from, Message message) {
-  if (!ended()) dispatch(from, message);
+Hub::Outs Hub::welcome(NodeIndex node, std::string address) {
+  welcomed_[node] = true;
+  if (ended()) {
+    to(node, *end_);
+    return std::exchange(outs_, {});
+  }
+  const NodeIndex parent = tree_.parent(node);
+  if (parent != 0 && !addresses_[parent].empty()) send_off(node);
+  if (!address.empty() && tree_.is_inner(node)) {
+    addresses_[node] = std::move(address);
+    for (const NodeIndex child : tree_.children(node))
+      if (welcomed_[child]) send_off(child);
+  }
+  return std::exchange(outs_, {});
+}
+
+void Hub::send_off(NodeIndex node) {
+  sent_off_[node] = true;
+  Message message = of_type(Type::kAttach);
+  message.node = tree_.parent(node);
+  message.text = addresses_[message.node];
+  to(node, std::move(message));
+}
+
+Hub::Outs Hub::take(NodeIndex link, Message message) {
+  const NodeIndex from = message.peer == 0 ? link : std::exchange(message.peer, 0);
+  if (!is_node(from) || !tree_.is_under(link, from))
+    nonsense(link, "words of node " + std::to_string(from));
+  else if (message.type == Type::kAttached)
+    take_attached(from, message.node);  // also after the end: one connection less to wait for
+  else if (!ended())
+    dispatch(from, message);
   return std::exchange(outs_, {});
 }
 
@@ -36,12 +70,18 @@ Hub::Outs Hub::lose(NodeIndex node) {
   return std::exchange(outs_, {});
 }
 
+bool Hub::is_cut_off(NodeIndex node) const {
+  if (!welcomed_[node]) return false;
+  while (node != 0 && welcomed_[node]) node = tree_.parent(node);
+  return node != 0;
+}
+
 Hub::Outs Hub::registered_too_late() {
   if (ended() || registered_count_ == layout_.node_count()) return {};
   std::string missing;
   std::size_t count = 0;
   for (NodeIndex node = 0; node < layout_.node_count(); ++node) {
-    if (registered_[node]) continue;
+    if (registered_[node] || is_cut_off(node)) continue;
     if (count++ < kMissingNamedMax) missing += (count > 1 ? ", " : "") + layout_.node(node).name;
   }
   if (count > kMissingNamedMax)
@@ -50,8 +90,8 @@ Hub::Outs Hub::registered_too_late() {
   return std::exchange(outs_, {});
 }
 
-void Hub::to_all(const Message& message) {
-  for (NodeIndex node = 0; node < layout_.node_count(); ++node) to(node, message);
+void Hub::to_all(Message message) {
+  outs_.push_back({layout_.nodes_of({}), std::move(message)});
 }
 
 void Hub::end(std::int32_t code, std::string cause) {
@@ -102,7 +142,11 @@ void Hub::dispatch(NodeIndex from, Message& message) {
     case Type::kModexAsk:
     case Type::kModexTell:
       return take_modex(from, message);
+    case Type::kLost:
+      return take_lost(from, message.node);
     case Type::kHello:
+    case Type::kAttach:
+    case Type::kAttached:
     case Type::kStart:
     case Type::kCollected:
     case Type::kAnswer:
@@ -112,6 +156,19 @@ void Hub::dispatch(NodeIndex from, Message& message) {
       break;
   }
   nonsense(from, "message " + std::to_string(static_cast<int>(message.type)));
+}
+
+void Hub::take_attached(NodeIndex from, NodeIndex child) {
+  if (!is_node(child) || !sent_off_[child] || tree_.parent(child) != from)
+    return nonsense(from, "node " + std::to_string(child) + " attached");
+  sent_off_[child] = false;
+  to(child, of_type(Type::kAttached));
+}
+
+void Hub::take_lost(NodeIndex from, NodeIndex child) {
+  if (!is_node(child) || child == 0 || tree_.parent(child) != from)
+    return nonsense(from, "node " + std::to_string(child) + " lost");
+  end(kExitLost, "the launcher of node " + layout_.node(child).name + " is lost");
 }
 
 void Hub::take_registered(NodeIndex from) {
@@ -138,7 +195,7 @@ void Hub::take_application_end(NodeIndex from, const Message& message) {
 
 void Hub::take_command(NodeIndex from, Message& message) {
   const NodeIndex peer = message.node;
-  if (!rules_.application || peer >= layout_.node_count()) return nonsense(from, "a command");
+  if (!rules_.application || !is_node(peer)) return nonsense(from, "a command");
   message.node = from;
   to(peer, std::move(message));
 }
@@ -171,7 +228,7 @@ void Hub::take_collect(NodeIndex from, const Message& message) {
   result.id = message.id;
   result.status = added.value()->status;
   result.bytes = added.value()->bytes;
-  for (const NodeIndex node : added.value()->nodes) to(node, result);
+  outs_.push_back({added.value()->nodes, std::move(result)});
 }
 
 void Hub::take_name_call(NodeIndex from, Message& message) {
@@ -197,7 +254,7 @@ void Hub::take_name_call(NodeIndex from, Message& message) {
 
 void Hub::take_modex(NodeIndex from, Message& message) {
   if (message.type == Type::kModexTell) {
-    if (message.node >= layout_.node_count()) return nonsense(from, "an answer for no node");
+    if (!is_node(message.node)) return nonsense(from, "an answer for no node");
     const NodeIndex asker = message.node;
     return to(asker, std::move(message));
   }

@@ -1,6 +1,6 @@
 #pragma once
 
-// hub.h - the middle of the star: joins what the launchers of a gang say, and decides its end.
+// hub.h - where all ends meet: joins what the launchers of a gang say, and decides its end.
 
 #include <cstdint>
 #include <optional>
@@ -12,11 +12,9 @@
 #include "mpi-tasks/message.h"
 #include "mpi-tasks/name_store.h"
 #include "mpi-tasks/rank_book.h"
+#include "mpi-tasks/tree.h"
 
 namespace leat::mpi {
-
-// How a gang ends that has lost a launcher.
-inline constexpr std::int32_t kExitLost = 1;
 
 // One per gang, in the launcher of node 0. Pure: takes messages, returns messages, to be sent in
 // this order. Borrows the layout.
@@ -27,8 +25,10 @@ inline constexpr std::int32_t kExitLost = 1;
 //     well, with the code and the cause of the first failure otherwise.
 class Hub {
  public:
+  // By whom it is passed on does not show in it, but for kCollected: that is for nodes to which the
+  // hub is connected.
   struct Out {
-    NodeIndex to = 0;
+    std::vector<NodeIndex> to;
     Message message;
   };
   using Outs = std::vector<Out>;
@@ -39,11 +39,14 @@ class Hub {
     bool application = false;   // node 0 runs one, and there are no ranks
   };
 
-  Hub(const Layout& layout, Rules rules);
+  Hub(const Layout& layout, const Tree& tree, Rules rules);
 
-  // What the launcher of node `from` says (not kHello, that is between the links).
-  Outs take(NodeIndex from, Message message);
-  // The connection to that launcher is lost.
+  // That launcher has connected to us and said kHello, for the first time, and listens at `address`
+  // if others shall connect to it.
+  Outs welcome(NodeIndex node, std::string address);
+  // What arrives over the connection to that launcher, or from our own.
+  Outs take(NodeIndex link, Message message);
+  // That connection is lost.
   Outs lose(NodeIndex node);
   // The time to register is over; nothing if everybody has.
   Outs registered_too_late();
@@ -53,14 +56,21 @@ class Hub {
   bool ended() const { return end_.has_value(); }
 
  private:
-  void to(NodeIndex node, Message message) { outs_.push_back({node, std::move(message)}); }
-  void to_all(const Message& message);
+  void to(NodeIndex node, Message message) { outs_.push_back({{node}, std::move(message)}); }
+  void to_all(Message message);
   void end(std::int32_t code, std::string cause);
   void end_if(const std::optional<Failure>& failure);
   // What a launcher of ours never says.
   void nonsense(NodeIndex from, const std::string& what);
 
   void dispatch(NodeIndex from, Message& message);
+  bool is_node(NodeIndex node) const { return node < layout_.node_count(); }
+  // It has come, but not all are there through whom we would hear of it.
+  bool is_cut_off(NodeIndex node) const;
+  // Tells a node to whom it shall connect.
+  void send_off(NodeIndex node);
+  void take_attached(NodeIndex from, NodeIndex child);
+  void take_lost(NodeIndex from, NodeIndex child);
   void take_registered(NodeIndex from);
   void take_coordinated(NodeIndex from);
   void take_application_end(NodeIndex from, const Message& message);
@@ -72,7 +82,11 @@ class Hub {
   void answer_lookups();
 
   const Layout& layout_;
+  const Tree tree_;
   const Rules rules_;
+  std::vector<bool> welcomed_;
+  std::vector<bool> sent_off_;          // and not heard of from there
+  std::vector<std::string> addresses_;  // of those to whom others connect, once they have come
   std::vector<bool> registered_;
   NodeIndex registered_count_ = 0;
   std::vector<bool> coordinated_;

@@ -15,8 +15,7 @@ namespace {
 using schema::GangMessage;
 
 static_assert(static_cast<int>(Message::Type::kEnd) == static_cast<int>(GangMessage::Type::END));
-static_assert(static_cast<int>(Message::Type::kHangUp) ==
-              static_cast<int>(GangMessage::Type::HANG_UP));
+static_assert(static_cast<int>(Message::Type::kLost) == static_cast<int>(GangMessage::Type::LOST));
 static_assert(static_cast<int>(Stage::kFinalized) ==
               static_cast<int>(GangMessage::Stage::FINALIZED));
 static_assert(static_cast<int>(Gathering::kBarrier) ==
@@ -55,6 +54,7 @@ void write(const Message& message, GangMessage::Builder to) {
   to.setRanks(kj::arrayPtr(message.ranks.data(), message.ranks.size()));
   to.setText(text_of(message.text));
   to.setBytes(data_of(message.bytes));
+  to.setPeer(message.peer);
   auto keys = to.initKeys(static_cast<capnp::uint>(message.keys.size()));
   for (capnp::uint i = 0; i < keys.size(); ++i) keys.set(i, text_of(message.keys[i]));
   auto entries = to.initEntries(static_cast<capnp::uint>(message.entries.size()));
@@ -67,7 +67,7 @@ void write(const Message& message, GangMessage::Builder to) {
 
 Message read(GangMessage::Reader from) {
   Message message;
-  message.type = known(from.getType(), Message::Type::kHangUp);
+  message.type = known(from.getType(), Message::Type::kLost);
   message.node = from.getNode();
   message.rank = from.getRank();
   message.id = from.getId();
@@ -83,6 +83,7 @@ Message read(GangMessage::Reader from) {
   for (const GangMessage::Entry::Reader entry : from.getEntries())
     message.entries.push_back(
         {string_of(entry.getKey()), entry.getRank(), bytes_of(entry.getBytes())});
+  message.peer = from.getPeer();
   return message;
 }
 

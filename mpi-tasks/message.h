@@ -63,6 +63,9 @@ struct Message {
     kMore,
     kExecuted,
     kHangUp,
+    kAttach,
+    kAttached,
+    kLost,
   };
 
   Type type = Type::kHello;
@@ -79,6 +82,7 @@ struct Message {
   std::string bytes;
   std::vector<std::string> keys;
   std::vector<Entry> entries;
+  NodeIndex peer = 0;
 
   friend bool operator==(const Message&, const Message&) = default;
 };

@@ -27,6 +27,8 @@ struct Failure {
 std::int32_t failure_code(std::int32_t wanted);
 
 inline constexpr std::int32_t kSignalBase = 128;
+// How a gang ends that has lost a launcher.
+inline constexpr std::int32_t kExitLost = 1;
 
 // " exited with code 3" or " was killed by signal 9 (SIGKILL)".
 std::string how_it_ended(std::int32_t status, bool signalled);

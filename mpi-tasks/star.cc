@@ -1,6 +1,5 @@
 #include "mpi-tasks/star.h"
 
-#include <kj/debug.h>
 #include <kj/io.h>
 #include <netdb.h>
 #include <sys/socket.h>
@@ -8,20 +7,14 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <set>
 #include <utility>
 
-#include "base/random.h"
-#include "schema/gang.capnp.h"
+#include "transport/acceptor.h"
 #include "transport/tls.h"
 
 namespace leat::mpi {
 namespace {
-
-std::string first_line(const kj::Exception& exception) {
-  const kj::StringPtr text = exception.getDescription();
-  const std::string_view line(text.cStr(), text.size());
-  return std::string(line.substr(0, line.find('\n')));
-}
 
 // "127.0.0.1:7000" or "[::1]:7000", a port of our own on it. Whoever keeps that port for us is
 // bound there as well and does not listen.
@@ -50,56 +43,11 @@ Result<kj::AutoCloseFd> listen_at(const std::string& address) {
   return fd;
 }
 
-}  // namespace
-
-Star::Star(kj::AsyncIoContext& io, const GangSpec& spec, std::uint64_t seed, OnMessage on_message)
-    : io_(io),
-      timer_(io.provider->getTimer()),
-      spec_(spec),
-      on_message_(std::move(on_message)),
-      backoff_(Random(seed)),
-      connect_until_(timer_.now() + transport::to_kj(spec.registered_limit)),
-      tasks_(*this) {}
-
-Star::~Star() noexcept(false) = default;
-
-Result<Done> Star::open() {
-  if (spec_.layout.node_count() > 1) context_ = transport::make_context(spec_.credentials, timer_);
-  if (!spec_.is_hub()) {
-    tasks_.add(connect());
-    return Done{};
-  }
-  hub_ = std::make_unique<Hub>(
-      spec_.layout,
-      Hub::Rules{spec_.mpi == MpiMode::kRequired, !spec_.coordination.empty(), spec_.application});
-  tasks_.add(timer_.afterDelay(transport::to_kj(spec_.registered_limit)).then([this] {
-    route(hub_->registered_too_late());
-  }));
-  return spec_.layout.node_count() > 1 ? listen() : Result<Done>(Done{});
-}
-
-void Star::send(Message message) {
-  if (hub_ != nullptr) return route(hub_->take(spec_.node, std::move(message)));
-  if (uplink_ == nullptr) return unsent_.push_back(std::move(message));
-  uplink_->send(message);
-}
-
-kj::Promise<void> Star::close(bool hurry) {
-  if (uplink_ != nullptr) uplink_->close();
-  if (hub_ == nullptr || all_have_left()) return kj::READY_NOW;
-  const bool all_met = met_.size() + 1 == spec_.layout.node_count();
-  if (hurry && by_node_.empty()) return kj::READY_NOW;
-  const kj::Duration patience =
-      hurry || all_met ? kFarewell : kj::max(kFarewell, connect_until_ - timer_.now());
-  auto left = kj::newPromiseAndFulfiller<void>();
-  all_left_ = kj::mv(left.fulfiller);
-  return left.promise.exclusiveJoin(timer_.afterDelay(patience));
-}
-
-Result<Done> Star::listen() {
-  int socket = spec_.listen_fd;
+// The descriptor of the socket at which the hub listens.
+Result<int> listening_socket(const GangSpec& spec) {
+  int socket = spec.listen_fd;
   if (socket < 0) {
-    Result<kj::AutoCloseFd> own = listen_at(spec_.listen_address);
+    Result<kj::AutoCloseFd> own = listen_at(spec.listen_address);
     if (!own.ok()) return own.refusal();
     socket = std::move(own).value().release();
   }
@@ -107,93 +55,117 @@ Result<Done> Star::listen() {
   socklen_t size = sizeof listening;
   if (::getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || listening == 0)
     return invalid("descriptor " + std::to_string(socket) + " is no listening socket");
-  auto receiver =
-      io_.lowLevelProvider->wrapListenSocketFd(socket, kj::LowLevelAsyncIoProvider::TAKE_OWNERSHIP);
-  listener_ = transport::TlsListener::adopt(
-      kj::mv(receiver), timer_, *context_,
-      [this](const transport::Peer&, kj::Own<kj::AsyncIoStream> stream) { greet(kj::mv(stream)); });
+  return socket;
+}
+
+}  // namespace
+
+Star::Star(kj::AsyncIoContext& io, const GangSpec& spec, std::uint64_t seed, OnMessage on_message)
+    : io_(io),
+      timer_(io.provider->getTimer()),
+      spec_(spec),
+      tree_(spec.tree()),
+      on_message_(std::move(on_message)),
+      seed_(seed),
+      come_until_(timer_.now() + transport::to_kj(spec.registered_limit)),
+      tasks_(*this) {}
+
+Star::~Star() noexcept(false) = default;
+
+Result<Done> Star::open() {
+  if (spec_.layout.node_count() > 1) context_ = transport::make_context(spec_.credentials, timer_);
+  if (spec_.is_hub()) return open_hub();
+  open_relay();
   return Done{};
 }
 
-void Star::greet(kj::Own<kj::AsyncIoStream> stream) {
-  links_.push_back(std::make_unique<GangLink>(kj::mv(stream)));
-  GangLink& link = *links_.back();
-  tasks_.add(timer_.timeoutAfter(transport::kConnectDeadline, link.receive(kHelloBytesMax))
-                 .then([this, &link](const Message& hello) { admit(link, hello); },
-                       [&link](kj::Exception&&) { link.close(); }));
+Result<Done> Star::open_hub() {
+  hub_ = std::make_unique<Hub>(
+      spec_.layout, tree_,
+      Hub::Rules{spec_.mpi == MpiMode::kRequired, !spec_.coordination.empty(), spec_.application});
+  tasks_.add(timer_.afterDelay(transport::to_kj(spec_.registered_limit)).then([this] {
+    route(hub_->registered_too_late());
+  }));
+  if (spec_.layout.node_count() == 1) return Done{};
+  const Result<int> socket = listening_socket(spec_);
+  if (!socket.ok()) return socket.refusal();
+  branches_ = std::make_unique<Branches>(
+      io_, *context_, spec_,
+      Branches::Events{
+          .expected = [](NodeIndex node) { return node != 0; },
+          .on_hello =
+              [this](NodeIndex node, const Message& hello) {
+                route(hub_->welcome(node, hello.keys.empty() ? "" : hello.keys.front()));
+              },
+          .on_message = [this](NodeIndex node,
+                               Message message) { route(hub_->take(node, std::move(message))); },
+          .on_lost = [this](NodeIndex node) { route(hub_->lose(node)); },
+          .on_failure = [this](const std::string& why) { fail(why); }});
+  branches_->listen(socket.value());
+  return Done{};
 }
 
-void Star::admit(GangLink& link, const Message& hello) {
-  const NodeIndex node = hello.node;
-  if (hello.type != Message::Type::kHello || hello.text != spec_.nspace ||
-      hello.id != schema::GANG_VERSION || node == 0 || node >= spec_.layout.node_count() ||
-      met_.contains(node))
-    return link.close();
-  by_node_[node] = &link;
-  met_.insert(node);
-  if (hub_->ended()) link.send(*hub_->last_word());
-  tasks_.add(
-      link.run([this, node](Message message) { route(hub_->take(node, std::move(message))); })
-          .then([this, node] { link_lost(node); }));
+void Star::open_relay() {
+  relay_ = std::make_unique<Relay>(spec_.layout, tree_, spec_.node);
+  if (tree_.is_inner(spec_.node))
+    branches_ = std::make_unique<Branches>(
+        io_, *context_, spec_,
+        Branches::Events{
+            .expected =
+                [this](NodeIndex node) { return node != 0 && tree_.parent(node) == spec_.node; },
+            .on_hello = [this](NodeIndex node, const Message&) { pass(relay_->attached(node)); },
+            .on_message =
+                [this](NodeIndex node, Message message) {
+                  pass(relay_->from_below(node, std::move(message)));
+                },
+            .on_lost = [this](NodeIndex node) { pass(relay_->lost(node)); },
+            .on_failure = [this](const std::string& why) { fail(why); }});
+  uplink_ = std::make_unique<Uplink>(
+      io_, *context_, spec_, seed_,
+      Uplink::Events{
+          .listen =
+              [this](kj::AsyncIoStream& stream) {
+                return branches_ == nullptr ? Result<std::string>("")
+                                            : branches_->listen_beside(stream);
+              },
+          .on_message = [this](Message message) { pass(relay_->from_above(std::move(message))); },
+          .on_lost = [this](const std::string& why) { lost_hub(why); }});
+  uplink_->open();
 }
 
-void Star::link_lost(NodeIndex node) {
-  by_node_.erase(node);
-  route(hub_->lose(node));
-  if (all_have_left() && all_left_.get() != nullptr) all_left_->fulfill();
+void Star::send(Message message) {
+  if (hub_ != nullptr) return route(hub_->take(spec_.node, std::move(message)));
+  pass(relay_->from_here(std::move(message)));
 }
 
-bool Star::all_have_left() const {
-  return by_node_.empty() && met_.size() + 1 == spec_.layout.node_count();
+kj::Promise<void> Star::close(bool hurry) {
+  kj::Promise<void> alone = kj::READY_NOW;
+  if (branches_ != nullptr) {
+    const std::size_t others = hub_ == nullptr ? 0 : spec_.layout.node_count() - 1;
+    const bool all_met = branches_->met() >= others;
+    const kj::Duration patience =
+        hurry || all_met ? kFarewell : kj::max(kFarewell, come_until_ - timer_.now());
+    if (!hurry || !branches_->have_left(0))
+      alone = branches_->when_left(others).exclusiveJoin(timer_.afterDelay(patience));
+  }
+  if (uplink_ == nullptr) return alone;
+  // Whoever waits for us above does not wait for what our caller still has to do.
+  return alone.then([this] { uplink_->close(); }).eagerlyEvaluate(nullptr);
 }
 
-kj::Promise<void> Star::connect() {
-  const std::string name = transport::server_name(
-      transport::Peer::Kind::kAgent, transport::cluster_id_of(spec_.credentials).value());
-  return transport::connect_tls(io_.provider->getNetwork(), timer_, spec_.hub_address, *context_,
-                                name)
-      .then([this](kj::Own<kj::AsyncIoStream> stream) { return serve_uplink(kj::mv(stream)); },
-            [this](kj::Exception&& exception) -> kj::Promise<void> {
-              if (timer_.now() >= connect_until_) {
-                lost_hub("cannot reach the hub at " + spec_.hub_address + ": " +
-                         first_line(exception));
-                return kj::READY_NOW;
-              }
-              return timer_.afterDelay(patience()).then([this] { return connect(); });
-            });
+void Star::route(const Hub::Outs& outs) {
+  for (const Hub::Out& out : outs) route(out);
 }
 
-kj::Duration Star::patience() {
-  if (quick_ >= kQuickLast) return transport::to_kj(backoff_.next());
-  const kj::Duration now = quick_;
-  quick_ = quick_ * 2;
-  return now;
-}
-
-kj::Promise<void> Star::serve_uplink(kj::Own<kj::AsyncIoStream> stream) {
-  uplink_ = std::make_unique<GangLink>(kj::mv(stream));
-  Message hello;
-  hello.type = Message::Type::kHello;
-  hello.text = spec_.nspace;
-  hello.node = spec_.node;
-  hello.id = schema::GANG_VERSION;
-  uplink_->send(hello);
-  for (; !unsent_.empty(); unsent_.pop_front()) uplink_->send(unsent_.front());
-  return uplink_->run([this](Message message) { deliver(std::move(message)); }).then([this] {
-    lost_hub("the connection to the hub on node " + spec_.layout.node(0).name + " is lost");
-    // The hub waits for the end of the connection, not of this process.
-    tasks_.add(kj::evalLater([this] { uplink_ = nullptr; }));
-  });
-}
-
-void Star::route(Hub::Outs outs) {
-  for (Hub::Out& out : outs) {
-    if (out.to != spec_.node) {
-      const auto link = by_node_.find(out.to);
-      if (link != by_node_.end()) link->second->send(out.message);
+void Star::route(const Hub::Out& out) {
+  std::set<NodeIndex> links;
+  for (const NodeIndex node : out.to) {
+    if (node != 0) {
+      // All are connected to us at first.
+      links.insert(branches_->has(node) ? node : tree_.branch(0, node));
       continue;
     }
-    to_self_.push_back(std::move(out.message));
+    to_self_.push_back(out.message);
     if (to_self_.size() > 1) continue;
     tasks_.add(kj::evalLater([this] {
       while (!to_self_.empty()) {
@@ -203,6 +175,17 @@ void Star::route(Hub::Outs outs) {
       }
     }));
   }
+  if (links.empty()) return;
+  Message message = out.message;
+  if (out.to.size() == 1 && *links.begin() != out.to.front()) message.peer = out.to.front();
+  branches_->send({links.begin(), links.end()}, message);
+  if (message.type == Message::Type::kAttached) branches_->release(out.to.front());
+}
+
+void Star::pass(Relay::Onward onward) {
+  if (!onward.down.empty()) branches_->send(onward.down, onward.message);
+  if (onward.up) return uplink_->send(std::move(onward.message));
+  if (onward.here) deliver(std::move(onward.message));
 }
 
 void Star::deliver(Message message) {
@@ -212,21 +195,26 @@ void Star::deliver(Message message) {
 }
 
 void Star::lost_hub(const std::string& why) {
+  if (ended_) return;
   Message message;
   message.type = Message::Type::kEnd;
   message.status = kExitLost;
   message.text = why;
   message.flag = true;
-  deliver(std::move(message));
+  pass(relay_->from_above(std::move(message)));
 }
 
-void Star::taskFailed(kj::Exception&& exception) {
-  if (hub_ == nullptr) return lost_hub(first_line(exception));
+void Star::fail(const std::string& why) {
   Message message;
   message.type = Message::Type::kFailed;
   message.status = kExitLost;
-  message.text = "the hub failed: " + first_line(exception);
+  message.text = "the connections of node " + spec_.here().name + ": " + why;
   send(std::move(message));
+}
+
+void Star::taskFailed(kj::Exception&& exception) {
+  if (hub_ == nullptr) return lost_hub(transport::first_line(exception));
+  fail(transport::first_line(exception));
 }
 
 }  // namespace leat::mpi

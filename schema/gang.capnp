@@ -2,9 +2,10 @@
 # gang.capnp - a gang of MPI ranks: the file that starts a launcher, and what launchers say.
 #
 # One leat-mpi-launcher runs per gang and node. It is started with one GangFile (one Cap'n Proto
-# message in a file of mode 0600, because it holds the gang's key). The launchers of a gang form a
-# star: that of node 0 is the hub, the others connect to it by mutual TLS and both sides then
-# exchange GangMessages, one Cap'n Proto message after the other. Fields are only ever added.
+# message in a file of mode 0600, because it holds the gang's key). The launcher of node 0 is the
+# hub; the others connect to it by mutual TLS and both sides then exchange GangMessages, one Cap'n
+# Proto message after the other. In a gang of many nodes most are sent on from there to another
+# launcher, and reach the hub through that. Fields are only ever added.
 
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("leat::schema");
@@ -99,6 +100,14 @@ struct GangFile {
   topology @25 :Text;
   # The path of an hwloc XML file about this machine, for launcher and ranks; empty: they look for
   # themselves, which takes longer than all else they do before MPI_Init.
+
+  starNodes @26 :UInt32 = 64;
+  # In a gang of no more nodes all launchers are connected to the hub; in a larger one they form a
+  # tree. The same for all launchers of a gang.
+
+  treeWidth @27 :UInt32 = 0;
+  # How many are connected to each in a tree, at most 4096. 0: as few as will do for nobody to be
+  # more than two connections away from the hub. The same for all launchers of a gang.
 }
 
 struct GangNode {
@@ -120,7 +129,8 @@ struct GangMessage {
 
   type @0 :Type;
   enum Type {
-    hello @0;          # up, first: text (namespace), node (who speaks), id (gangVersion)
+    hello @0;          # up, first: text (namespace), node (who speaks), id (gangVersion); to the
+                       # hub, of one to whom others connect: keys ("host:port" where it listens)
     registered @1;     # up: ranks may be started here
     connected @2;      # up: rank has called MPI_Init
     rankEnded @3;      # up: rank, status (exit code or signal), signalled, stage
@@ -148,6 +158,11 @@ struct GangMessage {
     more @23;          # id, status: so many bytes of output have been taken
     executed @24;      # id, status, signalled; text: why it could not be started
     hangUp @25;        # id: nobody waits for that command any more
+    # Of a tree.
+    attach @26;        # down: connect to node, which listens at text, and stay there
+    attached @27;      # up: node has connected to who says this. Down, to that node, on the
+                       # connection by which it first came: this one is not used any more
+    lost @28;          # up: the connection of node to who says this is lost
   }
 
   node @1 :UInt32;
@@ -169,4 +184,9 @@ struct GangMessage {
   enum Kind { fence @0; connect @1; disconnect @2; barrier @3; }
   # barrier: of PMI-1, with "key=value" lines for bytes
   struct Entry { key @0 :Text; rank @1 :UInt32; bytes @2 :Data; }
+
+  peer @14 :UInt32;
+  # In a tree, of what is passed on: up, who says it; down, for whom it is. 0: who is at the other
+  # end of the connection. Unset in collect, which then stands for all nodes behind it, and in what
+  # concerns more than one node: collected, start, coordinate, end.
 }

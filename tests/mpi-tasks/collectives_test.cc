@@ -33,7 +33,7 @@ class CollectivesTest : public testing::Test {
     return added.ok() ? "" : added.refusal().message;
   }
 
-  Collectives collectives{three_nodes()};
+  Collectives collectives{three_nodes(), Tree::of(3, 3, 0), 0};
 };
 
 TEST_F(CollectivesTest, GivesAllBytesToAllNodesInTheOrderOfTheirComing) {
@@ -98,6 +98,30 @@ TEST_F(CollectivesTest, RefusesStrangersAndThoseWhoComeTwice) {
   EXPECT_EQ(refusal(0, fence(0, "", {9})), "a fence with rank 9");
   add(0, fence(5, ""));
   EXPECT_EQ(refusal(0, fence(5, "")), "node 0 came twice to one fence");
+}
+
+TEST(CollectivesInATree, GathersWhatIsUnderALauncherAndOnlyThat) {
+  // 0 has 1 and 2; 1 has 3 and 4; 2 has 5 and 6. Rank i stands on node i.
+  const Layout layout =
+      Layout::make(
+          {{"a", {0}}, {"b", {1}}, {"c", {2}}, {"d", {3}}, {"e", {4}}, {"f", {5}}, {"g", {6}}})
+          .value();
+  const Tree tree = Tree::of(7, 0, 2);
+  Collectives inner(layout, tree, 1);
+  EXPECT_FALSE(inner.add(3, fence(0, "D")).value());
+  EXPECT_FALSE(inner.add(1, fence(0, "B")).value());
+  const auto all = inner.add(4, fence(0, "E")).value();
+  ASSERT_TRUE(all);
+  EXPECT_EQ(all->bytes, "DBE");
+  EXPECT_TRUE(all->collects);
+  // It has no part in this one itself.
+  const auto some = inner.add(4, fence(0, "E", {0, 4, 6})).value();
+  ASSERT_TRUE(some);
+  EXPECT_EQ(some->nodes, std::vector<NodeIndex>{4});
+  EXPECT_FALSE(inner.add(5, fence(1, "F")).ok());
+  Collectives hub(layout, tree, 0);
+  EXPECT_FALSE(hub.add(2, fence(0, "FG", {1, 5, 6})).value());
+  EXPECT_EQ(hub.add(1, fence(0, "B", {1, 5, 6})).value()->nodes, (std::vector<NodeIndex>{1, 2}));
 }
 
 TEST(GatheringCounter, CountsEachSetAndKindByItself) {

@@ -109,6 +109,12 @@ TEST(GangFile, OfSeveralNodesNeedsASocketAndCredentials) {
   EXPECT_EQ(refusal([&](schema::GangFile::Builder gang) {
               two(gang);
               gang.setListenFd(3);
+              gang.setTreeWidth(4097);
+            }),
+            "treeWidth: at most 4096");
+  EXPECT_EQ(refusal([&](schema::GangFile::Builder gang) {
+              two(gang);
+              gang.setListenFd(3);
             }),
             "credentials: the certificate cannot be read");
   EXPECT_EQ(refusal([&](schema::GangFile::Builder gang) {

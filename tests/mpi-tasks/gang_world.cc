@@ -230,6 +230,8 @@ void GangWorld::write_gang_file(NodeIndex node, std::uint16_t port) {
             plan_.coordination);
   file.setApplication(plan_.application);
   file.setInterfaces(plan_.interfaces.c_str());
+  file.setStarNodes(plan_.star_nodes);
+  file.setTreeWidth(plan_.tree_width);
   file.setPrivateDirectory(private_directory(node).c_str());
   file.setAuthorityPem(credentials_[node].authority_pem.c_str());
   file.setCertificatePem(credentials_[node].certificate_pem.c_str());

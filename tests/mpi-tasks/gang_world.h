@@ -46,6 +46,9 @@ struct GangPlan {
   std::string listen_address{};  // there, in place of the port kept
   std::string directory = "/";
   std::string topology{};  // hwloc's file about this machine
+  // See the gang file.
+  std::uint32_t star_nodes = 64;
+  std::uint32_t tree_width = 0;
 };
 
 // One node's launcher, when it has ended.

@@ -24,18 +24,32 @@ Message of(Type type, Rank rank = 0) {
   return message;
 }
 
+// A message to one of them.
+struct Out {
+  NodeIndex to = 0;
+  Message message;
+};
+using Outs = std::vector<Out>;
+
+Outs one_by_one(const Hub::Outs& outs) {
+  Outs result;
+  for (const Hub::Out& out : outs)
+    for (const NodeIndex node : out.to) result.push_back({node, out.message});
+  return result;
+}
+
 class HubTest : public testing::Test {
  protected:
   void start() {
     for (NodeIndex node = 0; node < 3; ++node) take(node, of(Type::kRegistered));
   }
-  Hub::Outs rank_ended(Rank rank, Stage stage) {
+  Outs rank_ended(Rank rank, Stage stage) {
     Message message = of(Type::kRankEnded, rank);
     message.stage = stage;
     return take(three_nodes().node_of(rank), message);
   }
   // What all three nodes are told: the code and the cause. Empty if they are not told the same.
-  static std::string verdict(const Hub::Outs& outs) {
+  static std::string verdict(const Outs& outs) {
     if (outs.size() != 3) return std::to_string(outs.size()) + " messages";
     for (NodeIndex node = 0; node < 3; ++node)
       if (outs[node].to != node || outs[node].message.type != Type::kEnd ||
@@ -45,32 +59,39 @@ class HubTest : public testing::Test {
   }
 
   // Another gang on the same nodes.
-  void anew(Hub::Rules rules) { owned = std::make_unique<Hub>(three_nodes(), rules); }
-  Hub::Outs take(NodeIndex from, Message message) { return owned->take(from, std::move(message)); }
+  void anew(Hub::Rules rules) { owned = make(rules); }
+  static std::unique_ptr<Hub> make(Hub::Rules rules) {
+    return std::make_unique<Hub>(three_nodes(), Tree::of(3, 3, 0), rules);
+  }
+  Outs take(NodeIndex from, Message message) {
+    return one_by_one(owned->take(from, std::move(message)));
+  }
+  Outs lose(NodeIndex node) { return one_by_one(owned->lose(node)); }
+  Outs registered_too_late() { return one_by_one(owned->registered_too_late()); }
 
-  std::unique_ptr<Hub> owned = std::make_unique<Hub>(three_nodes(), Hub::Rules{});
+  std::unique_ptr<Hub> owned = make({});
 };
 
 TEST_F(HubTest, StartsNobodyBeforeEverybodyHasRegistered) {
   EXPECT_TRUE(take(2, of(Type::kRegistered)).empty());
   EXPECT_TRUE(take(0, of(Type::kRegistered)).empty());
-  const Hub::Outs outs = take(1, of(Type::kRegistered));
+  const Outs outs = take(1, of(Type::kRegistered));
   ASSERT_EQ(outs.size(), 3u);
-  EXPECT_TRUE(std::ranges::all_of(
-      outs, [](const Hub::Out& out) { return out.message.type == Type::kStart; }));
-  EXPECT_TRUE(owned->registered_too_late().empty());
+  EXPECT_TRUE(
+      std::ranges::all_of(outs, [](const Out& out) { return out.message.type == Type::kStart; }));
+  EXPECT_TRUE(registered_too_late().empty());
 }
 
 TEST_F(HubTest, NamesTheNodesThatDoNotCome) {
   take(1, of(Type::kRegistered));
-  EXPECT_EQ(verdict(owned->registered_too_late()), "1 no launcher was ready in time on node a, c");
+  EXPECT_EQ(verdict(registered_too_late()), "1 no launcher was ready in time on node a, c");
 }
 
 TEST_F(HubTest, EndsWithZeroAfterTheLastRank) {
   start();
   for (Rank rank = 0; rank < 4; ++rank) {
     EXPECT_FALSE(owned->ended());
-    const Hub::Outs outs = rank_ended(rank, Stage::kFinalized);
+    const Outs outs = rank_ended(rank, Stage::kFinalized);
     if (rank == 3)
       EXPECT_EQ(verdict(outs), "0 ");
     else
@@ -99,14 +120,14 @@ TEST_F(HubTest, TheFirstFailureIsTheGangsAndNothingFollowsIt) {
   Message abort = of(Type::kAborted, 3);
   abort.status = 7;
   EXPECT_EQ(verdict(take(2, abort)), "7 rank 3 on node c called MPI_Abort(7)");
-  EXPECT_TRUE(owned->lose(1).empty());
+  EXPECT_TRUE(lose(1).empty());
   EXPECT_TRUE(rank_ended(0, Stage::kConnected).empty());
   EXPECT_TRUE(take(0, abort).empty());
 }
 
 TEST_F(HubTest, ALostLauncherEndsTheGang) {
   start();
-  EXPECT_EQ(verdict(owned->lose(2)), "1 the launcher of node c is lost");
+  EXPECT_EQ(verdict(lose(2)), "1 the launcher of node c is lost");
 }
 
 TEST_F(HubTest, AFailingLauncherEndsTheGangWithItsWords) {
@@ -120,7 +141,7 @@ TEST_F(HubTest, PassesADirectQuestionToTheNodeOfItsRankAndTheAnswerBack) {
   start();
   Message ask = of(Type::kModexAsk, 3);
   ask.id = 5;
-  Hub::Outs outs = take(1, ask);
+  Outs outs = take(1, ask);
   ASSERT_EQ(outs.size(), 1u);
   EXPECT_EQ(outs[0].to, 2u);
   EXPECT_EQ(outs[0].message.node, 1u);
@@ -135,7 +156,7 @@ TEST_F(HubTest, PassesADirectQuestionToTheNodeOfItsRankAndTheAnswerBack) {
 }
 
 TEST_F(HubTest, AnswersAQuestionAboutNoRankItself) {
-  const Hub::Outs outs = take(1, of(Type::kModexAsk, 4));
+  const Outs outs = take(1, of(Type::kModexAsk, 4));
   ASSERT_EQ(outs.size(), 1u);
   EXPECT_EQ(outs[0].to, 1u);
   EXPECT_EQ(outs[0].message.type, Type::kModexTell);
@@ -152,7 +173,7 @@ TEST_F(HubTest, AnswersAPublisherBeforeThoseWhoWaitForTheName) {
   Message publish = of(Type::kPublish);
   publish.id = 9;
   publish.entries = {{"port", 0, "tcp"}};
-  const Hub::Outs outs = take(0, publish);
+  const Outs outs = take(0, publish);
   ASSERT_EQ(outs.size(), 2u);
   EXPECT_EQ(outs[0].to, 0u);
   EXPECT_EQ(outs[0].message.type, Type::kAnswer);
@@ -165,7 +186,7 @@ TEST_F(HubTest, StartsAfterTheCoordinationHasEndedWellEverywhere) {
   anew({.coordinates = true});
   take(0, of(Type::kRegistered));
   take(1, of(Type::kRegistered));
-  Hub::Outs outs = take(2, of(Type::kRegistered));
+  Outs outs = take(2, of(Type::kRegistered));
   ASSERT_EQ(outs.size(), 3u);
   EXPECT_EQ(outs[0].message.type, Type::kCoordinate);
   EXPECT_TRUE(take(1, of(Type::kCoordinated)).empty());
@@ -200,7 +221,7 @@ TEST_F(HubTest, PassesACommandToItsNodeAndWhatItSaysBack) {
   execute.node = 2;
   execute.id = 4;
   execute.text = "hostname";
-  Hub::Outs outs = take(0, execute);
+  Outs outs = take(0, execute);
   ASSERT_EQ(outs.size(), 1u);
   EXPECT_EQ(outs[0].to, 2u);
   EXPECT_EQ(outs[0].message.node, 0u);

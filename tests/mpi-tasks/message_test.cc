@@ -27,6 +27,7 @@ Message full() {
   message.bytes = std::string("\0b\xff", 3);
   message.keys = {"k", ""};
   message.entries = {{"name", 3, std::string("\0v", 2)}};
+  message.peer = 4;
   return message;
 }
 
@@ -56,7 +57,7 @@ TEST(Message, DamagedIsReadOrRefusedButDoesNoHarm) {
 
 TEST(Message, OfALaterVersionIsRefused) {
   Message message;
-  message.type = static_cast<Message::Type>(static_cast<int>(Message::Type::kHangUp) + 1);
+  message.type = static_cast<Message::Type>(static_cast<int>(Message::Type::kLost) + 1);
   EXPECT_FALSE(decode_text(encode(message)).ok());
 }
 
