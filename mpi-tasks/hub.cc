@@ -54,10 +54,11 @@ void Hub::to_all(const Message& message) {
   for (NodeIndex node = 0; node < layout_.node_count(); ++node) to(node, message);
 }
 
-void Hub::end(std::int32_t code, std::string cause) {
+void Hub::end(std::int32_t code, std::string cause, bool signalled) {
   if (ended()) return;
   Message message = of_type(Type::kEnd);
   message.status = code;
+  message.signalled = signalled;
   message.text = std::move(cause);
   to_all(message);
   end_ = std::move(message);
@@ -91,7 +92,7 @@ void Hub::dispatch(NodeIndex from, Message& message) {
     case Type::kAborted:
       return take_about_rank(from, message);
     case Type::kFailed:
-      return end(failure_code(message.status), message.text);
+      return end(failure_code(message.status), message.text, message.signalled);
     case Type::kCollect:
       return take_collect(from, message);
     case Type::kPublish:
