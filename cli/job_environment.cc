@@ -18,7 +18,14 @@ using definitions::Word;
 constexpr std::string_view kCheckpoints = "LEAT_CHECKPOINT_DIR=";
 
 bool is_ours(const std::string& entry) {
-  return entry.rfind("LEAT_", 0) == 0;
+  return entry.starts_with("LEAT_");
+}
+
+// By these a process that was started as a rank, by srun or mpirun, knows who it is and where its
+// server is. `leat submit` may be one; its tasks are others.
+bool is_of_a_rank(const std::string& entry) {
+  return entry.starts_with("PMI_") ||
+         (entry.starts_with("PMIX_") && !entry.starts_with("PMIX_MCA_"));
 }
 
 void set_variable(std::vector<std::string>& environment, const std::string& entry) {
@@ -44,7 +51,8 @@ std::vector<std::string> exported(const Word* word, const Surroundings& surround
   std::vector<std::string> environment;
   const std::string what = word == nullptr ? "all" : word->text;
   for (const std::string& entry : surroundings.environment)
-    if (what == "all" && entry.find('=') != std::string::npos && !is_ours(entry))
+    if (what == "all" && entry.find('=') != std::string::npos && !is_ours(entry) &&
+        !is_of_a_rank(entry))
       environment.push_back(entry);
   if (what == "all" || what == "none") return environment;
   std::istringstream names(what + ',');

@@ -13,7 +13,8 @@ namespace leat::cli {
 inline constexpr std::size_t kVariableFileBytesMax = 1u << 20;
 
 // "NAME=VALUE" entries, each name once: of the caller's environment what `export` says, but never
-// what belongs to Leat; then the files of variables; then the variables. Throws Failure (kUsage).
+// what belongs to Leat, nor, unless by name, what says which rank the caller is; then the files of
+// variables; then the variables. Throws Failure (kUsage).
 std::vector<std::string> read_environment(const definitions::JobDefinition& job,
                                           const Surroundings& surroundings);
 

@@ -94,10 +94,11 @@ void Hub::to_all(Message message) {
   outs_.push_back({layout_.nodes_of({}), std::move(message)});
 }
 
-void Hub::end(std::int32_t code, std::string cause) {
+void Hub::end(std::int32_t code, std::string cause, bool signalled) {
   if (ended()) return;
   Message message = of_type(Type::kEnd);
   message.status = code;
+  message.signalled = signalled;
   message.text = std::move(cause);
   to_all(message);
   end_ = std::move(message);
@@ -131,7 +132,7 @@ void Hub::dispatch(NodeIndex from, Message& message) {
     case Type::kAborted:
       return take_about_rank(from, message);
     case Type::kFailed:
-      return end(failure_code(message.status), message.text);
+      return end(failure_code(message.status), message.text, message.signalled);
     case Type::kCollect:
       return take_collect(from, message);
     case Type::kPublish:

@@ -58,7 +58,7 @@ class Hub {
  private:
   void to(NodeIndex node, Message message) { outs_.push_back({{node}, std::move(message)}); }
   void to_all(Message message);
-  void end(std::int32_t code, std::string cause);
+  void end(std::int32_t code, std::string cause, bool signalled = false);
   void end_if(const std::optional<Failure>& failure);
   // What a launcher of ours never says.
   void nonsense(NodeIndex from, const std::string& what);

@@ -90,6 +90,7 @@ void Launcher::watch_signals() {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP})
     tasks_.add(io_.unixEventPort.onSignal(signal).then([this, signal](const siginfo_t&) {
       hurry_ = true;
+      if (told_.get() != nullptr) told_->fulfill();
       fail({kSignalBase + signal,
             "ended by SIG" + std::string(sigabbrev_np(signal)) + " on node " + spec_.here().name});
       // Whatever the hub will say.
@@ -198,6 +199,7 @@ void Launcher::on_message(Message message) {
   if (message.type == Type::kEnd) {
     // That the hub is lost matters less than what we wanted to tell it.
     if (message.flag && own_failure_) return end(own_failure_->code, own_failure_->cause);
+    bystander_ = message.signalled;
     return end(message.status, message.text);
   }
   switch (message.type) {
@@ -270,6 +272,7 @@ void Launcher::fail(Failure failure, kj::Duration patience) {
   message.type = Type::kFailed;
   message.status = failure.code;
   message.text = failure.cause;
+  message.signalled = hurry_;
   own_failure_ = std::move(failure);
   star_.send(std::move(message));
   tasks_.add(
@@ -305,9 +308,17 @@ kj::Promise<void> Launcher::finish() {
   kj::Promise<void> drained = stdout_.drained().then([this] { return stderr_.drained(); });
   // Of a gang that fails, a reader who does not read gets no more than the grace.
   if (code_ != 0) drained = drained.exclusiveJoin(timer_.afterDelay(transport::to_kj(spec_.grace)));
-  return drained.then([closed = kj::mv(closed)]() mutable { return kj::mv(closed); }).then([this] {
-    done_->fulfill();
-  });
+  return drained.then([closed = kj::mv(closed)]() mutable { return kj::mv(closed); })
+      .then([this] { return leave_to_others(); })
+      .then([this] { done_->fulfill(); });
+}
+
+kj::Promise<void> Launcher::leave_to_others() {
+  if (!bystander_ || hurry_) return kj::READY_NOW;
+  auto told = kj::newPromiseAndFulfiller<void>();
+  told_ = kj::mv(told.fulfiller);
+  const kj::Duration patience = transport::to_kj(spec_.grace) + kOrderDeadline;
+  return timer_.afterDelay(patience).exclusiveJoin(kj::mv(told.promise));
 }
 
 void Launcher::taskFailed(kj::Exception&& exception) {

@@ -62,6 +62,8 @@ class Launcher final : private kj::TaskSet::ErrorHandler {
  private:
   // How long the hub may take to say how the gang ends once we have told it that it must.
   static constexpr kj::Duration kVerdictDeadline = 2 * kj::SECONDS;
+  // How long our order to end may come after the grace that those have who had theirs before.
+  static constexpr kj::Duration kOrderDeadline = 5 * kj::SECONDS;
 
   struct LocalRank {
     Rank rank = 0;
@@ -100,6 +102,10 @@ class Launcher final : private kj::TaskSet::ErrorHandler {
   void end(std::int32_t code, const std::string& cause);
   void finish_if_idle();
   kj::Promise<void> finish();
+  // Where another launcher was told to end, only those who told it know why: a time limit, a
+  // person, a node that is given up. Our exit code would say that the program has failed, and must
+  // not be heard first. So we wait for our own order, though not for ever.
+  kj::Promise<void> leave_to_others();
   void taskFailed(kj::Exception&& exception) override;
 
   kj::AsyncIoContext& io_;
@@ -120,9 +126,11 @@ class Launcher final : private kj::TaskSet::ErrorHandler {
   bool ended_ = false;                  // no rank will be started, those that run are told to end
   bool finishing_ = false;
   bool made_directory_ = false;
-  bool hurry_ = false;  // who started us wants us gone
+  bool hurry_ = false;      // who started us wants us gone
+  bool bystander_ = false;  // who started another launcher wants that one gone
   std::int32_t code_ = 0;
   kj::Own<kj::PromiseFulfiller<void>> done_;
+  kj::Own<kj::PromiseFulfiller<void>> told_;  // set while leave_to_others() waits
   Star star_;
   Calls calls_;
   Commands commands_;

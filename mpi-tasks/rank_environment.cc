@@ -121,7 +121,9 @@ Variables application_environment(const RankSurroundings& surroundings, const St
   if (tools.superuser)
     own.insert(own.end(), {"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"});
   const Variables inherited = without(kSchedulers, without_foreign_mpi(surroundings.inherited));
-  return first_of_each({&tools.access, &surroundings.user, &own, &surroundings.place, &inherited});
+  // A job that was submitted within an allocation has its variables, too.
+  const Variables user = without(kSchedulers, surroundings.user);
+  return first_of_each({&tools.access, &user, &own, &surroundings.place, &inherited});
 }
 
 std::string_view value_of(const Variables& variables, std::string_view name) {

@@ -135,7 +135,7 @@ struct GangMessage {
     connected @2;      # up: rank has called MPI_Init
     rankEnded @3;      # up: rank, status (exit code or signal), signalled, stage
     aborted @4;        # up: rank, status, text
-    failed @5;         # up: status (exit code for the gang), text
+    failed @5;         # up: status (exit code for the gang), text, signalled (it was told to end)
     collect @6;        # up: kind, ranks, id (sequence number), status, flag (collects), bytes
     publish @7;        # up: id, rank, entries (key, bytes), flag (gone after first read)
     lookup @8;         # up: id, keys, status (how many must be there before the answer; 0: none)
@@ -148,7 +148,8 @@ struct GangMessage {
     answer @15;        # down: id, status
     found @16;         # down: id, status, entries
     end @17;           # down: status (exit code of the gang), text (why; empty: all is well);
-                       # flag: said by the launcher itself, which has lost the hub
+                       # flag: said by the launcher itself, which has lost the hub; signalled: a
+                       # launcher was told to end
     coordinate @18;    # down: all have registered, run the coordination command first
     coordinated @19;   # up: it has ended well here
     ended @20;         # up: the application has ended: status, signalled

@@ -85,6 +85,16 @@ TEST_F(JobOptionsTest, TakeTheEnvironmentAsAsked) {
   }
 }
 
+TEST_F(JobOptionsTest, DoNotHandOnWhichRankTheCallerIs) {
+  surroundings.environment = {"PMI_RANK=3", "PMIX_NAMESPACE=slurm.pmix.1.1", "PMIX_MCA_gds=hash",
+                              "SLURM_JOB_ID=17", "PMIXED=1"};
+  EXPECT_EQ(read_job_request(from_options({"--", "/bin/true"}), surroundings).environment,
+            (std::vector<std::string>{"PMIX_MCA_gds=hash", "SLURM_JOB_ID=17", "PMIXED=1"}));
+  const auto named = from_options({"--export", "PMI_RANK", "--env", "PMIX_A=1", "--", "/bin/true"});
+  EXPECT_EQ(read_job_request(named, surroundings).environment,
+            (std::vector<std::string>{"PMI_RANK=3", "PMIX_A=1"}));
+}
+
 TEST_F(JobOptionsTest, NameTheLineOfABadVariable) {
   file("vars", "A=1\nnonsense\n");
   EXPECT_EQ(refusal(from_options({"--env-from-file", "vars", "--", "true"})),

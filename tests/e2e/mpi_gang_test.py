@@ -163,6 +163,19 @@ class MpiGangTest(ClusterTest):
         self.assertEqual(self.ranks_of(f"{job}.0"), ["rank 0 of 2", "rank 1 of 2"])
         self.assertEqual(self.cluster.job(job)["lost"], 1)
 
+    def test_a_node_that_is_given_up_fails_no_gang(self):
+        # Whichever of its nodes that is: ranks of the other may end first, and are not to blame.
+        for member in (0, 1) * 2:
+            job = self.gang("wait", nodes=2)
+            self.cluster.until(lambda: len(processes_of(self.program)) == 2, "both ranks run")
+            first = processes_of(self.program)
+            place = self.cluster.json("task", "show", f"{job}.0")["members"][member]
+            self.cluster.leat("node", "remove", place["node"], "--requeue")
+            self.cluster.until(lambda: len(processes_of(self.program) - first) == 2, "again")
+            self.cluster.leat("cancel", job)
+            self.cluster.wait(job, code=1)
+            self.assert_counts(job, cancelled=1)
+
     def runs_below(self, ancestor: int, pids: set[int]) -> bool:
         for pid in pids:
             while pid > 1:

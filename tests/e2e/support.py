@@ -1,5 +1,6 @@
 """support.py - what every end-to-end test has: a cluster, and pipes that tasks write to."""
 
+import glob
 import os
 import pathlib
 import select
@@ -44,6 +45,10 @@ class Pipe:
         """Lets `number` waiting tasks go on, now or when they come."""
         os.write(self.fd, b"\n" * number)
 
+    def write(self, text: str) -> None:
+        """To whoever reads at it."""
+        os.write(self.fd, text.encode())
+
     def close(self) -> None:
         os.close(self.fd)
 
@@ -51,7 +56,9 @@ class Pipe:
 def left_by_mpi() -> set[str]:
     """What MPI or we may leave behind outside of our folders."""
     shared = {name for name in os.listdir("/dev/shm") if name.startswith(("leat-", "vader"))}
-    sessions = {name for name in os.listdir("/tmp") if name.startswith(("ompi.", "pmix-", "prte."))}
+    # All of a user share one folder of Open MPI's, which may have been there before.
+    sessions = {path for pattern in ("ompi.*", "ompi.*/*", "pmix-*", "prte.*")
+                for path in glob.glob(f"/tmp/{pattern}")}
     return shared | sessions
 
 

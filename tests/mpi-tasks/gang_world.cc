@@ -345,6 +345,13 @@ void GangWorld::signal(NodeIndex node, int number) {
     if (process->node == node && process->pid > 0) ::kill(process->pid, number);
 }
 
+bool GangWorld::has_ended(NodeIndex node, bool wait) const {
+  siginfo_t info{};
+  const auto pid = static_cast<id_t>(processes_.at(node)->pid);
+  ::waitid(P_PID, pid, &info, WEXITED | WNOWAIT | (wait ? 0 : WNOHANG));
+  return info.si_pid != 0;
+}
+
 std::set<pid_t> GangWorld::processes() const {
   const std::string mark = "LEAT_TEST_GANG=" + nspace_;
   std::set<pid_t> found;

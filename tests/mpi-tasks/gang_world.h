@@ -85,6 +85,8 @@ class GangWorld {
   void wait_for_output(NodeIndex node, const std::string& text);
 
   void signal(NodeIndex node, int number);
+  // Whether that node's launcher has ended; if `wait`, it has, as it is waited for.
+  bool has_ended(NodeIndex node, bool wait) const;
   // The file from which that node's launcher is started.
   std::string gang_file(NodeIndex node) const;
   std::string private_directory(NodeIndex node) const;

@@ -135,6 +135,11 @@ TEST_F(HubTest, AFailingLauncherEndsTheGangWithItsWords) {
   failed.status = 127;
   failed.text = "app: program not found on node b";
   EXPECT_EQ(verdict(take(1, failed)), "127 app: program not found on node b");
+  for (const bool told : {false, true}) {
+    anew({});
+    failed.signalled = told;
+    for (const Hub::Out& out : take(1, failed)) EXPECT_EQ(out.message.signalled, told);
+  }
 }
 
 TEST_F(HubTest, PassesADirectQuestionToTheNodeOfItsRankAndTheAnswerBack) {

@@ -66,8 +66,24 @@ TEST(LauncherFailures, SigtermToOneLauncherEndsAll) {
     for (const NodeIndex each : {0u, 1u})
       world.wait_for_output(each, "rank " + std::to_string(each) + " of 2");
     world.signal(node, SIGTERM);
+    EXPECT_TRUE(world.has_ended(node, true));
+    // Why this was done is not known here: the other ends its ranks, and waits to be told, too.
+    while (world.processes().size() > 1) {
+    }
+    EXPECT_FALSE(world.has_ended(1 - node, false));
+    world.signal(1 - node, SIGTERM);
     expect_end(world, 143, "ended by SIGTERM on node node" + std::to_string(node));
   }
+}
+
+TEST(LauncherFailures, WhoIsNeverToldToEndDoesSoAllTheSame) {
+  GangPlan gang = plan(2, 1, "wait");
+  gang.grace_ms = 100;
+  GangWorld world(gang);
+  world.start();
+  world.wait_for_output(1, "rank 1 of 2");
+  world.signal(1, SIGTERM);
+  expect_end(world, 143, "ended by SIGTERM on node node1");
 }
 
 TEST(LauncherFailures, ALostLauncherEndsTheOthersAndItsRanksDieWithIt) {

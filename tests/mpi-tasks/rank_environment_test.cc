@@ -100,11 +100,12 @@ TEST(ApplicationEnvironment, MakesAnMpirunUseTheGangAndNoOtherScheduler) {
   RankSurroundings around = surroundings();
   around.place = place_variables("/x/hostfile", "a,b", 1, 2);
   around.inherited = {"SLURM_JOBID=4", "PBS_NODEFILE=n", "PMIX_RANK=3", "HOME=/h"};
-  around.user = {"OMPI_MCA_plm_rsh_agent=mine", "LEAT_RSH_TOKEN=guessed"};
+  around.user = {"OMPI_MCA_plm_rsh_agent=mine", "LEAT_RSH_TOKEN=guessed", "SLURM_NODELIST=there"};
   const StarterTools tools{"/bin/leat-rsh", {"LEAT_RSH_TOKEN=secret"}, "/x/tmp", false};
   for (const bool remote : {false, true}) {
     const Variables variables = application_environment(around, tools, remote);
     EXPECT_EQ(value(variables, "SLURM_JOBID") + value(variables, "PBS_NODEFILE"), "");
+    EXPECT_EQ(value(variables, "SLURM_NODELIST"), "");
     EXPECT_EQ(value(variables, "PMIX_RANK"), "");
     EXPECT_EQ(value(variables, "HOME"), "/h");
     EXPECT_EQ(value(variables, "OMPI_MCA_plm_rsh_agent"), "mine");
