@@ -45,6 +45,20 @@ Result<Requirement> parse_requirement(std::string_view text) {
                  "\" is no label: write fast, rack=7, or !fast for nodes without it");
 }
 
+std::optional<std::string_view> label_value(std::span<const std::string> labels,
+                                            std::string_view label) {
+  if (label.empty()) return std::string_view();
+  std::optional<std::string_view> least;
+  for (const std::string_view own : labels) {
+    if (!own.starts_with(label)) continue;
+    const std::string_view rest = own.substr(label.size());
+    if (!rest.empty() && rest.front() != '=') continue;
+    const std::string_view value = rest.substr(rest.empty() ? 0 : 1);
+    if (!least || value < *least) least = value;
+  }
+  return least;
+}
+
 bool all_met(std::span<const Requirement> requirements, std::span<const std::string> labels) {
   return std::all_of(requirements.begin(), requirements.end(),
                      [labels](const Requirement& r) { return r.met_by(labels); });

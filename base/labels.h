@@ -47,6 +47,11 @@ struct Requirement {
 // Refused with what a requirement looks like.
 Result<Requirement> parse_requirement(std::string_view text);
 
+// What follows "L=" in the node's label L, or nothing after a mere L; the least, if there are
+// several. None: the node has no such label. Of the label "" all nodes have the same.
+std::optional<std::string_view> label_value(std::span<const std::string> labels,
+                                            std::string_view label);
+
 bool all_met(std::span<const Requirement> requirements, std::span<const std::string> labels);
 
 }  // namespace leat

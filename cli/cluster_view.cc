@@ -1,7 +1,10 @@
 #include "cli/cluster_view.h"
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
+#include "base/labels.h"
 #include "cli/job_view.h"
 #include "cli/render.h"
 
@@ -24,6 +27,13 @@ Value texts(capnp::List<capnp::Text>::Reader list) {
   return texts;
 }
 
+// Which Open MPI is there for ranks to be started with; empty: none.
+std::string mpi_of(capnp::List<capnp::Text>::Reader labels) {
+  std::vector<std::string> words;
+  for (const capnp::Text::Reader label : labels) words.push_back(read_text(label));
+  return std::string(label_value(words, kMpiLabel).value_or(""));
+}
+
 }  // namespace
 
 Value::Object node_row(schema::NodeSummary::Reader node) {
@@ -43,6 +53,7 @@ Value::Object node_row(schema::NodeSummary::Reader node) {
       {"joined_us", node.getJoinedUs()},
       {"reason", read_text(node.getReason())},
       {"labels", texts(node.getLabels())},
+      {"mpi", mpi_of(node.getLabels())},
   };
 }
 
@@ -114,6 +125,7 @@ std::string node_table(const Value::List& rows) {
                        {"free.millicores", "FREE", Form::kCores},
                        {"capacity.memory_bytes", "MEMORY", Form::kBytes},
                        {"capacity.gpus", "GPUS", Form::kNumber},
+                       {"mpi", "MPI"},
                        {"running", "RUNNING", Form::kNumber},
                        {"queued", "QUEUED", Form::kNumber},
                        {"agent_pid", "AGENT", Form::kNumber},

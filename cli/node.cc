@@ -29,7 +29,8 @@ class NodeList final : public Command {
 };
 
 constexpr std::string_view kNodeListDetails =
-    R"(Every node, what it has, and what runs on it.
+    R"(Every node, what it has, and what runs on it. MPI is the number of the Open MPI whose
+ranks can be started there.
 
   leat node list)";
 

@@ -11,6 +11,7 @@
 #include <utility>
 #include <variant>
 
+#include "mpi-tasks/interfaces.h"
 #include "mpi-tasks/launcher.h"
 
 namespace leat::mpi {
@@ -23,9 +24,20 @@ std::uint64_t word_of(const std::string& name) {
   return word;
 }
 
+// Open MPI would leave such a name out, with a warning, or not connect at all after a while.
+std::optional<Failure> look_for_interfaces(const GangSpec& spec) {
+  if (!spec.speaks_pmix() && !spec.application) return std::nullopt;
+  const std::string missing = missing_interface(spec.interfaces, host_interfaces());
+  if (missing.empty()) return std::nullopt;
+  return Failure{kExitFailed, "node " + spec.here().name + ": " + missing +
+                                  ", which mpi_interfaces of the pool, or --mpi-interfaces of the "
+                                  "job, names"};
+}
+
 }  // namespace
 
 std::optional<Failure> Launcher::prepare() {
+  if (std::optional<Failure> failure = look_for_interfaces(spec_)) return failure;
   if (const std::optional<Failure> failure = make_directories()) return failure;
   const std::string& directory = spec_.private_directory;
   surroundings_ = {options_.inherited,

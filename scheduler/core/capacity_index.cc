@@ -19,6 +19,15 @@ void move_entry(Entries& out_of, const Entry& from, Entries& into, const Entry& 
   into.insert(std::move(handle));
 }
 
+bool has_labels(std::span<const std::string> labels, const Want& want) {
+  return all_met(want.labels, labels) && label_value(labels, want.in_common).has_value();
+}
+
+// What a node has of the common label. Precondition: has_labels().
+std::string_view common_value(std::span<const std::string> labels, const Want& want) {
+  return label_value(labels, want.in_common).value_or(std::string_view());
+}
+
 bool is_idle(const Resources& free, const Resources& capacity) {
   return free == capacity;
 }
@@ -124,14 +133,14 @@ void CapacityIndex::change(Node& node, const Resources& free, std::uint32_t clai
 
 bool CapacityIndex::suits(const Kind& kind, const Want& want) {
   if (kind.likeness.mixed) return true;
-  if (!all_met(want.labels, kind.likeness.labels)) return false;
+  if (!has_labels(kind.likeness.labels, want)) return false;
   Resources largest = kind.likeness.capacity;
   largest.memory_bytes = kind.memory.empty() ? 0 : kind.memory.rbegin()->first;
   return kind.size() > 0 && largest.holds(want.need);
 }
 
 bool CapacityIndex::suits(const Node& node, const Want& want) {
-  return node.report.capacity.holds(want.need) && all_met(want.labels, node.report.labels);
+  return node.report.capacity.holds(want.need) && has_labels(node.report.labels, want);
 }
 
 // Precondition: the kind suits.
@@ -144,7 +153,7 @@ void CapacityIndex::visit_fitting(const Kind& kind, const Want& want, Reserved& 
     const Node& node = *entry.node;
     if (node.room() == 0 || !node.free.holds(want.need)) return false;
     if (except.contains(entry.id, want.ends)) return false;
-    return !kind.likeness.mixed || all_met(want.labels, node.report.labels);
+    return !kind.likeness.mixed || has_labels(node.report.labels, want);
   };
   std::size_t misses = 0;
   if (want.spread) {
@@ -182,18 +191,30 @@ std::vector<NodeId> CapacityIndex::collect(PoolId pool, const Want& want, std::s
                                            Reserved& except) const {
   const auto at = pools_.find(pool);
   if (at == pools_.end()) return {};
-  std::vector<Entry> found;
+  std::map<std::string_view, std::vector<Entry>> alike;  // by what they have in common
   for (const Kind& kind : at->second) {
     if (except.has_kind(kind.id) || !suits(kind, want)) continue;
+    const bool mixed = kind.likeness.mixed;
+    const std::string_view of_all = mixed ? "" : common_value(kind.likeness.labels, want);
+    // Of unlike nodes the first to be found need not have anything in common.
+    const bool divided = mixed && !want.in_common.empty();
+    const std::size_t most = divided ? count + kMixedCandidatesMax : count;
     std::size_t of_kind = 0;
     visit_fitting(kind, want, except, [&](const Entry& entry) {
-      found.push_back(entry);
-      return ++of_kind < count;
+      alike[divided ? common_value(entry.node->report.labels, want) : of_all].push_back(entry);
+      return ++of_kind < most;
     });
   }
-  std::sort(found.begin(), found.end(),
-            [&want](const Entry& a, const Entry& b) { return want.spread ? b < a : a < b; });
-  found.resize(std::min(found.size(), count));
+  const auto is_better = [&want](const Entry& a, const Entry& b) {
+    return want.spread ? b < a : a < b;
+  };
+  std::vector<Entry> found;
+  for (auto& [value, entries] : alike) {
+    std::sort(entries.begin(), entries.end(), is_better);
+    entries.resize(std::min(entries.size(), count));
+    const bool better = entries.size() == found.size() && is_better(entries.back(), found.back());
+    if (entries.size() > found.size() || better) found = std::move(entries);
+  }
   std::vector<NodeId> nodes;
   nodes.reserve(found.size());
   for (const Entry& entry : found) nodes.push_back(entry.id);
@@ -225,24 +246,30 @@ std::size_t CapacityIndex::able_count(PoolId pool, const Want& want, std::size_t
                                       const Reserved& except) const {
   const auto at = pools_.find(pool);
   if (at == pools_.end()) return 0;
-  std::size_t found = 0;
+  std::map<std::string_view, std::size_t> alike;  // by what they have in common
+  std::size_t most = 0;
+  const auto add = [&alike, &most](std::string_view value, std::size_t nodes) {
+    most = std::max(most, alike[value] += nodes);
+  };
   for (const Kind& kind : at->second) {
-    if (found >= up_to) break;
+    if (most >= up_to) break;
     if (except.has_kind(kind.id) || !suits(kind, want)) continue;
     if (!kind.likeness.mixed && up_to == 1) return 1;
     if (!kind.likeness.mixed) {
       // Alike but for their memory.
+      std::size_t nodes = 0;
       for (auto at_least = kind.memory.lower_bound(want.need.memory_bytes);
-           at_least != kind.memory.end() && found < up_to; ++at_least)
-        found += at_least->second;
+           at_least != kind.memory.end() && nodes < up_to; ++at_least)
+        nodes += at_least->second;
+      add(common_value(kind.likeness.labels, want), nodes);
       continue;
     }
     visit_emptiest(kind, [&](const Entry& entry) {
-      found += suits(*entry.node, want) ? 1 : 0;
-      return found < up_to;
+      if (suits(*entry.node, want)) add(common_value(entry.node->report.labels, want), 1);
+      return most < up_to;
     });
   }
-  return std::min(found, up_to);
+  return std::min(most, up_to);
 }
 
 std::vector<const Node*> CapacityIndex::able(PoolId pool, const Want& want, const Reserved& except,
@@ -291,6 +318,30 @@ std::size_t CapacityIndex::size(PoolId pool) const {
   if (at != pools_.end())
     for (const Kind& kind : at->second) size += kind.size();
   return size;
+}
+
+std::vector<LabelShare> CapacityIndex::shares(PoolId pool, std::string_view label) const {
+  const auto at = pools_.find(pool);
+  if (at == pools_.end()) return {};
+  std::map<std::optional<std::string_view>, LabelShare> shares;
+  for (const Kind& kind : at->second) {
+    if (!kind.likeness.mixed && kind.size() > 0)
+      shares[label_value(kind.likeness.labels, label)].count += kind.size();
+    std::size_t named = 0;
+    visit_emptiest(kind, [&](const Entry& entry) {
+      LabelShare& share = shares[label_value(entry.node->report.labels, label)];
+      if (kind.likeness.mixed) ++share.count;
+      if (share.some.size() < kShareNamed) share.some.push_back(entry.id);
+      return kind.likeness.mixed || ++named < kShareNamed;
+    });
+  }
+  std::vector<LabelShare> list;
+  for (auto& [value, share] : shares) {
+    share.value = value;
+    std::sort(share.some.begin(), share.some.end());
+    list.push_back(std::move(share));
+  }
+  return list;
 }
 
 }  // namespace leat::core

@@ -10,6 +10,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
@@ -28,6 +29,15 @@ struct Want {
   bool exclusive = false;  // the whole node
   bool spread = false;     // the emptiest node rather than the tightest
   Time ends = kNever;      // when the task would be over at the latest
+  // A label that the nodes of a gang must all have, with the same value; empty: none.
+  std::string_view in_common = {};
+};
+
+// Nodes that have the same of some label.
+struct LabelShare {
+  std::optional<std::string_view> value;  // as label_value() says. Borrowed
+  std::size_t count = 0;
+  std::vector<NodeId> some;  // the first few found
 };
 
 // Nodes of a pool that are alike but for how much memory they have to the byte.
@@ -79,14 +89,15 @@ class CapacityIndex {
   // the most; nothing if there is none, or if all candidates were tried in vain.
   std::optional<NodeId> best(PoolId pool, const Want& want, Reserved& except) const;
 
-  // The same for `count` tasks, each on a node of its own: the nodes, ordered by id, or fewer if
-  // there are no more. Looks at no more than `count` nodes of each kind beside those that are tried
-  // in vain.
+  // The same for `count` tasks, each on a node of its own, and all of these with the same of what
+  // they must have in common: the nodes, ordered by id, or fewer if there are no more. Looks at no
+  // more than `count` nodes of each kind beside those that are tried in vain.
   std::vector<NodeId> collect(PoolId pool, const Want& want, std::size_t count,
                               Reserved& except) const;
 
   // How many nodes of `pool`, of kinds that are not reserved, could each take a task if nothing
-  // else ran. Counts no further than to `up_to`.
+  // else ran: the most that have the same of what they must have in common. Counts no further than
+  // to `up_to`.
   std::size_t able_count(PoolId pool, const Want& want, std::size_t up_to,
                          const Reserved& except) const;
 
@@ -103,6 +114,11 @@ class CapacityIndex {
 
   // How many nodes of `pool` take work.
   std::size_t size(PoolId pool) const;
+
+  // What the nodes of `pool` that take work have of a label, in the order of its values. Looks at
+  // kinds, and of unlike nodes at the emptiest.
+  static constexpr std::size_t kShareNamed = 4;
+  std::vector<LabelShare> shares(PoolId pool, std::string_view label) const;
 
  private:
   struct Entry {

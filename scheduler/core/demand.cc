@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/check.h"
 #include "scheduler/core/decide_parts.h"
 #include "scheduler/core/pool_rules.h"
 
@@ -196,7 +197,7 @@ void weigh(const State& state, const Pools& pools, Time now, std::map<PoolId, Fi
   }
 }
 
-void count(const Node& node, PoolPlan& plan) {
+void count(const Pool& pool, const Node& node, PoolPlan& plan) {
   ++plan.have;
   if (node.state == NodeState::kDeleting) {
     ++plan.deleting;
@@ -205,7 +206,7 @@ void count(const Node& node, PoolPlan& plan) {
     if (node.allotments.empty() && node.held > 0) ++plan.keeping;
   } else if (node.duty == NodeDuty::kClosing) {
     ++plan.closing;
-    if (node.state == NodeState::kUp) ++plan.reopen;
+    if (may_reopen(pool, node)) ++plan.reopen;
   } else if (node.duty == NodeDuty::kDraining) {
     ++plan.draining;
   } else if (node.coming()) {
@@ -286,7 +287,11 @@ std::map<PoolId, PoolPlan> plan_these(const State& state, const Pools& pools, Ti
   std::map<PoolId, PoolPlan> plans;
   std::map<PoolId, Filling> fillings;
   for (const Pool* pool : pools) plans[pool->id];
-  for (const auto& [id, node] : state.nodes()) count(node, plans[node.pool]);
+  for (const auto& [id, node] : state.nodes()) {
+    const Pool* pool = state.pool(node.pool);
+    LEAT_CHECK(pool != nullptr);
+    count(*pool, node, plans[node.pool]);
+  }
   for (const Pool* pool : pools) {
     const PoolPlan& plan = plans[pool->id];
     const std::uint32_t others = counted(plan) - plan.coming;
@@ -310,6 +315,8 @@ const std::optional<Resources>& shape_of(const Pool& pool) {
 
 std::optional<std::uint64_t> tasks_per_node(const Pool& pool, const Job& job, const Stage& stage) {
   if (!could_have(pool, job.spec->labels)) return 0;
+  const std::string& in_common = stage.spec->in_common;
+  if (!in_common.empty() && !could_have(pool, {{false, in_common}})) return 0;
   const std::optional<Resources>& shape = shape_of(pool);
   if (!shape) return std::nullopt;
   const std::uint64_t fit = shape->fit_count(stage.spec->resources);

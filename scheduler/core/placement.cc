@@ -218,8 +218,8 @@ bool could_have(const Pool& pool, const std::vector<Requirement>& labels) {
 
 Want want_of(const JobSpec& job, const StageSpec& stage, const Pool& pool, Time now) {
   const Packing packing = job.packing.value_or(pool.spec.packing);
-  return {stage.resources, job.labels, stage.exclusive, packing == Packing::kSpread,
-          stage.over_by(now)};
+  return {stage.resources,    job.labels,     stage.exclusive, packing == Packing::kSpread,
+          stage.over_by(now), stage.in_common};
 }
 
 namespace {

@@ -51,7 +51,7 @@ class Keeper {
                                    now_ + kProbeFirst,
                                    {},
                                    {}});
-    reopen(plan);
+    reopen(pool, plan);
     close_surplus(pool, plan);
     close_idle(pool, plan);
   }
@@ -125,15 +125,14 @@ class Keeper {
               out_);
   }
 
-  void reopen(const PoolPlan& plan) {
+  void reopen(const Pool& pool, const PoolPlan& plan) {
     if (plan.reopen == 0) return;
     DutyChanged again;
     again.step = DutyStep::kReopen;
     again.reason = "work has come for it";
     for (const Node* node : *nodes_) {
       if (again.nodes.size() == plan.reopen) break;
-      const bool closing = node->duty == NodeDuty::kClosing && node->state == NodeState::kUp;
-      if (closing && take(*node)) again.nodes.push_back(node->ref);
+      if (may_reopen(pool, *node) && take(*node)) again.nodes.push_back(node->ref);
     }
     if (!again.nodes.empty()) out_.emplace_back(std::move(again));
   }
@@ -190,6 +189,13 @@ NodeUse use_of(const Node& node, Time at) {
 
 bool node_is_empty(const Node& node) {
   return node.allotments.empty() && node.held == 0;
+}
+
+bool may_reopen(const Pool& pool, const Node& node) {
+  if (node.duty != NodeDuty::kClosing || node.state != NodeState::kUp) return false;
+  // Nodes that are started by hand are not alike, and no others are made.
+  if (!pool.seen || pool.spec.provider == kStaticProvider) return true;
+  return label_value(node.report.labels, kMpiLabel) == label_value(pool.seen_labels, kMpiLabel);
 }
 
 bool has_settled(const State& state, const Pool& pool, Time at) {

@@ -40,6 +40,10 @@ bool node_is_empty(const Node& node);
 // Whether a node of the pool has joined after the last failure, and stayed.
 bool has_settled(const State& state, const Pool& pool, Time at);
 
+// Whether a closing node may be opened again for new work. Not one with another Open MPI than the
+// node that its pool would get instead: with what comes later it might never make up a gang.
+bool may_reopen(const Pool& pool, const Node& node);
+
 // The name of a node's state for people: its duty, while it is up and does not serve.
 const char* shown_state(const Node& node);
 

@@ -1,6 +1,8 @@
 #include "scheduler/core/reservation.h"
 
 #include <algorithm>
+#include <map>
+#include <string_view>
 #include <tuple>
 #include <utility>
 
@@ -26,17 +28,24 @@ std::optional<Reservation> reserve_in(const State& state, const Job& job, StageR
                                       const Pool& pool, Time now, Reserved& reserved) {
   const StageSpec& spec = *job.stages[ref.stage].spec;
   const Want want = want_of(*job.spec, spec, pool, now);
-  std::vector<Candidate> candidates;
+  std::map<std::string_view, std::vector<Candidate>> alike;  // by what they have in common
   for (const Node* node : state.capacity().able(pool.id, want, reserved, kReservationLooks)) {
     const NodeId id = node->ref.id;
     if (reserved.is_kept_from(id) || reserved.contains(id)) continue;
-    candidates.push_back({free_at(state, *node, spec, now), node->placed, id});
+    const auto value = label_value(node->report.labels, want.in_common);
+    alike[value.value_or("")].push_back({free_at(state, *node, spec, now), node->placed, id});
   }
-  if (candidates.size() < spec.nodes) return std::nullopt;
-  const auto end = candidates.begin() + spec.nodes;
-  std::partial_sort(candidates.begin(), end, candidates.end());
-  Reservation reservation{ref, pool.id, {}, std::prev(end)->from};
-  for (auto at = candidates.begin(); at != end; ++at) reservation.nodes.push_back(at->node);
+  std::vector<Candidate> best;
+  for (auto& [value, candidates] : alike) {
+    if (candidates.size() < spec.nodes) continue;
+    const auto end = candidates.begin() + spec.nodes;
+    std::partial_sort(candidates.begin(), end, candidates.end());
+    candidates.erase(end, candidates.end());
+    if (best.empty() || candidates.back() < best.back()) best = std::move(candidates);
+  }
+  if (best.empty()) return std::nullopt;
+  Reservation reservation{ref, pool.id, {}, best.back().from};
+  for (const Candidate& chosen : best) reservation.nodes.push_back(chosen.node);
   std::sort(reservation.nodes.begin(), reservation.nodes.end());
   return reservation;
 }

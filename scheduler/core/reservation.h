@@ -31,8 +31,9 @@ struct Reservation {
 // it has it already, kNever if nobody knows.
 Time free_at(const State& state, const Node& node, const StageSpec& stage, Time now);
 
-// The nodes of one pool that a gang of this stage will have earliest, none of them in `reserved`,
-// to which they are added. None if no pool has nodes enough.
+// The nodes of one pool that a gang of this stage will have earliest, with the same of what they
+// must have in common, none of them in `reserved`, to which they are added. None if no pool has
+// nodes enough.
 std::optional<Reservation> reserve_gang(const State& state, StageRef ref, Time now,
                                         Reserved& reserved);
 

@@ -118,6 +118,7 @@ struct StageSpec {
   RetryOn retry_on;
   Duration start_within{0};  // of the first stage: the job ends if it has not started; 0: never
   bool exclusive = false;    // a task has its node to itself; the same in all stages of a job
+  std::string in_common;     // of a gang: a label that all its nodes have, with the same value
 
   // When a run that starts at `start` is over at the latest; or of `rounds` one after another, the
   // last. kNever without a limit.

@@ -54,16 +54,13 @@ std::optional<Cause> labels_missing(const Asked& asked) {
   if (asked.stage.spec->gang) return gang_lacks(asked, Filter::kHasLabels);
   const auto views = asked.lacking(Filter::kHasLabels);
   if (asked.waiting == 0 || views.empty()) return std::nullopt;
-  std::string wanted;
-  for (const Requirement& requirement : asked.job.spec->labels)
-    wanted += (wanted.empty() ? "" : ", ") + requirement.to_string();
   const std::uint64_t up = passing(views, Filter::kUp);
   const bool limits =
       std::any_of(asked.job.spec->labels.begin(), asked.job.spec->labels.end(),
                   [](const Requirement& r) { return !r.negated && r.label == kMemoryLimitLabel; });
   return Cause{"labels",
                "none of the " + nodes_text(up) + " that " + (up == 1 ? "is" : "are") +
-                   " up has the labels it requires: " + wanted +
+                   " up has the labels it requires: " + required_text(asked) +
                    (limits ? " (leat:memory-limit: the kernel keeps memory limits there)" : ""),
                "add nodes with these labels, or submit without --requires" +
                    std::string(limits ? " or --memory-enforce" : ""),
@@ -154,8 +151,8 @@ std::optional<Cause> node_lost(const Asked& asked) {
 
 // Every cause there is, in the order in which they are told.
 constexpr std::optional<Cause> (*kCauses[])(const Asked&) = {
-    held,         no_pool,        no_node_up, labels_missing, too_large,    all_busy,
-    others_ahead, inputs_missing, node_lost,  delayed_try,    start_within,
+    held,     no_pool,      no_node_up,     labels_missing, too_large,   gang_divided,
+    all_busy, others_ahead, inputs_missing, node_lost,      delayed_try, start_within,
 };
 
 }  // namespace

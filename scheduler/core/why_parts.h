@@ -5,10 +5,9 @@
 //
 // Room is looked for as through a funnel: a node takes a task when it passes every filter, in
 // their order. What a pool lacks is the first filter that none of its nodes passes; for a gang,
-// that fewer nodes pass than it has members. A pool may
-// also be contested: somebody ahead in the queue takes what becomes free there. Of the pools a
-// job may use, those count that lack least: whatever is lacking beside that elsewhere would not
-// have to change.
+// that fewer nodes pass than it has members. A pool may also be contested: somebody ahead in the
+// queue takes what becomes free there. Of the pools a job may use, those count that lack least:
+// whatever is lacking beside that elsewhere would not have to change.
 //
 // To add what keeps nodes from taking tasks: one Filter and one function in kFilters. To add any
 // other cause: one function in kCauses (why.cc). tests/scheduler/core/why_oracle_test.cc says the
@@ -16,8 +15,10 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "scheduler/core/decide_parts.h"
@@ -37,9 +38,11 @@ enum class Filter : std::uint8_t {
   kUp,
   kHasLabels,
   kLargeEnough,
+  kAlike,    // every node; of a gang whose nodes must have something in common only those count
+             // from here on that have it, the most of them
   kHasRoom,  // the last: all before it hold whatever runs
 };
-inline constexpr std::size_t kFilterCount = 4;
+inline constexpr std::size_t kFilterCount = 5;
 
 // Whether `node` passes the filter for a task of `stage`, given that it passes those before.
 using Passes = bool (*)(const Node& node, const Job& job, const StageSpec& stage);
@@ -47,6 +50,12 @@ extern const std::array<Passes, kFilterCount> kFilters;
 
 // How many filters the node passes before the first that it does not: kFilterCount for all.
 std::size_t filters_passed(const Node& node, const Job& job, const StageSpec& stage);
+
+// Nodes that have the same of what the nodes of a gang must have in common.
+struct AlikeNodes {
+  std::uint64_t able = 0;  // large enough, with all labels
+  std::uint64_t free = 0;  // of these with room
+};
 
 // One pool that the job may use, as a task of the stage sees it.
 struct PoolView {
@@ -59,6 +68,7 @@ struct PoolView {
   std::array<std::uint64_t, kFilterCount> passing{};  // nodes that pass this filter and all before
   std::uint64_t at_cap = 0;  // large enough, and with as many tasks as the pool allows
   bool contested = false;
+  std::map<std::string_view, AlikeNodes> alike{};  // of a gang that asks for it; borrows from nodes
 
   // The first filter that fewer nodes pass than are wanted; kFilterCount if enough pass all.
   std::size_t lacks() const;
@@ -99,6 +109,11 @@ std::optional<Cause> start_within(const Asked& asked);
 // One cause for each job that the stage comes after.
 void explain_dependencies(const Asked& asked, std::vector<Cause>& causes);
 
+// "fast, !slow": the labels that a node must have, or must not, for a task of the stage.
+std::string required_text(const Asked& asked);
+
+// Of a gang whose nodes have nothing in common: too few of each sort (why_gangs.cc).
+std::optional<Cause> gang_divided(const Asked& asked);
 // Of a gang: the cause that goes with the filter (why_gangs.cc).
 std::optional<Cause> gang_lacks(const Asked& asked, Filter filter);
 

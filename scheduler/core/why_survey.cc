@@ -11,12 +11,17 @@ bool is_up(const Node& node, const Job&, const StageSpec&) {
   return node.serves();
 }
 
-bool has_labels(const Node& node, const Job& job, const StageSpec&) {
-  return all_met(job.spec->labels, node.report.labels);
+bool has_labels(const Node& node, const Job& job, const StageSpec& stage) {
+  return all_met(job.spec->labels, node.report.labels) &&
+         label_value(node.report.labels, stage.in_common).has_value();
 }
 
 bool is_large_enough(const Node& node, const Job&, const StageSpec& stage) {
   return node.report.capacity.holds(stage.resources);
+}
+
+bool counts(const Node&, const Job&, const StageSpec&) {
+  return true;
 }
 
 bool has_room(const Node& node, const Job&, const StageSpec& stage) {
@@ -37,12 +42,12 @@ bool is_proper_part(std::uint64_t part, std::uint64_t whole) {
 // Whether a task of the stage could ever be given to the pool, as far as its nodes go.
 bool could_use(const State& state, PoolId pool, const Job& job, const StageSpec& stage,
                std::uint64_t& looks) {
-  std::uint64_t able = 0;
+  std::map<std::string_view, std::uint64_t> able;  // by what they have in common
   for (const auto& [id, node] : state.nodes()) {
     ++looks;
     if (node.pool != pool) continue;
-    able += filters_passed(node, job, stage) >= static_cast<std::size_t>(Filter::kHasRoom) ? 1 : 0;
-    if (able >= stage.nodes) return true;
+    if (filters_passed(node, job, stage) < static_cast<std::size_t>(Filter::kHasRoom)) continue;
+    if (++able[*label_value(node.report.labels, stage.in_common)] >= stage.nodes) return true;
   }
   return false;
 }
@@ -73,6 +78,23 @@ void count_node(const Asked& asked, const Node& node, PoolView& view) {
   for (std::size_t n = 0; n < passed; ++n) ++view.passing[n];
   const bool able = passed >= static_cast<std::size_t>(Filter::kHasRoom);
   view.at_cap += able && node.room() == 0 ? 1 : 0;
+  const std::string& in_common = asked.stage.spec->in_common;
+  if (in_common.empty() || !able) return;
+  AlikeNodes& alike = view.alike[*label_value(node.report.labels, in_common)];
+  ++alike.able;
+  alike.free += passed == kFilterCount ? 1 : 0;
+}
+
+// Of nodes with different things in common only one sort can be used at once.
+void count_alike(const Asked& asked, PoolView& view) {
+  if (asked.stage.spec->in_common.empty()) return;
+  std::uint64_t& able = view.passing[static_cast<std::size_t>(Filter::kAlike)];
+  std::uint64_t& free = view.passing[static_cast<std::size_t>(Filter::kHasRoom)];
+  able = free = 0;
+  for (const auto& [value, alike] : view.alike) {
+    able = std::max(able, alike.able);
+    free = std::max(free, alike.free);
+  }
 }
 
 void survey_nodes(Asked& asked) {
@@ -86,6 +108,7 @@ void survey_nodes(Asked& asked) {
   for (const auto& [id, node] : asked.state.nodes())
     for (PoolView& view : asked.pools)
       if (view.pool->id == node.pool) count_node(asked, node, view);
+  for (PoolView& view : asked.pools) count_alike(asked, view);
 }
 
 void survey_queue(Asked& asked) {
@@ -102,7 +125,8 @@ void survey_queue(Asked& asked) {
 
 }  // namespace
 
-const std::array<Passes, kFilterCount> kFilters{is_up, has_labels, is_large_enough, has_room};
+const std::array<Passes, kFilterCount> kFilters{is_up, has_labels, is_large_enough, counts,
+                                                has_room};
 
 std::size_t filters_passed(const Node& node, const Job& job, const StageSpec& stage) {
   std::size_t passed = 0;

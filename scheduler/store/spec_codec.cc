@@ -59,6 +59,16 @@ std::optional<core::Packing> read_packing(schema::Placement from) {
   return std::nullopt;
 }
 
+// Ranks are started through PMIx, which nodes have that say so. They talk to each other in words of
+// their Open MPI's own, which other versions need not know.
+bool needs_open_mpi(schema::StageSpec::Reader stage) {
+  const auto launch = stage.getGang().getLaunch();
+  return stage.getMembers().size() > 0 &&
+         stage.getMembers()[0].getSpread() == schema::Member::Spread::DISTINCT_NODES &&
+         (launch == schema::GangSpec::Launch::MPI ||
+          launch == schema::GangSpec::Launch::MPI_REQUIRED);
+}
+
 Result<core::StageSpec> read_stage(schema::StageSpec::Reader from) {
   core::StageSpec stage;
   Result<IndexList> indices = read_index_list(from.getIndices());
@@ -70,6 +80,7 @@ Result<core::StageSpec> read_stage(schema::StageSpec::Reader from) {
     stage.nodes = members[0].getCount();
     stage.gang = members[0].getSpread() == schema::Member::Spread::DISTINCT_NODES;
   }
+  if (needs_open_mpi(from)) stage.in_common = kMpiLabel;
   stage.retries = from.getRetries();
   stage.time_limit = Duration{from.getTimeLimitUs()};
   stage.grace = Duration{from.getGraceUs()};
@@ -91,15 +102,6 @@ Result<core::StageSpec> read_stage(schema::StageSpec::Reader from) {
   return stage;
 }
 
-// Ranks are started through PMIx, which nodes have that say so.
-bool needs_open_mpi(schema::StageSpec::Reader stage) {
-  const auto launch = stage.getGang().getLaunch();
-  return stage.getMembers().size() > 0 &&
-         stage.getMembers()[0].getSpread() == schema::Member::Spread::DISTINCT_NODES &&
-         (launch == schema::GangSpec::Launch::MPI ||
-          launch == schema::GangSpec::Launch::MPI_REQUIRED);
-}
-
 Result<core::JobSpec> read_fields(schema::JobSpec::Reader from) {
   core::JobSpec spec;
   spec.name = read_text(from.getName());
@@ -117,7 +119,6 @@ Result<core::JobSpec> read_fields(schema::JobSpec::Reader from) {
   if (stages.size() > core::kStagesPerJobMax)
     return invalid("more than " + std::to_string(core::kStagesPerJobMax) + " stages");
   spec.stages.reserve(stages.size());
-  bool needs_mpi = false;
   for (capnp::uint id = 0; id < stages.size(); ++id) {
     Result<core::StageSpec> stage = read_stage(stages[id]);
     if (!stage.ok())
@@ -125,9 +126,7 @@ Result<core::JobSpec> read_fields(schema::JobSpec::Reader from) {
                      "stage " + std::to_string(id) + ": " + stage.refusal().message};
     spec.stages.push_back(std::move(stage).value());
     spec.stages.back().exclusive = from.getExclusive();
-    needs_mpi = needs_mpi || needs_open_mpi(stages[id]);
   }
-  if (needs_mpi) spec.labels.push_back({false, std::string(kMpiLabel)});
   return spec;
 }
 

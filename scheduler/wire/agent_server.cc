@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/labels.h"
+#include "scheduler/core/mpi_versions.h"
 #include "scheduler/store/value_codec.h"
 #include "scheduler/wire/convert.h"
 #include "scheduler/wire/task_progress.h"
@@ -91,11 +93,17 @@ class AgentDoor::Gate final : public schema::AgentGate::Server {
       write_refusal(report.refusal(), context.getResults().initRefusal());
       return kj::READY_NOW;
     }
+    // What an agent finds out of its node may have changed since it was here last.
+    const core::Node* known = door_.services_.engine.state().node(node_);
+    const bool is_news = known == nullptr || known->session == 0 ||
+                         label_value(known->report.labels, kMpiLabel) !=
+                             label_value(report.value().labels, kMpiLabel);
     return door_.services_.engine.post(core::JoinNode{std::move(report).value()})
-        .then([this, context,
+        .then([this, context, is_news,
                live = std::move(live).value()](const Result<core::Answer>& answer) mutable {
           if (answer.ok()) {
             welcome(context, std::get<std::uint64_t>(answer.value()), live);
+            if (is_news) compare();
           } else {
             let_in_again(context, answer.refusal(), live);
           }
@@ -117,6 +125,14 @@ class AgentDoor::Gate final : public schema::AgentGate::Server {
     } else {
       welcome(context, node->session, live);
     }
+  }
+
+  // Of nodes with unlike Open MPI people hear at once, not when a gang waits.
+  void compare() {
+    const core::State& state = door_.services_.engine.state();
+    const core::Node* node = state.node(node_);
+    const std::string difference = node == nullptr ? "" : core::mpi_difference(state, *node);
+    if (!difference.empty()) door_.services_.log(difference);
   }
 
   void welcome(JoinContext& context, std::uint64_t session, const std::vector<core::RunSet>& live) {

@@ -231,8 +231,10 @@ TEST_F(CommandsTest, ListsAreTablesOrDocuments) {
   EXPECT_EQ(cluster.run(kNodeList, {}), 0);
   EXPECT_EQ(
       cluster.console.written,
-      "NODE  POOL   STATE  HOST  CORES  FREE  MEMORY  GPUS  RUNNING  QUEUED  AGENT  WARDEN  WHY\n"
-      "   3  local  up     here      2   0.5       0     0        0       0    101     102  -\n");
+      "NODE  POOL   STATE  HOST  CORES  FREE  MEMORY  GPUS  MPI      RUNNING  QUEUED  AGENT  "
+      "WARDEN  WHY\n"
+      "   3  local  up     here      2   0.5       0     0  40.30.4        0       0    101     "
+      "102  -\n");
   cluster.console.written.clear();
   EXPECT_EQ(cluster.run(kJobList, {"--json"}), 0);
   EXPECT_EQ(cluster.console.written.rfind("{\"version\":1,\"jobs\":[{\"id\":17,", 0), 0u);

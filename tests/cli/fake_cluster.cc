@@ -85,6 +85,7 @@ class FakeHead final : public FakePools {
     node.setPool("local");
     node.setState("up");
     node.setHostName("here");
+    node.initLabels(1).set(0, "leat:mpi=40.30.4");
     node.initCapacity().setMillicores(2000);
     node.initFree().setMillicores(500);
     node.setAgentPid(101);

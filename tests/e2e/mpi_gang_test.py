@@ -136,6 +136,13 @@ class MpiGangTest(ClusterTest):
         self.assertEqual(self.cluster.job(job)["failures"][0]["code"], 127)
         self.assertRegex(self.log(f"{job}.0", "--stderr").decode(), "ranks.*on node node-")
 
+    def test_an_interface_that_is_not_there_is_named_with_the_node(self):
+        job = self.gang("hello", "--mpi-interfaces", "lo,no-such0")
+        self.cluster.wait(job, code=1)
+        self.assertRegex(self.log(f"{job}.0", "--stderr").decode(),
+                         r'node node-\d+: no interface "no-such0" \(there are .*\blo\b.*names')
+        self.assertEqual(self.log(f"{job}.0"), b"")
+
     def test_a_gang_goes_on_while_its_agents_and_the_head_are_away(self):
         job = self.gang("wait", nodes=2)
         self.cluster.until(lambda: len(processes_of(self.program)) == 2, "both ranks run")

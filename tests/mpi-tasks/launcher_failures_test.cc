@@ -127,6 +127,40 @@ TEST(LauncherFailures, AProgramThatIsMissingEndsTheGangBeforeAnyRank) {
   ::rmdir(folder.c_str());
 }
 
+TEST(LauncherFailures, AnInterfaceThatIsNotThereEndsTheGangBeforeAnyRank) {
+  GangPlan gang = plan(2, 1, "hello");
+  gang.interfaces = "lo,no-such0";
+  GangWorld world(gang);
+  world.start();
+  for (const LauncherEnd& end : world.wait()) {
+    EXPECT_EQ(end.code, 1) << end.error;
+    EXPECT_NE(end.error.find("leat-mpi-launcher: node node"), std::string::npos) << end.error;
+    EXPECT_NE(end.error.find("no interface \"no-such0\" (there are "), std::string::npos)
+        << end.error;
+    EXPECT_NE(end.error.find(", which mpi_interfaces of the pool, or --mpi-interfaces of the job, "
+                             "names\n"),
+              std::string::npos)
+        << end.error;
+    EXPECT_EQ(end.out.find("rank "), std::string::npos) << end.out;
+  }
+  EXPECT_EQ(world.left_over(), "");
+}
+
+TEST(LauncherFailures, ANetworkThatANodeIsNotInEndsTheGang) {
+  GangPlan gang = plan(1, 1, "hello");
+  gang.interfaces = "198.51.100.0/24";
+  GangWorld world(gang);
+  const LauncherEnd end = world.run().at(0);
+  EXPECT_EQ(end.code, 1);
+  EXPECT_NE(end.error.find("node node0: no address in \"198.51.100.0/24\" (there are "),
+            std::string::npos)
+      << end.error;
+  // What speaks PMI-1 does not use it.
+  gang.mpi = MpiMode::kPmi1;
+  gang.program = {"true"};
+  EXPECT_EQ(GangWorld(gang).run().at(0).code, 0);
+}
+
 TEST(LauncherFailures, AGangThatIsNeverCompleteEndsInTime) {
   GangPlan gang = plan(3, 1, "hello");
   gang.registered_ms = 2000;

@@ -18,6 +18,13 @@ GangWatch::GangWatch(World& world) : world_(world) {
   world_.events().after(kLookInterval, [this] { look(); });
 }
 
+void GangWatch::launched(const Node& node, const agent::Launch& launch) {
+  const auto& gang = launch.spec->gang;
+  if (!gang || gang->launch == agent::GangSpec::Launch::kApplication) return;
+  if (mpi_.emplace(launch.run, node.mpi()).first->second != node.mpi())
+    world_.evidence().complain(text_of(launch.run) + " is on nodes with unlike Open MPI");
+}
+
 void GangWatch::look() {
   world_.events().after(kLookInterval, [this] { look(); });
   const bool there = world_.head() != nullptr && world_.head()->ready();

@@ -114,7 +114,8 @@ void Network::join(std::uint64_t id) {
   core::NodeReport report;
   report.node = node->ref();
   report.capacity = node->capacity();
-  report.labels = {"sim", "cores=" + std::to_string(node->cores())};
+  report.labels = {"sim", "cores=" + std::to_string(node->cores()),
+                   "leat:mpi=40." + std::to_string(node->mpi())};
   std::vector<core::RunSet> live;
   for (const agent::RunSet& set : node->live())
     live.push_back({set.stage, set.attempt, set.indices});

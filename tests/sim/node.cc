@@ -186,8 +186,13 @@ void Node::act() {
   report();
 }
 
+std::uint32_t Node::mpi() const {
+  return world_.alike() ? 0 : ref_.id.value % 2;
+}
+
 void Node::launch(const agent::Launch& launch) {
   world_.evidence().launched(ref_, launch.run, launched_.insert(launch.run).second);
+  if (world_.gang_watch() != nullptr) world_.gang_watch()->launched(*this, launch);
   processes_[launch.run] = {launch, false, false};
   check_room();
   if (inputs_.contains(launch.run)) {

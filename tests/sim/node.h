@@ -26,6 +26,8 @@ class Node {
 
   NodeRef ref() const { return ref_; }
   std::uint32_t cores() const { return cores_; }
+  // Which Open MPI the machine has. The pool that grows buys machines that are all alike.
+  std::uint32_t mpi() const;
   Resources capacity() const { return {cores_ * 1000, 0, 1, {{"licence", 2}}}; }
   bool alive() const { return alive_; }
   bool booted() const { return booted_; }  // before that it is a machine without an agent

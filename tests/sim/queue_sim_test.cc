@@ -11,6 +11,7 @@ QueuePlan plan_of(std::uint64_t seed) {
   plan.seed = seed;
   plan.losses = seed % 2 == 0;
   plan.unlimited = seed % 3 == 0;
+  plan.versions = seed % 4 >= 2;
   return plan;
 }
 

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "base/check.h"
+#include "base/labels.h"
 
 namespace leat::sim {
 namespace {
@@ -39,7 +40,8 @@ core::RunSet set_of(const RunId& run) {
 QueueWorld::QueueWorld(const QueuePlan& plan) : plan_(plan), random_(plan.seed) {
   say(core::StartHead{0, "sim"});
   say(core::SetPool{"pool", {}, core::PoolSpec{"queue", "local", kNodes, std::nullopt, {}}});
-  for (std::uint32_t n = 0; n < kNodes; ++n) add_node();
+  for (std::uint32_t n = 0; n < kNodes; ++n)
+    add_node({std::string(kMpiLabel) + (plan_.versions && n % 2 == 1 ? "=50.0.1" : "=40.30.4")});
   for (std::uint64_t n = 0; n < kJobs; ++n) {
     const Duration when(static_cast<std::int64_t>(random_.below(200'000'000)));
     events_.emplace(now_ + when, [this, n] { submit(n); });
@@ -50,7 +52,7 @@ QueueWorld::QueueWorld(const QueuePlan& plan) : plan_(plan), random_(plan.seed) 
   }
 }
 
-void QueueWorld::add_node() {
+void QueueWorld::add_node(const std::vector<std::string>& labels) {
   core::Hash token{};
   token[0] = static_cast<std::uint8_t>(state_.meta().next_node);
   token[1] = 1;
@@ -59,6 +61,7 @@ void QueueWorld::add_node() {
   core::NodeReport report;
   report.node = std::get<NodeRef>(answer);
   report.capacity = {kCores * 1000, 0, 0, {}};
+  report.labels = labels;
   say(core::JoinNode{report});
 }
 
@@ -72,7 +75,9 @@ void QueueWorld::submit(std::uint64_t n) {
   const std::uint64_t tasks = 1 + random_.below(gang ? 4 : quick ? 300 : 25);
   stage.indices = IndexList(Stride{0, tasks, 1});
   stage.gang = gang;
-  if (gang) stage.nodes = 1 + static_cast<std::uint32_t>(random_.below(kNodes));
+  if (gang && plan_.versions && random_.chance(50)) stage.in_common = kMpiLabel;
+  const std::uint32_t most = stage.in_common.empty() ? kNodes : kNodes / 2;
+  if (gang) stage.nodes = 1 + static_cast<std::uint32_t>(random_.below(most));
   stage.resources.millicores = 1000 * (1 + static_cast<std::uint32_t>(random_.below(kCores)));
   stage.retries = 2;
   stage.grace = kGrace;
@@ -87,11 +92,12 @@ void QueueWorld::lose_a_node() {
   auto at = state_.nodes().begin();
   std::advance(at, static_cast<std::ptrdiff_t>(random_.below(state_.nodes().size())));
   const NodeRef lost = at->second.ref;
+  const std::vector<std::string> labels = at->second.report.labels;
   std::erase_if(slots_, [lost](const auto& entry) { return entry.first.first == lost; });
   for (auto& [run, nodes] : alive_) nodes.erase(lost);
   promise_.reset();
   say(core::ProveGone{lost, "sim"});
-  add_node();
+  add_node(labels);
 }
 
 core::Answer QueueWorld::say(const core::Command& command) {
@@ -129,7 +135,7 @@ void QueueWorld::start(const core::StartRuns& start) {
     const RunId run = run_of(start.runs, index);
     slot.queued.push_back(run);
     alive_[run].insert(start.node);
-    if (start.gang != nullptr) started_[run].insert(start.node);
+    if (start.gang != nullptr) check_alike(run, start.node);
     for (Attempt before = 1; before < run.attempt; ++before) {
       const auto at = alive_.find({run.job, run.stage, before, index});
       if (at != alive_.end() && !at->second.empty())
@@ -137,6 +143,17 @@ void QueueWorld::start(const core::StartRuns& start) {
     }
   });
   start_queued(start.node, start.runs.stage);
+}
+
+void QueueWorld::check_alike(const RunId& run, NodeRef node) {
+  const StageRef stage{run.job, run.stage};
+  std::set<NodeRef>& nodes = started_[run];
+  const std::string& in_common = state_.stage(stage)->spec->in_common;
+  const core::Node* first = nodes.empty() ? nullptr : state_.node(*nodes.begin());
+  if (first != nullptr && label_value(first->report.labels, in_common) !=
+                              label_value(state_.node(node)->report.labels, in_common))
+    complain(text_of(stage) + ": a gang is on nodes with unlike Open MPI");
+  nodes.insert(node);
 }
 
 void QueueWorld::start_queued(NodeRef node, StageRef stage) {

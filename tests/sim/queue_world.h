@@ -30,14 +30,14 @@ struct QueuePlan {
   QueueFault fault = QueueFault::kNone;
   bool losses = false;     // nodes are lost, and replaced
   bool unlimited = false;  // some tasks have no time limit
+  bool versions = false;   // half of the nodes have another Open MPI, and some gangs want one
 };
 
 // Watches, while it runs:
-//   - a gang starts on just as many nodes as it wants, all different, and no attempt at a task
-//     starts while another lives;
+//   - a gang starts on just as many nodes as it wants, all different, with the same of what they
+//     must have in common, and no attempt at a task starts while another lives;
 //   - a gang that is first in the queue starts when it was promised to at the latest, unless a node
-//   is
-//     lost or work ahead of it comes; what it is promised never becomes later;
+//     is lost or work ahead of it comes; what it is promised never becomes later;
 //   - promised or not, it is first for no longer than twice the longest run;
 //   - everything ends.
 class QueueWorld {
@@ -64,11 +64,12 @@ class QueueWorld {
 
   void submit(std::uint64_t n);
   void lose_a_node();
-  void add_node();
+  void add_node(const std::vector<std::string>& labels);
   core::Answer say(const core::Command& command);
   void apply(const core::Facts& facts);
   void carry_out(const core::Effects& effects);
   void start(const core::StartRuns& start);
+  void check_alike(const RunId& run, NodeRef node);
   void start_queued(NodeRef node, StageRef stage);
   void end_later(NodeRef node, const RunId& run, Duration delay, Outcome outcome);
   void end(NodeRef node, const RunId& run, Outcome outcome);

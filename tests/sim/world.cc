@@ -122,8 +122,9 @@ void add_gangs(schema::JobSpec::Builder job, std::size_t n, std::uint32_t nodes)
   if (n % 2 == 1) return;
   stage.getMembers()[0].setCount(nodes);
   stage.getMembers()[0].setSpread(schema::Member::Spread::DISTINCT_NODES);
-  stage.initGang().setLaunch(
-      schema::GangSpec::Launch::APPLICATION);  // of MPI machines know nothing
+  // Half of them want nodes with one Open MPI, of which there are two about.
+  stage.initGang().setLaunch(n % 4 == 0 ? schema::GangSpec::Launch::MPI
+                                        : schema::GangSpec::Launch::APPLICATION);
 }
 
 }  // namespace

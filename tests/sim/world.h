@@ -99,6 +99,8 @@ class World {
   // Nothing if it is dead.
   Node* node(NodeRef ref);
   bool gangs() const { return plan_.gangs; }
+  GangWatch* gang_watch() { return gang_watch_.get(); }
+  bool alike() const { return plan_.walk; }
   // Called by the provider and by nodes.
   void machine_made(NodeRef ref);
   void machine_died(NodeRef ref) { provider_.died(ref); }

@@ -70,6 +70,7 @@ class Muddle {
     if (random_.chance(25)) {
       stage.gang = true;
       stage.nodes = 1 + static_cast<std::uint32_t>(random_.below(3));
+      if (random_.chance(50)) stage.in_common = "rack";
     }
     if (random_.chance(30))
       stage.time_limit = Duration(1 + static_cast<std::int64_t>(random_.below(9'000'000)));

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tests/scheduler/core/muddle.h"
 
@@ -21,10 +23,11 @@ using Told = std::map<std::string, std::uint64_t>;
 //   nodes      a pool where nothing takes work gets a node with room
 //   labels     a pool whose nodes all lack labels gets one that has them, and room
 //   resources  a pool whose labelled nodes are all too small gets a larger one
+//   versions   a pool whose nodes differ in what a gang's must have in common gets ones that do not
 //   busy       everything that runs is over
 //   priority   nobody is ahead in the queue
-constexpr const char* kRemovable[] = {"held",      "pool", "nodes",   "labels",
-                                      "resources", "busy", "priority"};
+constexpr const char* kRemovable[] = {"held",      "pool",     "nodes", "labels",
+                                      "resources", "versions", "busy",  "priority"};
 
 bool may_use(const Job& job, const Pool& pool) {
   const std::vector<std::string>& named = job.spec->pools;
@@ -46,8 +49,28 @@ bool is_before(const Job& a, StageId a_stage, const Job& b, StageId b_stage) {
   return a_stage > b_stage;
 }
 
+// All that nodes have in common here, if anything, is a rack.
+std::optional<std::string> rack_of(const Node& node) {
+  for (const std::string& label : node.report.labels)
+    if (label.rfind("rack=", 0) == 0) return label.substr(5);
+  return std::nullopt;
+}
+
+// The most nodes of one rack, if racks count for the stage; else all.
+template <typename Counts>
+unsigned most_alike(const std::vector<const Node*>& nodes, const StageSpec& stage, Counts counts) {
+  std::map<std::string, unsigned> racks;
+  unsigned most = 0;
+  for (const Node* node : nodes) {
+    if (!counts(*node)) continue;
+    most = std::max(most, ++racks[stage.in_common.empty() ? "" : *rack_of(*node)]);
+  }
+  return most;
+}
+
 // A node that has what the labels ask for; written out once more, on purpose.
-bool is_labelled(const Node& node, const Job& job) {
+bool is_labelled(const Node& node, const Job& job, const StageSpec& stage) {
+  if (!stage.in_common.empty() && !rack_of(node)) return false;
   for (const Requirement& wanted : job.spec->labels) {
     bool has = false;
     for (const std::string& label : node.report.labels)
@@ -72,34 +95,37 @@ bool has_room(const State& state, const Pool& pool, const Job& job, const StageS
   const unsigned wanted = stage.nodes;
   unsigned up = 0;
   unsigned labelled = 0;
-  unsigned large = 0;
-  unsigned able = 0;
+  std::vector<const Node*> large;
   for (const auto& [id, node] : state.nodes()) {
     if (!works_in(node, pool)) continue;
     ++up;
-    if (!is_labelled(node, job)) continue;
+    if (!is_labelled(node, job, stage)) continue;
     ++labelled;
-    if (!node.report.capacity.holds(need)) continue;
-    ++large;
-    if (is_able_now(node, stage) || away.contains("busy")) ++able;
+    if (node.report.capacity.holds(need)) large.push_back(&node);
   }
+  const unsigned alike = most_alike(large, stage, [](const Node&) { return true; });
+  const unsigned able = most_alike(large, stage, [&](const Node& node) {
+    return is_able_now(node, stage) || away.contains("busy");
+  });
   return able >= wanted || (up < wanted && away.contains("nodes")) ||
          (up >= wanted && labelled < wanted && away.contains("labels")) ||
-         (labelled >= wanted && large < wanted && away.contains("resources"));
+         (labelled >= wanted && large.size() < wanted && away.contains("resources")) ||
+         (large.size() >= wanted && alike < wanted && away.contains("versions"));
 }
 
 // Whether what becomes free in the pool is given to a task of `other`.
 bool takes_first(const State& state, const Pool& pool, const Job& other, const Stage& stage) {
   if (is_held(other) || !may_use(other, pool)) return false;
   bool any_up = false;
-  unsigned fitting = 0;
+  std::vector<const Node*> fitting;
   for (const auto& [id, node] : state.nodes()) {
     any_up = any_up || works_in(node, pool);
-    if (works_in(node, pool) && is_labelled(node, other) &&
+    if (works_in(node, pool) && is_labelled(node, other, *stage.spec) &&
         node.report.capacity.holds(stage.spec->resources))
-      ++fitting;
+      fitting.push_back(&node);
   }
-  return !any_up || fitting >= stage.spec->nodes;
+  return !any_up ||
+         most_alike(fitting, *stage.spec, [](const Node&) { return true; }) >= stage.spec->nodes;
 }
 
 bool has_waiting(const Stage& stage) {
@@ -293,7 +319,7 @@ TEST(Why, NamesJustTheCausesThatBruteForceFinds) {
   Reasons all;
   for (const Reasons& reasons : seen) all.insert(reasons.begin(), reasons.end());
   EXPECT_EQ(all, (Reasons{"after", "busy", "dependency", "held", "labels", "node-lost", "nodes",
-                          "pool", "priority", "resources", "retry", "start-within"}));
+                          "pool", "priority", "resources", "retry", "start-within", "versions"}));
   EXPECT_GT(seen.size(), 60u);
 }
 

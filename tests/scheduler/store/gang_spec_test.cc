@@ -33,18 +33,32 @@ TEST(GangSpec, IsReadAsMembersOnNodesOfTheirOwn) {
   EXPECT_EQ(spec.stages[0].nodes, 3u);
 }
 
-TEST(GangSpec, GoesToNodesWithMpiOnlyIfItIsThatWeStart) {
-  const auto labels = [](Gang::Launch launch) {
+TEST(GangSpec, GoesToNodesOfOneMpiOnlyIfItIsThatWeStart) {
+  const auto in_common = [](Gang::Launch launch) {
     GangMessage message;
     message.stage().getGang().setLaunch(launch);
-    return message.read().value().labels;
+    const core::JobSpec spec = message.read().value();
+    EXPECT_EQ(spec.labels, std::vector<Requirement>{});
+    return spec.stages[0].in_common;
   };
-  const std::vector<Requirement> mpi{{false, "leat:mpi"}};
-  EXPECT_EQ(labels(Gang::Launch::MPI), mpi);
-  EXPECT_EQ(labels(Gang::Launch::MPI_REQUIRED), mpi);
-  EXPECT_EQ(labels(Gang::Launch::PMI1), std::vector<Requirement>{});
-  EXPECT_EQ(labels(Gang::Launch::APPLICATION), std::vector<Requirement>{});
-  EXPECT_EQ(SpecMessage(1).read().value().labels, std::vector<Requirement>{}) << "no gang";
+  EXPECT_EQ(in_common(Gang::Launch::MPI), "leat:mpi");
+  EXPECT_EQ(in_common(Gang::Launch::MPI_REQUIRED), "leat:mpi");
+  EXPECT_EQ(in_common(Gang::Launch::PMI1), "");
+  EXPECT_EQ(in_common(Gang::Launch::APPLICATION), "");
+  EXPECT_EQ(SpecMessage(1).read().value().stages[0].in_common, "") << "no gang";
+}
+
+TEST(GangSpec, AsksNothingOfTheStagesBesideIt) {
+  SpecMessage message(4, 2);
+  auto member = message.stage().getMembers()[0];
+  member.setCount(2);
+  member.setSpread(schema::Member::Spread::DISTINCT_NODES);
+  message.stage().initGang().setLaunch(Gang::Launch::MPI);
+  const core::JobSpec spec = message.read().value();
+  EXPECT_EQ(spec.labels, std::vector<Requirement>{});
+  ASSERT_EQ(spec.stages.size(), 3u);
+  EXPECT_EQ(spec.stages[0].in_common, "leat:mpi");
+  EXPECT_EQ(spec.stages[1].in_common, "");
 }
 
 struct Bad {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <kj/debug.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -88,6 +89,32 @@ TEST(AgentDoor, WelcomesTheNodeThatItsCertificateNames) {
   EXPECT_EQ(std::string(welcome.getStoreAddress().cStr()), "127.0.0.1:7");
   cluster.wire.head.submit(4);
   EXPECT_EQ(cluster.runs, 4u);
+}
+
+TEST(AgentDoor, SaysOnceWhichNodeHasAnotherOpenMpi) {
+  Cluster cluster;
+  const NodeRef first = cluster.node();
+  const NodeRef second = cluster.node();
+  const auto join_with = [&cluster](NodeRef node, const char* label) {
+    auto gate = cluster.wire.gate(node);
+    auto request = cluster.join_request(gate, node);
+    request.getHello().initLabels(1).set(0, label);
+    EXPECT_TRUE(cluster.wire.call(std::move(request)).isWelcome());
+  };
+  const auto told = [&cluster] {
+    const std::vector<std::string>& said = cluster.wire.said;
+    return std::count_if(said.begin(), said.end(), [](const std::string& line) {
+      return line ==
+             "node 2 has Open MPI 50.0.1; in pool \"local\" node 1 has 40.30.4: the ranks of one "
+             "program run on nodes of one version";
+    });
+  };
+  join_with(first, "leat:mpi=40.30.4");
+  EXPECT_EQ(told(), 0);
+  join_with(second, "leat:mpi=50.0.1");
+  EXPECT_EQ(told(), 1);
+  join_with(second, "leat:mpi=50.0.1");
+  EXPECT_EQ(told(), 1) << "it is no news";
 }
 
 TEST(AgentDoor, LetsANodeInAgainThatIsBeingDeleted) {

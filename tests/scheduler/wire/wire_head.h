@@ -134,6 +134,7 @@ struct WireHead {
   Result<bool> inputs = true;  // whether they are there
   engine::TokenRequest token_request;
   bool shut_down = false;
+  std::vector<std::string> said;  // in the log
   Services services{
       .engine = head.engine,
       .store = head.store,
@@ -167,7 +168,7 @@ struct WireHead {
           },
       .agent_bytes_in = [this] { return agents.bytes_in(); },
       .agent_bytes_out = [this] { return agents.bytes_out(); },
-      .log = [](std::string_view) {},
+      .log = [this](std::string_view line) { said.emplace_back(line); },
       .facts = {.version = "test",
                 .cluster_id = "clusterclusterid",
                 .host_name = "host",
