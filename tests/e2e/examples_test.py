@@ -10,10 +10,11 @@ import subprocess
 import xml.etree.ElementTree
 import zlib
 
-from support import DEADLINE_S, PROGRAMS, ClusterTest, main
+from support import DEADLINE_S, PROGRAMS, ClusterTest, left_by_mpi, main
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 SVG = "{http://www.w3.org/2000/svg}"
+MPI_BLOCKS = 7  # of the README of examples/mpi
 
 
 def indented_blocks(readme: pathlib.Path) -> list[str]:
@@ -176,7 +177,7 @@ class SweepTest(ExampleTest):
 
 class PiTest(ExampleTest):
     def test_tasks_and_their_tree_have_the_digits_of_the_plain_program(self):
-        _, by_hand, *_ = self.blocks("mpi", 6)
+        _, by_hand, *_ = self.blocks("mpi", MPI_BLOCKS)
         built = (PROGRAMS.parent / "examples").resolve()
         out, _ = self.type("mpi", f"export PATH={built}:$PATH\n{by_hand}")
         lines = out.splitlines()
@@ -194,6 +195,70 @@ class PiTest(ExampleTest):
         self.cluster.wait(job, code=1)
         self.assertIn(b"reduce: not the whole: covers 192 of 256 elements (0-191)\n",
                       self.log(f"{job}.2.0", "--stderr"))
+
+
+class GangsTest(ExampleTest):
+    """What examples/mpi says of job files, typed on nodes of one core."""
+
+    def block(self, number: int) -> str:
+        built = (PROGRAMS.parent / "examples").resolve()
+        typed = self.blocks("mpi", MPI_BLOCKS)[number]
+        self.assertIn("leat submit ", typed)
+        return f"export PATH={built}:$PATH\n" + typed.replace("leat submit ",
+                                                              "leat submit --cpus 1 ")
+
+    def type_mpi(self, folder: str, number: int) -> str:
+        before = left_by_mpi()
+        out, _ = self.type(f"mpi/{folder}", self.block(number))
+        self.cluster.until(lambda: left_by_mpi() <= before,
+                           f"nothing is left: {left_by_mpi() - before}")
+        return out
+
+    def assert_joined(self, shown: str, plates: list[dict]):
+        """One line of all, and one for each conductivity; numbers that are of those plates."""
+        lines = shown.splitlines()
+        conductivities = sorted({plate["conductivity"] for plate in plates})
+        self.assertEqual([line.split("  ")[0] for line in lines],
+                         ["all", *(f"conductivity {c:g}" for c in conductivities)])
+        for line, of in zip(lines, [plates, *([plate for plate in plates
+                                               if plate["conductivity"] == c]
+                                              for c in conductivities)]):
+            words = line.split("  ")[1:]
+            said = {name: float(number) for name, number in map(str.split, words)}
+            self.assertEqual(said["runs"], len(of), line)
+            self.assertLess(0, said["lowest"], line)
+            self.assertLessEqual(said["lowest"], said["mean"], line)
+            self.assertLessEqual(said["mean"], said["highest"], line)
+
+    def test_an_ensemble_is_joined_and_drawn(self):
+        folder = self.examples / "mpi" / "ensemble"
+        out = self.type_mpi("ensemble", 3)
+        plates = [json.loads(line) for line in (folder / "ensemble.jsonl").read_text().splitlines()]
+        self.assert_joined(out[out.index("all  "):], plates)
+        root = xml.etree.ElementTree.parse(folder / "ensemble.svg").getroot()
+        self.assertEqual(len(root.findall(f".//{SVG}circle")),
+                         len({plate["conductivity"] for plate in plates}))
+        self.assert_counts(self.jobs()[-1]["id"], succeeded=20 + 3 + 1)
+
+    def test_a_pipeline_ends_in_a_report(self):
+        folder = self.examples / "mpi" / "pipeline"
+        out = self.type_mpi("pipeline", 4)
+        plates = [json.loads(line) for line in (folder / "plates.jsonl").read_text().splitlines()]
+        self.assert_joined(out[out.index("all  "):], plates)
+        stages = self.cluster.job(self.jobs()[-1]["id"])["stages"]
+        self.assertEqual([(stage["name"], stage["succeeded"]) for stage in stages],
+                         [("prepare", 1), ("simulate", 6), ("statistics", 2), ("statistics", 1),
+                          ("report", 1)][:len(stages)])
+        for plate in plates:
+            name = f"{plate['conductivity']}-{plate['seed']}.png"
+            picture = pixels_of_png((folder / "plates" / name).read_bytes())
+            self.assertEqual(picture[:2], (plate["size"], plate["size"]))
+        xml.etree.ElementTree.parse(folder / "pipeline.svg")
+
+    def test_the_hpc_challenge_passes_its_own_checks(self):
+        summary = self.type_mpi("hpcc", 6)
+        self.assertIn("\nSuccess=1\n", summary)
+        self.assertIn("\nCommWorldProcs=4\n", summary)
 
 
 class NightlyTest(ExampleTest):
