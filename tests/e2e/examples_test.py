@@ -246,9 +246,8 @@ class GangsTest(ExampleTest):
         plates = [json.loads(line) for line in (folder / "plates.jsonl").read_text().splitlines()]
         self.assert_joined(out[out.index("all  "):], plates)
         stages = self.cluster.job(self.jobs()[-1]["id"])["stages"]
-        self.assertEqual([(stage["name"], stage["succeeded"]) for stage in stages],
-                         [("prepare", 1), ("simulate", 6), ("statistics", 2), ("statistics", 1),
-                          ("report", 1)][:len(stages)])
+        self.assertEqual([stage["succeeded"] for stage in stages], [1, 6, 2, 1, 1])
+        self.assertEqual(stages[-1]["name"], "report")
         for plate in plates:
             name = f"{plate['conductivity']}-{plate['seed']}.png"
             picture = pixels_of_png((folder / "plates" / name).read_bytes())
