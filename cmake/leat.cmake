@@ -72,6 +72,9 @@ function(leat_library name)
   add_library(leat::${name} ALIAS leat_${name})
 endfunction()
 
+# All that is installed: build this, and `cmake --install` has what it wants.
+add_custom_target(programs)
+
 # leat_program(name [SPEAKS] SOURCES … DEPS …): an installed executable.
 function(leat_program name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "SPEAKS" "" "SOURCES;DEPS")
@@ -83,6 +86,7 @@ function(leat_program name)
   target_link_libraries(${name} PRIVATE ${arg_DEPS})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  add_dependencies(programs ${name})
 endfunction()
 
 # leat_test(name [LONG] [SPEAKS] [LOCK NAME] SOURCES … DEPS … LABELS …): one GoogleTest binary, its

@@ -26,6 +26,7 @@ target_sources(leat_task PUBLIC FILE_SET HEADERS BASE_DIRS ${sdk}/include FILES 
 target_link_libraries(leat_task PUBLIC Boost::serialization TBB::tbb)
 set_target_properties(leat_task PROPERTIES EXPORT_NAME task POSITION_INDEPENDENT_CODE ON)
 
+add_dependencies(programs leat_task)
 install(TARGETS leat_task EXPORT leat-targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
         COMPONENT sdk FILE_SET HEADERS COMPONENT sdk)
 install(FILES ${sdk_headers_for_some} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/leat COMPONENT sdk)

@@ -132,9 +132,13 @@ void Node::meet(const StartSet& set) {
     parts_.say("no gang for " + name_of(run) + ": " + met.refusal().message);
 }
 
+bool Node::is_gang(const StageRef& ref) const {
+  const auto stage = stages_.find(ref);
+  return stage != stages_.end() && stage->second.spec->gang.has_value();
+}
+
 void Node::drop_gangs(const RunSet& set) {
-  const auto stage = stages_.find(set.stage);
-  if (stage == stages_.end() || !stage->second.spec->gang) return;
+  if (!is_gang(set.stage)) return;
   set.indices.for_each(
       [this, &set](Index index) { parts_.gangs.drop(run_id(set.stage, set.attempt, index)); });
 }
@@ -287,7 +291,7 @@ void Node::finish(const RunEnd& end, std::optional<BlobRef> stored) {
     parts_.outputs.gone(end.run);
   }
   parts_.inputs.drop(end.run);
-  drop_gangs({ref, end.run.attempt, IndexList(Stride{end.run.index})});
+  if (is_gang(ref)) parts_.gangs.drop(end.run);
   const std::optional<RunResult> reported =
       core_.on_exit(end.run, result, end.by_order, now(), stored);
   if (reported) finished_.push_back({end.run, *reported, stored});

@@ -122,6 +122,7 @@ class Node final : public RunnerEvents, private kj::TaskSet::ErrorHandler {
   void send_reports();
   void learn(const StartSet& set);
   void meet(const StartSet& set);
+  bool is_gang(const StageRef& ref) const;
   void drop_gangs(const RunSet& set);
   void forget(JobId job);
   void bring_outputs_to(OutputPlace place);

@@ -3,6 +3,7 @@
 import pathlib
 import re
 import subprocess
+import tempfile
 import unittest
 
 from support import PROGRAMS, Cluster, main
@@ -44,6 +45,23 @@ class ReadmeTest(unittest.TestCase):
                               capture_output=True, timeout=240, check=False)
         self.assertEqual(done.returncode, 0, done.stdout.decode() + done.stderr.decode())
         self.assertEqual(cluster.processes(), [])
+
+    def test_what_is_installed_runs_from_where_it_is_put(self):
+        folder = tempfile.TemporaryDirectory(dir="/var/tmp")
+        self.addCleanup(folder.cleanup)
+        build = PROGRAMS.resolve().parent
+        self.assertIn("cmake --install build/release --prefix", (ROOT / "README.md").read_text())
+        done = subprocess.run(["cmake", "--install", build, "--prefix", folder.name],
+                              capture_output=True, timeout=120, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        installed = pathlib.Path(folder.name) / "bin"
+        self.assertEqual({path.name for path in installed.iterdir()},
+                         {path.name for path in PROGRAMS.iterdir()})
+        with Cluster(installed, 2) as cluster:
+            job = cluster.submit("--nodes", 2, "--gang", "--", "/bin/sh", "-c",
+                                 'echo "$LEAT_NODE_COUNT"')
+            cluster.wait(job)
+            self.assertEqual(cluster.run("logs", f"{job}.0").stdout, b"2\n")
 
     def test_the_two_commands_are_there(self):
         for command in ("demo", "test"):

@@ -1,48 +1,16 @@
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
-#include "tests/sim/world.h"
-
-// LEAT_SIM_SEEDS=N and LEAT_SIM_FIRST=S choose the seeds; docs/testing.md.
+#include "tests/sim/seeds.h"
 
 namespace leat::sim {
 namespace {
 
-std::uint64_t setting(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
 TEST(PoolWalk, LeaksDoublesAndKillsNothingAndLeavesNoNodeIdleBesideWork) {
-  const std::uint64_t first = setting("LEAT_SIM_FIRST", 1);
-  const std::uint64_t seeds = setting("LEAT_SIM_SEEDS", 200);
-  World::Figures sum;
-  for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
-    World world(walk_plan(seed));
-    const auto complaints = world.run();
-    ASSERT_TRUE(complaints.empty())
-        << "seed " << seed << ": " << complaints.front() << " (and " << complaints.size() - 1
-        << " more)\nreplay: LEAT_SIM_FIRST=" << seed
-        << " LEAT_SIM_SEEDS=1 sim_test --gtest_filter=PoolWalk.Leaks*";
-    const World::Figures f = world.figures();
-    sum.heads += f.heads;
-    sum.nodes += f.nodes;
-    sum.machines += f.machines;
-    sum.evacuations += f.evacuations;
-    sum.launches += f.launches;
-    sum.facts += f.facts;
-  }
-  std::printf(
-      "%llu seeds: %llu heads, %llu machines made, %llu killed, %llu brought their outputs away, "
-      "%llu launches, %llu facts\n",
-      static_cast<unsigned long long>(seeds), static_cast<unsigned long long>(sum.heads),
-      static_cast<unsigned long long>(sum.machines), static_cast<unsigned long long>(sum.nodes),
-      static_cast<unsigned long long>(sum.evacuations),
-      static_cast<unsigned long long>(sum.launches), static_cast<unsigned long long>(sum.facts));
-  if (seeds < 50) return;
-  EXPECT_GT(sum.machines, seeds * 4);  // or the walk goes nowhere
-  EXPECT_GT(sum.evacuations, seeds * 2);
+  const Seeds seeds = seeds_or(200);
+  const World::Figures sum = run_worlds(seeds, "PoolWalk.Leaks", walk_plan);
+  if (seeds.count < 50) return;
+  EXPECT_GT(sum.machines, seeds.count * 4);  // or the walk goes nowhere
+  EXPECT_GT(sum.evacuations, seeds.count * 2);
 }
 
 }  // namespace

@@ -1,18 +1,10 @@
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "tests/sim/queue_world.h"
-
-// LEAT_SIM_SEEDS=N and LEAT_SIM_FIRST=S choose the seeds; docs/testing.md.
+#include "tests/sim/seeds.h"
 
 namespace leat::sim {
 namespace {
-
-std::uint64_t setting(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 QueuePlan plan_of(std::uint64_t seed) {
   QueuePlan plan;
@@ -23,28 +15,24 @@ QueuePlan plan_of(std::uint64_t seed) {
 }
 
 TEST(QueueOfGangs, KeepsEveryPromiseAndStarvesNobody) {
-  const std::uint64_t first = setting("LEAT_SIM_FIRST", 1);
-  const std::uint64_t seeds = setting("LEAT_SIM_SEEDS", 50);
+  const Seeds seeds = seeds_or(200);
   std::uint64_t gangs = 0;
   std::uint64_t kept = 0;
   std::uint64_t backfilled = 0;
-  for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
+  run_seeds(seeds, "QueueOfGangs.Keeps", [&](std::uint64_t seed) {
     QueueWorld world(plan_of(seed));
     const auto complaints = world.run();
-    ASSERT_TRUE(complaints.empty())
-        << "seed " << seed << ": " << complaints.front() << " (and " << complaints.size() - 1
-        << " more)\nreplay: LEAT_SIM_FIRST=" << seed
-        << " LEAT_SIM_SEEDS=1 sim_test --gtest_filter=QueueOfGangs.Keeps*";
     gangs += world.gangs_started();
     kept += world.promises_kept();
     backfilled += world.backfilled();
-  }
+    return complaints;
+  });
   std::printf("%llu seeds: %llu gangs, %llu of them by a promise, %llu sets backfilled\n",
-              static_cast<unsigned long long>(seeds), static_cast<unsigned long long>(gangs),
+              static_cast<unsigned long long>(seeds.count), static_cast<unsigned long long>(gangs),
               static_cast<unsigned long long>(kept), static_cast<unsigned long long>(backfilled));
   // Or it proves nothing.
-  EXPECT_GT(kept, seeds * 5);
-  EXPECT_GT(backfilled, seeds * 5);
+  EXPECT_GT(kept, seeds.count * 5);
+  EXPECT_GT(backfilled, seeds.count * 5);
 }
 
 class QueueFaults : public testing::TestWithParam<QueueFault> {};

@@ -3,17 +3,10 @@
 #include <cstdlib>
 #include <string>
 
-#include "tests/sim/world.h"
-
-// LEAT_SIM_SEEDS=N and LEAT_SIM_FIRST=S choose the seeds; docs/testing.md.
+#include "tests/sim/seeds.h"
 
 namespace leat::sim {
 namespace {
-
-std::uint64_t setting(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 std::vector<std::string> complaints_of(const Plan& plan) {
   World world(plan);
@@ -21,33 +14,11 @@ std::vector<std::string> complaints_of(const Plan& plan) {
 }
 
 TEST(Simulation, LosesNothingAndCountsNothingTwice) {
-  const std::uint64_t first = setting("LEAT_SIM_FIRST", 1);
-  const std::uint64_t seeds = setting("LEAT_SIM_SEEDS", 50);
-  World::Figures sum;
-  for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
+  run_worlds(seeds_or(50), "Simulation.LosesNothing", [](std::uint64_t seed) {
     Plan plan;
     plan.seed = seed;
-    World world(plan);
-    const auto complaints = world.run();
-    const World::Figures f = world.figures();
-    sum.heads += f.heads;
-    sum.agents += f.agents;
-    sum.nodes += f.nodes;
-    sum.seals += f.seals;
-    sum.launches += f.launches;
-    sum.facts += f.facts;
-    ASSERT_TRUE(complaints.empty())
-        << "seed " << seed << ": " << complaints.front() << " (and " << complaints.size() - 1
-        << " more)\nreplay: LEAT_SIM_FIRST=" << seed
-        << " LEAT_SIM_SEEDS=1 sim_test --gtest_filter=Simulation.LosesNothing*";
-  }
-  std::printf(
-      "%llu seeds: %llu heads, %llu agents and %llu nodes killed, %llu launches, "
-      "%llu facts, %llu snapshots\n",
-      static_cast<unsigned long long>(seeds), static_cast<unsigned long long>(sum.heads),
-      static_cast<unsigned long long>(sum.agents), static_cast<unsigned long long>(sum.nodes),
-      static_cast<unsigned long long>(sum.launches), static_cast<unsigned long long>(sum.facts),
-      static_cast<unsigned long long>(sum.seals));
+    return plan;
+  });
 }
 
 // A simulation that finds nothing proves nothing: each mutant must be caught within 50 seeds.
