@@ -16,7 +16,7 @@ namespace {
 // Tasks of one call: each is looked up and read by itself.
 constexpr std::uint64_t kTasksMax = 10'000;
 // The largest number that a rank may have.
-constexpr std::uint64_t kRankMax = spool::kNoRank - 1;
+constexpr std::uint64_t kRankMax = spool::kFirstSubtask - 1;
 
 std::string name_of(JobId job, StageId stage, Index index) {
   return std::to_string(job.value) + '.' + (stage == 0 ? "" : std::to_string(stage) + '.') +

@@ -150,7 +150,7 @@ TEST_F(GangLogsTest, HaveNoRanksWhereThereIsNoGang) {
   EXPECT_EQ(logs({"--rank", "0"}, 2), "");
   EXPECT_EQ(cluster.failure, "--rank: task 17.0 is no gang, it has no ranks");
   EXPECT_EQ(logs({"--rank", "x"}, 2), "");
-  EXPECT_EQ(cluster.failure, "--rank \"x\" is not a whole number from 0 to 4294967294");
+  EXPECT_EQ(cluster.failure, "--rank \"x\" is not a whole number from 0 to 2147483647");
   EXPECT_EQ(logs({"--label"}), "17.0: plain\n");
 }
 
