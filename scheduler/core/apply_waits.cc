@@ -82,7 +82,7 @@ PastTasks past_tasks(const Job& job) {
   }
   bool whole = past.known && past.unsuccessful.empty();
   std::size_t strides = 0;
-  for (std::size_t n = 1; n < job.stages.size(); ++n) {
+  for (std::size_t n = 1; n < job.stages.size() && strides <= PastTasks::kStridesMax; ++n) {
     const IndexList& more = past.later.emplace_back(unsuccessful_tasks(job.stages[n]));
     strides += more.strides().size();
     whole = whole && more.empty();

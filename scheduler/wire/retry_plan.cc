@@ -1,6 +1,7 @@
 #include "scheduler/wire/retry_plan.h"
 
 #include <string>
+#include <utility>
 
 namespace leat::wire {
 namespace {
@@ -25,7 +26,7 @@ IntervalSet without(IntervalSet from, const IntervalSet& what) {
 class Planner {
  public:
   Planner(const std::vector<StageSpec>& stages, const std::vector<IntervalSet>& unsuccessful)
-      : stages_(stages), bad_(unsuccessful), runs_(stages.size()) {}
+      : stages_(stages), bad_(unsuccessful), runs_(stages.size()), looked_at_(stages.size()) {}
 
   Result<RetryPlan> plan() {
     bool grown = true;
@@ -51,9 +52,12 @@ class Planner {
     return {Reason::kConflict, why + ": submit it again"};
   }
 
-  // What ended in `target` and stays as it is.
-  IntervalSet settled(StageId target) const {
-    return without(all_of(stages_[target]), runs_[target]);
+  // What did not succeed in `target` and does not run again.
+  IntervalSet still_bad(StageId target) const { return without(bad_[target], runs_[target]); }
+
+  // What succeeded there and does not.
+  IntervalSet still_good(StageId target) const {
+    return without(without(all_of(stages_[target]), bad_[target]), runs_[target]);
   }
 
   // Positions of a stage that can not run, for of what they come after, something that does not run
@@ -61,18 +65,14 @@ class Planner {
   IntervalSet dead_of(std::size_t id) const {
     const StageSpec& stage = stages_[id];
     IntervalSet dead;
-    if (stage.reduces && !without(bad_[stage.reduces->stage], runs_[stage.reduces->stage]).empty())
-      return all_of(stage);
+    if (stage.reduces && !still_bad(stage.reduces->stage).empty()) return all_of(stage);
     for (const After& after : stage.after) {
       if (after.job || after.on == Condition::kAny) continue;
-      const IntervalSet left = settled(after.stage);
-      const IntervalSet failed = left.intersection(bad_[after.stage]);
       const bool on_success = after.on == Condition::kSuccess;
       if (after.element_wise)
-        dead.insert_all(on_success ? failed : without(left, bad_[after.stage]));
-      else if (on_success ? !failed.empty()
-                          : left.size() == all_of(stages_[after.stage]).size() &&
-                                bad_[after.stage].empty())
+        dead.insert_all(on_success ? still_bad(after.stage) : still_good(after.stage));
+      else if (on_success ? !still_bad(after.stage).empty()
+                          : runs_[after.stage].empty() && bad_[after.stage].empty())
         return all_of(stage);
     }
     return dead;
@@ -111,16 +111,22 @@ class Planner {
     return forced;
   }
 
+  // Not looked at twice if nothing has grown between: thousands of intervals are slow.
   bool grow(std::size_t id) {
+    if (std::exchange(looked_at_[id], growths_) == growths_) return false;
     const std::uint64_t before = runs_[id].size();
     runs_[id].insert_all(without(wanted_in(id), dead_of(id)));
     runs_[id].insert_all(forced_in(id));
-    return runs_[id].size() > before;
+    if (runs_[id].size() == before) return false;
+    ++growths_;
+    return true;
   }
 
   const std::vector<StageSpec>& stages_;
   const std::vector<IntervalSet>& bad_;
   std::vector<IntervalSet> runs_;
+  std::size_t growths_ = 1;
+  std::vector<std::size_t> looked_at_;  // by stage, after how many
 };
 
 }  // namespace

@@ -128,7 +128,13 @@ class StagesTest(ClusterTest):
         self.assertEqual(self.evidence("said"), ["alas"])
         (self.folder / "mended").touch()
         (self.folder / "ran").unlink()
-        again = int(self.cluster.leat("retry", job, "--failed", "--wait"))
+        self.cluster.kill_head()
+        self.cluster.up()
+        retry = ("retry", job, "--failed", "--wait", "--key", "mended")
+        again = int(self.cluster.leat(*retry))
+        self.cluster.kill_head()
+        self.cluster.up()
+        self.assertEqual(int(self.cluster.leat(*retry)), again)
         self.assertEqual(self.evidence(), ["a3"])
         self.assertEqual(self.evidence("said"), ["alas", "b3", "done"])
         shown = self.cluster.job(again)
@@ -137,7 +143,7 @@ class StagesTest(ClusterTest):
                           for stage in shown["stages"]],
                          [("a", 1, 0), ("b", 1, 0), ("c", 1, 0), ("mourn", 1, 1)])
         self.assertIn("no task that ended without success",
-                      self.cluster.run("retry", job + 1, "--failed").stderr.decode())
+                      self.cluster.run("retry", again, "--failed").stderr.decode())
 
     def test_a_reduce_is_retried_with_all_that_it_reads(self):
         job = self.submit_file(

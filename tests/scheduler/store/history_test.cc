@@ -165,21 +165,17 @@ TEST_F(HistoryInStore, KeepsAJobAfterItsStateHasGone) {
 }
 
 TEST_F(HistoryInStore, KeepsWhatDidNotSucceedOfEachStage) {
-  core::PastTasks past;
-  past.known = true;
-  past.indices = IndexList(Stride{1, 9, 1});
-  past.unsuccessful = IndexList(Stride{3, 2, 1});
-  past.later = {IndexList(), IndexList::parse("2,5-7").value()};
-  core::Job job = sample_job();
-  job.past = std::make_shared<const core::PastTasks>(past);
+  const core::Job job = sample_past_job();
   History history;
   history.jobs.push_back(
       {job.id, job.name, job.owner, 0, 1, 2, 3, job.state, {}, 0, 0, encode_job(job)});
   append(std::move(history));
   const auto found = file_->find_job(job.id).value();
   ASSERT_TRUE(found.has_value() && found->past != nullptr);
-  EXPECT_EQ(found->past->unsuccessful, past.unsuccessful);
-  EXPECT_EQ(found->past->later, past.later);
+  EXPECT_EQ(found->past->indices, job.past->indices);
+  EXPECT_EQ(found->past->unsuccessful, job.past->unsuccessful);
+  EXPECT_EQ(found->past->later, job.past->later);
+  EXPECT_EQ(*found->past->encoded, *job.past->encoded);
 }
 
 TEST_F(HistoryInStore, ListsJobsWithoutLookingAtTheirSpecifications) {

@@ -2,8 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
+
+#include "base/random.h"
 
 namespace leat::wire {
 namespace {
@@ -103,15 +108,13 @@ TEST(RetryPlan, LeavesSkippedWhatWasToMournASuccess) {
             (Sets{set({2}), set({2}), set({2}), first(1), first(1)}));
 }
 
-TEST(RetryPlan, RunsNothingThatWasRightlySkipped) {
-  // Stage 1 takes part of stage 0's tasks back, and those were skipped as they should be.
+TEST(RetryPlan, TakesAlongWhatHangsTogetherTaskByTask) {
+  // Task 0 of the last stage failed: so it is task 0 of the others, though they went as they
+  // should.
   const std::vector<StageSpec> stages{stage(4), stage(4, {each(0, Condition::kFailure)}),
                                       stage(4, {each(1, Condition::kAny)})};
-  const Result<RetryPlan> plan = plan_retry(stages, {set({2}), set({0, 1, 3}), set({0})});
-  ASSERT_FALSE(plan.ok());
-  EXPECT_EQ(plan.refusal().reason, Reason::kConflict);
-  EXPECT_EQ(plan.refusal().message,
-            "stage 1 would run tasks again that were rightly skipped: submit it again");
+  EXPECT_EQ(runs(stages, {set({2}), set({0, 1, 3}), set({0})}),
+            (Sets{set({0, 2}), set({0, 2}), set({0, 2})}));
 }
 
 TEST(RetryPlan, KnowsWhatHadSucceeded) {
@@ -131,6 +134,106 @@ TEST(RetryPlan, LeavesOfDependenciesWhatIsNotMet) {
   // Part of it has failed already, and stays so.
   EXPECT_EQ(left_of(whole(1, Condition::kFailure), plan, {{}, set({1, 2})}),
             whole(1, Condition::kAny));
+}
+
+// How the tasks of a job ended, by stage and position: `kNever` of those that are not in it.
+enum class End : std::uint8_t { kNever, kWell, kBadly, kSkipped };
+using Ends = std::vector<std::vector<End>>;
+
+constexpr std::uint64_t kTasks = 3;  // of each stage
+
+bool is_met(const After& after, const Ends& ends, std::uint64_t position) {
+  if (after.on == Condition::kAny) return true;
+  bool well = true;
+  for (std::uint64_t n = 0; n < kTasks; ++n) {
+    const End end = ends[after.stage][n];
+    if (after.element_wise ? n == position : end != End::kNever) well = well && end == End::kWell;
+  }
+  return well == (after.on == Condition::kSuccess);
+}
+
+bool can_run(const StageSpec& spec, const Ends& ends, std::uint64_t position) {
+  return std::all_of(spec.after.begin(), spec.after.end(),
+                     [&](const After& after) { return is_met(after, ends, position); });
+}
+
+// Runs what `runs` has of the stages, with luck.
+Ends end_of(const std::vector<StageSpec>& stages, const Sets& runs, Random& random) {
+  Ends ends(stages.size(), std::vector<End>(kTasks));
+  for (std::size_t id = 0; id < stages.size(); ++id)
+    for (std::uint64_t n = 0; n < kTasks; ++n) {
+      if (!runs[id].contains(n)) continue;
+      ends[id][n] = !can_run(stages[id], ends, n) ? End::kSkipped
+                    : random.chance(60)           ? End::kWell
+                                                  : End::kBadly;
+    }
+  return ends;
+}
+
+std::vector<StageSpec> random_stages(Random& random) {
+  std::vector<StageSpec> stages;
+  for (std::uint64_t left = 2 + random.below(4); left > 0; --left) {
+    StageSpec& made = stages.emplace_back(stage(kTasks));
+    for (StageId of = 0; of + 1u < stages.size(); ++of)
+      if (random.chance(50))
+        made.after.push_back({{}, random.chance(50), static_cast<Condition>(random.below(3)), of});
+  }
+  return stages;
+}
+
+Sets with_end(const Ends& ends, const std::vector<End>& wanted) {
+  Sets found(ends.size());
+  for (std::size_t id = 0; id < ends.size(); ++id)
+    for (std::uint64_t n = 0; n < kTasks; ++n)
+      if (std::find(wanted.begin(), wanted.end(), ends[id][n]) != wanted.end())
+        found[id].insert({n, n});
+  return found;
+}
+
+// The stages of a retry, with the numbers that they had.
+std::vector<StageSpec> stages_of(const std::vector<StageSpec>& stages, const RetryPlan& plan,
+                                 const Sets& bad) {
+  std::vector<StageSpec> left(stages.size());
+  for (std::size_t id = 0; id < stages.size(); ++id)
+    for (const After& after : stages[id].after) {
+      const auto one = left_of(after, plan, bad);
+      if (!one || plan.runs[id].empty()) continue;
+      left[id].after.push_back(*one);
+      if (one->element_wise) {
+        EXPECT_EQ(plan.runs[id], plan.runs[one->stage]);
+      }
+    }
+  return left;
+}
+
+Ends joined(const Ends& before, const Ends& again) {
+  Ends both = before;
+  for (std::size_t id = 0; id < both.size(); ++id)
+    for (std::uint64_t n = 0; n < kTasks; ++n)
+      if (again[id][n] != End::kNever) both[id][n] = again[id][n];
+  return both;
+}
+
+TEST(RetryPlan, MakesAJobThatEndsAsIfAllOfItHadRunAtOnce) {
+  const Sets all(5, first(kTasks));
+  for (std::uint64_t seed = 1; seed <= 3000; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed);
+    const std::vector<StageSpec> stages = random_stages(random);
+    const Ends before = end_of(stages, all, random);
+    const Sets bad = with_end(before, {End::kBadly, End::kSkipped});
+    const Result<RetryPlan> plan = plan_retry(stages, bad);
+    ASSERT_TRUE(plan.ok()) << plan.refusal().message;
+    const Ends again = end_of(stages_of(stages, plan.value(), bad), plan.value().runs, random);
+    const Ends both = joined(before, again);
+    for (std::size_t id = 0; id < stages.size(); ++id) {
+      for (std::uint64_t n = 0; n < kTasks; ++n)
+        EXPECT_EQ(can_run(stages[id], both, n), both[id][n] != End::kSkipped) << id << '.' << n;
+      IntervalSet missed = with_end(before, {End::kBadly})[id];
+      missed.erase_all(plan.value().runs[id]);
+      EXPECT_TRUE(missed.empty()) << id;
+    }
+  }
 }
 
 }  // namespace

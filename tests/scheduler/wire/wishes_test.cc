@@ -202,11 +202,13 @@ TEST_F(Wishes, TryAgainTheStagesThatDidNotSucceed) {
   EXPECT_TRUE(made.spec->stages[0].after.empty());
   EXPECT_EQ(made.spec->stages[1].indices.to_string(), "0-3");
   EXPECT_EQ(made.spec->stages[1].after, (std::vector<core::After>{{}}));
+  EXPECT_EQ(retry(old, "r").getJob(), answer.getJob());
   // The rest of a retry may be retried, too, and counts from the first job still.
   end_all(answer.getJob(), {});
   end_all(answer.getJob(), IndexList(Stride{3, 1, 1}), 1);
   const auto again = retry(answer.getJob(), "s");
   ASSERT_TRUE(again.isJob()) << again.getRefusal().getMessage().cStr();
+  EXPECT_EQ(retry(old, "r").getJob(), answer.getJob());
   ASSERT_EQ(job(again.getJob()).stages.size(), 1u);
   EXPECT_EQ(job(again.getJob()).spec->stages[0].indices.to_string(), "3");
   store::with_encoded(*job(again.getJob()).spec, [](schema::JobSpec::Reader spec) {
