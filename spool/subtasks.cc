@@ -57,19 +57,15 @@ std::optional<std::pair<std::uint32_t, SubtaskEnd>> parse_end(std::string_view l
 std::string one_line(std::string_view command) {
   constexpr std::string_view kCut = "...";
   std::string text;
-  for (std::size_t at = 0; at < command.size(); ++at) {
-    const auto byte = static_cast<unsigned char>(command[at]);
-    const std::string piece =
-        byte < 0x20 || byte == 0x7f ? shown(byte) : std::string(1, command[at]);
-    const std::size_t room = kSubtaskCommandMax - (at + 1 < command.size() ? kCut.size() : 0);
-    if (text.size() + piece.size() > room) {
-      // Not within a character of several bytes.
-      while (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xc0) == 0x80)
-        text.pop_back();
-      if (!text.empty() && static_cast<unsigned char>(text.back()) >= 0xc0) text.pop_back();
-      return text + std::string(kCut);
-    }
-    text += piece;
+  std::size_t kept = 0;  // where it is cut if it turns out too long
+  for (const char byte : command) {
+    const auto code = static_cast<unsigned char>(byte);
+    text += code < 0x20 || code == 0x7f ? shown(code) : std::string(1, byte);
+    if (text.size() <= kSubtaskCommandMax - kCut.size()) kept = text.size();
+    if (text.size() <= kSubtaskCommandMax) continue;
+    // Not within a character of several bytes.
+    while (kept > 0 && (static_cast<unsigned char>(text[kept]) & 0xc0) == 0x80) --kept;
+    return text.substr(0, kept) + std::string(kCut);
   }
   return text;
 }

@@ -159,7 +159,7 @@ TEST_F(GangLogsTest, LeaveOutWhatALauncherSaysToPrograms) {
       {frames({{spool::kAboutRanks, "rank 0 pid 1 cpus - host n\n"}, {0, "a\n"}}), true}};
   EXPECT_EQ(logs({}), "a\n");
   EXPECT_EQ(logs({"--label"}), "[0] a\n");
-  EXPECT_EQ(logs({"--rank", std::to_string(spool::kAboutRanks)}), "");
+  EXPECT_EQ(logs({"--rank", std::to_string(spool::kAboutRanks)}, 2), "");
 }
 
 TEST_F(GangLogsTest, LeaveOutWhatIsNoRecord) {
