@@ -1,3 +1,5 @@
+// samples_past.cc - a job that has ended, and what history keeps of its tasks.
+
 #include "tests/scheduler/store/samples.h"
 #include "tests/scheduler/store/specs.h"
 
