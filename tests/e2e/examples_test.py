@@ -22,22 +22,29 @@ def indented_blocks(readme: pathlib.Path) -> list[str]:
     return ["".join(line[4:] + "\n" for line in block.splitlines()) for block in blocks]
 
 
-def pixels_of_png(data: bytes) -> tuple[int, int, bytes]:
-    """Width, height and the rows, of a picture of 8 bits and three colours without filters."""
+def rows_of_png(data: bytes) -> tuple[int, int, list[bytes]]:
+    """Width, height and the rows with their filters, of a picture of 8 bits and three colours."""
     assert data[:8] == b"\x89PNG\r\n\x1a\n", data[:8]
-    chunks, at = {}, 8
+    chunks, at = {b"IDAT": b""}, 8
     while at < len(data):
         size, kind = struct.unpack_from(">I4s", data, at)
         body = data[at + 8:at + 8 + size]
         assert struct.unpack_from(">I", data, at + 8 + size)[0] == zlib.crc32(kind + body), kind
-        chunks[kind] = body
+        chunks[kind] = chunks[kind] + body if kind == b"IDAT" else body
         at += size + 12
     assert kind == b"IEND", kind
     width, height, *form = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
     assert form == [8, 2, 0, 0, 0], form
     raw = zlib.decompress(chunks[b"IDAT"])
     rows = [raw[at:at + 3 * width + 1] for at in range(0, len(raw), 3 * width + 1)]
-    assert len(rows) == height and all(row[0] == 0 for row in rows)
+    assert len(rows) == height and all(len(row) == 3 * width + 1 for row in rows)
+    return width, height, rows
+
+
+def pixels_of_png(data: bytes) -> tuple[int, int, bytes]:
+    """Width, height and the rows of such a picture without filters."""
+    width, height, rows = rows_of_png(data)
+    assert all(row[0] == 0 for row in rows)
     return width, height, b"".join(row[1:] for row in rows)
 
 
@@ -240,7 +247,8 @@ class GangsTest(ExampleTest):
         root = xml.etree.ElementTree.parse(folder / "ensemble.svg").getroot()
         self.assertEqual(len(root.findall(f".//{SVG}circle")),
                          len({plate["conductivity"] for plate in plates}))
-        self.assert_counts(self.jobs()[-1]["id"], succeeded=20 + 3 + 1)
+        stages = self.cluster.job(self.jobs()[-1]["id"])["stages"]
+        self.assertEqual([stage["succeeded"] for stage in stages], [len(plates), 3, 1])
 
     def test_a_pipeline_ends_in_a_report(self):
         folder = self.examples / "mpi" / "pipeline"
@@ -252,8 +260,8 @@ class GangsTest(ExampleTest):
         self.assertEqual(stages[-1]["name"], "report")
         for plate in plates:
             name = f"{plate['conductivity']}-{plate['seed']}.png"
-            picture = pixels_of_png((folder / "plates" / name).read_bytes())
-            self.assertEqual(picture[:2], (plate["size"], plate["size"]))
+            width, height, _ = rows_of_png((folder / "plates" / name).read_bytes())
+            self.assertEqual((width, height), (plate["size"], plate["size"]))
         xml.etree.ElementTree.parse(folder / "pipeline.svg")
 
     def test_the_hpc_challenge_passes_its_own_checks(self):
