@@ -19,15 +19,16 @@ enum class State : std::uint8_t {
 }  // namespace
 
 struct GangFollow::Member {
-  Member(Shell& shell, Head& head, const OutputWanted& wanted,
-         const spool::RankFrameReader::OnRecord& on_record)
-      : output(shell, head),
-        frames(on_record),
+  Member(Shell& shell, Head& head, const OutputWanted& wanted, spool::RankFrameReader reader)
+      : number(wanted.member),
+        output(shell, head),
+        frames(std::move(reader)),
         backoff(Random(shell.surroundings.fresh_seed + wanted.member)),
         give_up(shell.io.provider->getTimer().now() + transport::to_kj(kAgentPatience)) {
     output.begin(wanted);
   }
 
+  std::uint32_t number;
   MemberOutput output;
   spool::RankFrameReader frames;
   transport::Backoff backoff;
@@ -38,7 +39,7 @@ struct GangFollow::Member {
 };
 
 GangFollow::GangFollow(Shell& shell, Head& head, const OutputWanted& wanted, std::uint32_t members,
-                       spool::RankFrameReader::OnRecord on_record)
+                       OnRecord on_record)
     : shell_(shell), changes_(shell, head), wanted_(wanted), on_record_(std::move(on_record)) {
   if (members > kFollowedMembersMax)
     fail(ExitCode::kUsage, "-f follows gangs of at most " + std::to_string(kFollowedMembersMax) +
@@ -47,11 +48,17 @@ GangFollow::GangFollow(Shell& shell, Head& head, const OutputWanted& wanted, std
   for (std::uint32_t member = 0; member < members; ++member) {
     OutputWanted one = wanted;
     one.member = member;
-    members_.push_back(std::make_unique<Member>(shell, head, one, on_record_));
+    members_.push_back(std::make_unique<Member>(shell, head, one, reader_of(member)));
   }
 }
 
 GangFollow::~GangFollow() = default;
+
+spool::RankFrameReader GangFollow::reader_of(std::uint32_t member) const {
+  return spool::RankFrameReader([this, member](std::uint32_t frame, std::string_view content) {
+    on_record_(member, frame, content);
+  });
+}
 
 OutputFound GangFollow::run() {
   const auto any = [this](State state) {
@@ -108,7 +115,7 @@ void GangFollow::start_over(const Member& but) {
   for (const auto& member : members_) {
     member->under_way = nullptr;
     member->answer = nullptr;
-    member->frames = spool::RankFrameReader(on_record_);
+    member->frames = reader_of(member->number);
     if (member.get() == &but) continue;
     member->output.start_over();
     member->state = State::kToFind;

@@ -3,7 +3,9 @@
 // gang_follow.h - what all members of a gang write, as it comes.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "cli/task_output.h"
@@ -17,9 +19,12 @@ inline constexpr std::uint32_t kFollowedMembersMax = 512;
 // Reads the streams of all members at once and takes them apart. Borrows the shell and the head.
 class GangFollow {
  public:
+  using OnRecord =
+      std::function<void(std::uint32_t member, std::uint32_t frame, std::string_view content)>;
+
   // Throws Failure (kUsage) if there are too many.
   GangFollow(Shell& shell, Head& head, const OutputWanted& wanted, std::uint32_t members,
-             spool::RankFrameReader::OnRecord on_record);
+             OnRecord on_record);
   ~GangFollow();
   GangFollow(const GangFollow&) = delete;
   GangFollow& operator=(const GangFollow&) = delete;
@@ -33,6 +38,8 @@ class GangFollow {
  private:
   struct Member;
 
+  // Takes apart what a member writes from now on.
+  spool::RankFrameReader reader_of(std::uint32_t member) const;
   void step(Member& member);
   void find(Member& member);
   void take(Member& member);
@@ -43,7 +50,7 @@ class GangFollow {
   Shell& shell_;
   JobChanges changes_;
   OutputWanted wanted_;
-  spool::RankFrameReader::OnRecord on_record_;
+  OnRecord on_record_;
   std::uint32_t attempt_ = 0;  // of which all members are read
   bool cut_ = false;
   bool lost_some_ = false;

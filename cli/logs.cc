@@ -16,7 +16,7 @@ namespace {
 // Tasks of one call: each is looked up and read by itself.
 constexpr std::uint64_t kTasksMax = 10'000;
 // The largest number that a rank may have.
-constexpr std::uint64_t kRankMax = spool::kNoRank - 1;
+constexpr std::uint64_t kRankMax = spool::kFirstSubtask - 1;
 
 std::string name_of(JobId job, StageId stage, Index index) {
   return std::to_string(job.value) + '.' + (stage == 0 ? "" : std::to_string(stage) + '.') +
@@ -60,14 +60,15 @@ class Logs final : public Command {
     arguments.flag("--stderr", error_, "standard error instead of standard output");
     arguments.flag("-f,--follow", follow_, "of one task: wait for its start, go on until it ends");
     arguments.option("--rank", "R", rank_text_, "of MPI tasks: only what rank R wrote");
-    arguments.flag("--label", label_, "begin every line with the name of its task, or its [RANK]");
+    arguments.option("--subtask", "S", subtask_text_,
+                     "of gangs: only what a subtask wrote: 1:0, application, coordination");
+    arguments.flag("--label", label_,
+                   "begin every line with the name of its task, or its [RANK] or [SUBTASK]");
   }
 
   ExitCode run(Shell& shell) override {
     const TaskName name = value_or_fail(parse_name(*name_));
-    if (rank_text_)
-      rank_ = static_cast<std::uint32_t>(
-          value_or_fail(definitions::parse_number(*rank_text_, 0, kRankMax), "--rank "));
+    choose_speaker();
     value_or_fail(verify_home(shell.home));
     Head head(shell);
     OutputWanted wanted;
@@ -90,6 +91,16 @@ class Logs final : public Command {
   }
 
  private:
+  void choose_speaker() {
+    if (rank_text_ && subtask_text_)
+      fail(ExitCode::kUsage, "--rank or --subtask: a subtask is no rank");
+    if (rank_text_)
+      only_ = Speaker{std::nullopt,
+                      static_cast<std::uint32_t>(value_or_fail(
+                          definitions::parse_number(*rank_text_, 0, kRankMax), "--rank "))};
+    if (subtask_text_) only_ = value_or_fail(parse_subtask(*subtask_text_), "--subtask ");
+  }
+
   static IndexList ask_tasks(Head& head, const OutputWanted& wanted) {
     const auto answer = head.ask([&wanted](schema::Scheduler::Client& client) {
       auto call = client.tasksRequest();
@@ -119,16 +130,16 @@ class Logs final : public Command {
                 bool alone) {
     const std::string name = name_of(wanted.job, wanted.stage, wanted.index);
     try {
-      RankLines ranks(shell.console, {rank_, label_, alone ? "" : name + ": "});
-      const std::uint32_t members = follow_ ? outputs.await_start(wanted) : 0;
-      const OutputFound found = members > 0 ? follow_gang(shell, head, wanted, members, ranks)
-                                            : read_members(shell, outputs, wanted, name, ranks);
+      RankLines ranks(shell.console, {only_, label_, alone ? "" : name + ": "});
+      const OutputFound found = follow_ ? follow_task(shell, head, outputs, wanted, ranks)
+                                        : read_members(shell, outputs, wanted, name, ranks);
       ranks.finish();
       if (found == OutputFound::kCut)
         shell.console.talk("leat: the output " + (alone ? std::string() : "of " + name + ' ') +
                            "was longer and has been cut at its limit");
-      if (found != OutputFound::kNotYet && rank_ && !ranks.has_seen_any())
-        shell.console.talk("leat: rank " + *rank_text_ + " of " + name + " has written nothing");
+      if (found != OutputFound::kNotYet && only_ && !ranks.has_seen_any())
+        shell.console.talk("leat: " + who() + " of " + name + " has written nothing" +
+                           (rank_text_ ? "" : "; leat task show " + name + " lists subtasks"));
       if (found != OutputFound::kNotYet) return;
       if (alone)
         fail(ExitCode::kWorkFailed, "task " + name + " has not run yet: leat why " + name +
@@ -141,11 +152,32 @@ class Logs final : public Command {
     }
   }
 
-  OutputFound follow_gang(Shell& shell, Head& head, const OutputWanted& wanted,
-                          std::uint32_t members, RankLines& ranks) {
-    GangFollow gang(
-        shell, head, wanted, members,
-        [&ranks](std::uint32_t rank, std::string_view content) { ranks.take(rank, content); });
+  std::string who() const {
+    return rank_text_ ? "rank " + *rank_text_ : "subtask " + *subtask_text_;
+  }
+
+  // Of the task's newest run.
+  void check_speaker(const std::string& name, std::uint32_t members) const {
+    if (only_ && members == 0)
+      fail(ExitCode::kUsage, rank_text_
+                                 ? "--rank: task " + name + " is no gang, it has no ranks"
+                                 : "--subtask: task " + name + " is no gang, it has no subtasks");
+    if (only_ && only_->member && *only_->member >= members)
+      fail(ExitCode::kUsage, "--subtask " + *subtask_text_ + ": the members of " + name +
+                                 " are 0 to " + std::to_string(members - 1) + ": leat task show " +
+                                 name + " lists subtasks");
+  }
+
+  OutputFound follow_task(Shell& shell, Head& head, TaskOutputs& outputs,
+                          const OutputWanted& wanted, RankLines& ranks) {
+    const std::string name = name_of(wanted.job, wanted.stage, wanted.index);
+    const std::uint32_t members = outputs.await_start(wanted);
+    check_speaker(name, members);
+    if (members == 0) return read_members(shell, outputs, wanted, name, ranks);
+    GangFollow gang(shell, head, wanted, members,
+                    [&ranks](std::uint32_t member, std::uint32_t frame, std::string_view content) {
+                      ranks.take(member, frame, content);
+                    });
     const OutputFound found = gang.run();
     failed_ = failed_ || gang.has_lost_some();
     return found;
@@ -156,13 +188,22 @@ class Logs final : public Command {
                            const std::string& name, RankLines& ranks) {
     LabelledLines lines(shell.console, name);
     OutputFound found = OutputFound::kWhole;
-    for (wanted.member = 0; wanted.member == 0 || wanted.member < outputs.members();
+    if (only_ && !follow_) {
+      const std::optional<std::uint32_t> members = outputs.find_members(wanted);
+      if (!members) return OutputFound::kNotYet;
+      check_speaker(name, *members);
+    }
+    const bool one_member = only_ && only_->member;
+    const std::uint32_t first = one_member ? *only_->member : 0;
+    for (wanted.member = first;
+         wanted.member == first || (!one_member && wanted.member < outputs.members());
          ++wanted.member) {
       spool::RankFrameReader frames(
-          [&ranks](std::uint32_t rank, std::string_view content) { ranks.take(rank, content); });
+          [&ranks, member = wanted.member](std::uint32_t frame, std::string_view content) {
+            ranks.take(member, frame, content);
+          });
       const auto sink = [&](std::string_view bytes) {
         if (outputs.members() > 0) return frames.feed(bytes);
-        if (rank_) fail(ExitCode::kUsage, "--rank: task " + name + " is no gang, it has no ranks");
         if (label_) return lines.write(bytes);
         shell.console.out(bytes);
       };
@@ -188,8 +229,8 @@ class Logs final : public Command {
     }
   }
 
-  std::optional<std::string> name_, rank_text_;
-  std::optional<std::uint32_t> rank_;
+  std::optional<std::string> name_, rank_text_, subtask_text_;
+  std::optional<Speaker> only_;
   bool error_ = false;
   bool follow_ = false;
   bool label_ = false;
@@ -201,13 +242,14 @@ constexpr std::string_view kLogsDetails =
     R"(Prints what a task wrote, byte for byte, read from the node it ran on, or from
 leat-store when that node is gone; of a task that ran several times, the last
 attempt's. Several tasks are printed one after the other, in the order of their
-indices. What the ranks of an MPI task wrote comes node by node, with -f as it is
-written; lines stay whole.
+indices. What the ranks of an MPI task wrote, or the subtasks of a gang, comes node by
+node, with -f as it is written; lines stay whole.
 
   leat logs 17.42
   leat logs last.0 --stderr -f
   leat logs 17 --label
-  leat logs last.0 --rank 3)";
+  leat logs last.0 --rank 3
+  leat logs last.0 --subtask 1:0)";
 
 }  // namespace
 

@@ -39,6 +39,7 @@ class Retry final : public Command {
                      ": it will not run twice"});
     const schema::SubmitResult::Reader result = answer;
     if (result.isRefusal()) fail(read_refusal(result.getRefusal()));
+    if (result.getNote().size() > 0) shell.console.talk("leat: " + read_text(result.getNote()));
     shell.console.out(std::to_string(result.getJob()) + '\n');
     if (!wait_) return ExitCode::kDone;
     TaskName made;
@@ -56,9 +57,10 @@ class Retry final : public Command {
 
 constexpr std::string_view kRetryDetails =
     R"(Makes a job of the tasks of JOB that ended without success, and prints its id. They
-have the indices, program, inputs and policies they had; the new job comes after
-nothing, and says which one it retries. A job that is still active may be retried,
-too: what has ended in it is taken. A job with a reduce is submitted again instead.
+have the indices, program, inputs and policies they had; the new job comes after no
+other, and says which one it retries. Of a job of several stages, what comes after those
+tasks runs, too, and what a reduce step has to read again; stages that need not run are
+left out. A job of one stage may be retried while it is active: what has ended is taken.
 
   leat retry last --failed
   leat retry 17 --failed --wait)";

@@ -62,7 +62,7 @@ class TaskShow final : public Command {
 constexpr std::string_view kTaskShowDetails =
     R"(One task and its newest run: its state, what it last said of its progress, the node it is
 or was on, and where its output is; of an MPI task each of its nodes, and of each rank the
-process and the CPUs it is bound to.
+process and the CPUs it is bound to; of a program that starts its own ranks its subtasks.
 
   leat task show 17.42
   leat task show last.0 --json)";

@@ -74,6 +74,13 @@ MemberOutput::Step TaskOutputs::read_once(const OutputSink& sink) {
   }
 }
 
+std::optional<std::uint32_t> TaskOutputs::find_members(OutputWanted wanted) {
+  wanted.member = 0;
+  output_.begin(wanted);
+  if (output_.find() == Step::kNotYet) return std::nullopt;
+  return output_.members();
+}
+
 std::uint32_t TaskOutputs::await_start(const OutputWanted& wanted) {
   output_.begin(wanted);
   changes_.begin();

@@ -3,6 +3,7 @@
 // task_output.h - the outputs of tasks, one after the other.
 
 #include <cstdint>
+#include <optional>
 
 #include "cli/member_output.h"
 #include "transport/liveness.h"
@@ -41,6 +42,9 @@ class TaskOutputs {
   // Throws Failure: kWorkFailed if the output is lost, kUsage if there is no such task,
   // kUnreachable if its node is silent for too long.
   OutputFound read(const OutputWanted& wanted, const OutputSink& sink);
+
+  // How many members the task's newest run has, 0 if it is no gang; nothing if it has not run.
+  std::optional<std::uint32_t> find_members(OutputWanted wanted);
 
   // Waits until the task has started. How many members it has; 0: it is no gang.
   std::uint32_t await_start(const OutputWanted& wanted);

@@ -23,8 +23,11 @@ MemberPlace read_member(Shell& shell, MemberOutput& output) {
     while (step == Step::kMore) {
       const kj::Maybe<MemberOutput::Answer> answer = output.ask().wait(shell.io.waitScope);
       step = output.take(answer, [&places](std::string_view bytes) { places.feed(bytes); });
+      if (step != Step::kMore) break;
+      const std::uint64_t within = places.subtasks().empty() ? kPlacesWithin : kSubtasksWithin;
       const bool enough = output.members() == 0 || places.is_complete();
-      if (step == Step::kMore && (enough || output.offset() >= kPlacesWithin)) step = Step::kDone;
+      member.read_whole = enough || output.offset() < within;
+      if (enough || !member.read_whole) step = Step::kDone;
     }
   } catch (const Failure& failure) {
     if (failure.code != ExitCode::kWorkFailed) throw;
@@ -36,6 +39,7 @@ MemberPlace read_member(Shell& shell, MemberOutput& output) {
   if (step == Step::kAway) member.output = MemberPlace::Output::kNoAnswer;
   member.finished = output.is_finished();
   member.ranks = places.places();
+  for (const auto& [frame, subtask] : places.subtasks()) member.subtasks.push_back(subtask);
   return member;
 }
 

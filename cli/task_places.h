@@ -13,6 +13,8 @@ namespace leat::cli {
 
 // Of a launcher's words, so much is read for what it says of its ranks.
 inline constexpr std::uint64_t kPlacesWithin = 1u << 20;
+// The same where it has told of subtasks: their ends stand wherever they have come to.
+inline constexpr std::uint64_t kSubtasksWithin = 16u << 20;
 
 // One node of a gang; or the only one, of a task that is no gang.
 struct MemberPlace {
@@ -29,6 +31,8 @@ struct MemberPlace {
   std::string lost;     // how the output was lost, if it was
   bool finished = false;
   std::vector<spool::RankPlace> ranks;  // as far as the launcher has told of them
+  std::vector<spool::Subtask> subtasks;
+  bool read_whole = true;  // nothing was told beyond what was read
 };
 
 struct TaskPlaces {

@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "cli/console.h"
+#include "cli/rank_lines.h"
 #include "cli/render.h"
 
 namespace leat::cli {
@@ -95,18 +97,75 @@ Value rank_row(const spool::RankPlace& place) {
                        {"cpus", std::move(cpus)}};
 }
 
-Value member_row(const MemberPlace& member, std::uint64_t number) {
+// "unknown": it ran when we last heard of it.
+const char* subtask_state(const MemberPlace& member, const spool::Subtask& subtask) {
+  if (subtask.end) return "ended";
+  return member.finished || !member.read_whole ? "unknown" : "running";
+}
+
+Value subtask_row(const MemberPlace& member, std::uint32_t number, const spool::Subtask& subtask) {
+  const auto& end = subtask.end;
+  return Value::Object{{"subtask", subtask_name(number, subtask.frame)},
+                       {"pid", subtask.pid},
+                       {"host", subtask.host},
+                       {"command", printable(subtask.command)},
+                       {"state", subtask_state(member, subtask)},
+                       {"started_us", subtask.started_us},
+                       {"ended_us", end ? Value(end->at_us) : Value()},
+                       {"code", end && !end->signalled ? Value(end->status) : Value()},
+                       {"signal", end && end->signalled ? Value(end->status) : Value()}};
+}
+
+Value member_row(const MemberPlace& member, std::uint32_t number) {
   Value::List ranks;
   for (const spool::RankPlace& place : member.ranks) ranks.push_back(rank_row(place));
+  Value::List subtasks;
+  for (const spool::Subtask& subtask : member.subtasks)
+    subtasks.push_back(subtask_row(member, number, subtask));
   return Value::Object{{"member", number},
                        {"node", member.node},
                        {"output", output_word(member.output)},
                        {"address", member.address},
                        {"lost", member.lost.empty() ? Value() : Value(member.lost)},
-                       {"ranks", std::move(ranks)}};
+                       {"ranks", std::move(ranks)},
+                       {"subtasks", std::move(subtasks)}};
 }
 
-// Members and, if they have told of them, ranks.
+std::string subtask_end(const spool::Subtask& subtask) {
+  if (!subtask.end) return "";
+  return (subtask.end->signalled ? "signal " : "exit code ") + std::to_string(subtask.end->status);
+}
+
+// Empty if no launcher has told of any.
+std::string subtask_table(const TaskPlaces& places) {
+  Value::List rows;
+  for (std::uint32_t number = 0; number < places.members.size(); ++number) {
+    const MemberPlace& member = places.members[number];
+    for (const spool::Subtask& subtask : member.subtasks)
+      rows.push_back(Value::Object{{"subtask", subtask_name(number, subtask.frame)},
+                                   {"node", member.node},
+                                   {"host", subtask.host},
+                                   {"pid", subtask.pid},
+                                   {"state", subtask_state(member, subtask)},
+                                   {"started_us", subtask.started_us},
+                                   {"ended_us", subtask.end ? Value(subtask.end->at_us) : Value()},
+                                   {"end", subtask_end(subtask)},
+                                   {"command", printable(subtask.command)}});
+  }
+  if (rows.empty()) return {};
+  return '\n' + render_table({{"subtask", "SUBTASK"},
+                              {"node", "NODE", Form::kNumber},
+                              {"host", "HOST"},
+                              {"pid", "PID", Form::kNumber},
+                              {"state", "STATE"},
+                              {"started_us", "STARTED", Form::kTime},
+                              {"ended_us", "ENDED", Form::kTime},
+                              {"end", "END"},
+                              {"command", "COMMAND"}},
+                             rows);
+}
+
+// Members and, if they have told of them, ranks and subtasks.
 std::string gang_tables(const TaskView& task) {
   Value::List members;
   Value::List ranks;
@@ -127,14 +186,14 @@ std::string gang_tables(const TaskView& task) {
                                             {"ranks", "RANKS", Form::kNumber},
                                             {"output", "OUTPUT"}},
                                            members);
-  if (ranks.empty()) return tables;
-  return tables + '\n' +
-         render_table({{"rank", "RANK", Form::kNumber},
-                       {"node", "NODE", Form::kNumber},
-                       {"host", "HOST"},
-                       {"pid", "PID", Form::kNumber},
-                       {"cpus", "CPUS"}},
-                      ranks);
+  if (!ranks.empty())
+    tables += '\n' + render_table({{"rank", "RANK", Form::kNumber},
+                                   {"node", "NODE", Form::kNumber},
+                                   {"host", "HOST"},
+                                   {"pid", "PID", Form::kNumber},
+                                   {"cpus", "CPUS"}},
+                                  ranks);
+  return tables + subtask_table(task.places);
 }
 
 }  // namespace
@@ -177,7 +236,7 @@ Value::Object task_row(const TaskView& task) {
   const TaskWords* const words = words_of(task);
   Value::List members;
   for (const MemberPlace& member : task.places.members)
-    members.push_back(member_row(member, members.size()));
+    members.push_back(member_row(member, static_cast<std::uint32_t>(members.size())));
   return Value::Object{
       {"task", task_name(task.job.id, task.stage, task.index)},
       {"job", task.job.id},

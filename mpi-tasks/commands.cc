@@ -138,6 +138,7 @@ void Commands::execute(const Message& message) {
   // As ssh does: the words were joined with blanks, and a shell takes them apart. What calls an
   // ssh, as Open MPI does, counts on that; nothing else of ours hands a line to a shell.
   wish.arguments = {shell_.path, "-c", message.text};
+  wish.command = message.text;
   wish.environment = shell_.environment;
   const auto tap = [&](bool error) {
     return [this, key, error](std::string_view bytes) { return pass_on(key, error, bytes); };

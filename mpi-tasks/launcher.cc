@@ -42,7 +42,8 @@ Launcher::Launcher(kj::AsyncIoContext& io, GangSpec spec, LauncherOptions option
       stdout_(io.unixEventPort, STDOUT_FILENO, options_.plain),
       stderr_(io.unixEventPort, STDERR_FILENO, options_.plain),
       upcalls_(io.unixEventPort),
-      processes_(io.unixEventPort, {stdout_, stderr_}, {spec_.directory, options_.files},
+      processes_(io.unixEventPort, {stdout_, stderr_},
+                 {spec_.directory, options_.files, spec_.here().name, options_.wall_us},
                  [this] { finish_if_idle(); }),
       pmix_(spec_, upcalls_),
       pmi1_(
@@ -103,7 +104,7 @@ std::optional<Failure> Launcher::start_coordination() {
                             value_of(other_environment_, "PATH"));
   if (const auto* nothing = std::get_if<NotStarted>(&found))
     return Failure{nothing->exit_code, nothing->message + " on node " + spec_.here().name};
-  Processes::Wish wish{.frame = spool::kNoRank,
+  Processes::Wish wish{.frame = spool::kCoordination,
                        .program = std::get<std::string>(std::move(found)),
                        .arguments = spec_.coordination};
   return start_other(std::move(wish), "the coordination command", [this](RankExit exit) {

@@ -37,10 +37,11 @@ struct LauncherOptions {
   bool plain = false;    // output is not framed by rank
   bool has_psm = false;  // see RankSurroundings
   std::uint64_t seed = 0;
-  std::string token;  // for leat-rsh, this launcher's own
-  std::string rsh;    // the path of leat-rsh
-  std::string shell;  // the user's
-  rlimit files{};     // what ranks may open
+  std::string token;                      // for leat-rsh, this launcher's own
+  std::string rsh;                        // the path of leat-rsh
+  std::string shell;                      // the user's
+  rlimit files{};                         // what ranks may open
+  std::function<std::int64_t()> wall_us;  // since 1970
 };
 
 // Owns everything below it. Borrows io. Thread: the loop's; SIGTERM, SIGINT and SIGHUP are blocked

@@ -158,6 +158,9 @@ std::string shell_of_user() {
     options.shell = shell_of_user();
   }
   options.files = raise_file_limit();
+  options.wall_us = [] {
+    return (kj::systemPreciseCalendarClock().now() - kj::UNIX_EPOCH) / kj::MICROSECONDS;
+  };
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   // Ranks are of our user and shall not read the gang's key out of us.
   prctl(PR_SET_DUMPABLE, 0);

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "spool/subtasks.h"
 
 namespace leat::mpi {
 namespace {
@@ -51,7 +52,9 @@ std::variant<Processes::Id, NotStarted> Processes::start(const Wish& wish, OnEnd
   Process& process = processes_[id];
   process.process = std::get<RankProcess>(std::move(started));
   process.on_end = std::move(on_end);
+  process.frame = wish.frame;
   ++running_;
+  tell_start(process, wish);
   add_pipes(id, wish, kj::mv(out.reader), kj::mv(error.reader));
   process.observer = kj::heap<kj::UnixEventPort::FdObserver>(
       port_, process.process.pidfd.get(), kj::UnixEventPort::FdObserver::OBSERVE_READ);
@@ -60,6 +63,7 @@ std::variant<Processes::Id, NotStarted> Processes::start(const Wish& wish, OnEnd
     ended.exit = reap(ended.process);
     ended.runs = false;
     --running_;
+    tell_end(ended);
     // Whoever waits on this descriptor is what runs now.
     tasks_.add(kj::evalLater([this, id] {
       tell_if_over(id);
@@ -80,6 +84,27 @@ void Processes::add_pipes(Id id, const Wish& wish, kj::AutoCloseFd out, kj::Auto
   };
   add(outputs_.out, kj::mv(out), wish.out);
   add(outputs_.error, kj::mv(error), wish.error);
+}
+
+// Before anything that it writes.
+void Processes::tell_start(Process& process, const Wish& wish) {
+  process.told = wish.frame >= spool::kFirstSubtask && told_ < spool::kSubtasksToldMax;
+  if (!process.told) return;
+  ++told_;
+  spool::Subtask subtask{.frame = wish.frame,
+                         .pid = static_cast<std::uint32_t>(process.process.pid),
+                         .started_us = start_.wall_us(),
+                         .host = start_.host,
+                         .command = wish.command};
+  for (const std::string& word : wish.arguments)
+    if (wish.command.empty()) subtask.command += (subtask.command.empty() ? "" : " ") + word;
+  outputs_.error.tell_places(spool::subtask_line(subtask));
+}
+
+void Processes::tell_end(const Process& process) {
+  if (!process.told) return;
+  const spool::SubtaskEnd end{start_.wall_us(), process.exit.status, process.exit.signalled};
+  outputs_.error.tell_places(spool::subtask_end_line(process.frame, end));
 }
 
 void Processes::tell_if_over(Id id) {

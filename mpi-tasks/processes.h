@@ -23,9 +23,12 @@ class Processes final : private kj::TaskSet::ErrorHandler {
   using OnEnd = std::function<void(RankExit)>;
 
   struct Wish {
-    std::uint32_t frame = 0;  // whose output it is: a rank, or one of spool/rank_frames.h's
-    std::string program{};    // a path
+    // Whose output it is: a rank, or one of spool/rank_frames.h's. What is no rank is told of as a
+    // subtask.
+    std::uint32_t frame = 0;
+    std::string program{};  // a path
     std::vector<std::string> arguments{};
+    std::string command{};  // what a subtask is called; empty: its arguments
     std::vector<std::string> environment{};
     std::vector<std::uint16_t> cpus{};
     int pmi_fd = -1;  // borrowed for the call
@@ -41,6 +44,8 @@ class Processes final : private kj::TaskSet::ErrorHandler {
   struct Start {
     std::string directory;
     rlimit files{};  // how many they may open
+    std::string host;
+    std::function<std::int64_t()> wall_us;  // since 1970
   };
 
   // `on_idle` is called on the loop when the last that ran has ended.
@@ -65,6 +70,8 @@ class Processes final : private kj::TaskSet::ErrorHandler {
     RankProcess process;
     kj::Own<kj::UnixEventPort::FdObserver> observer{};
     OnEnd on_end;
+    std::uint32_t frame = 0;
+    bool told = false;  // as a subtask
     bool runs = true;
     int open_pipes = 0;  // those that its end must wait for
     RankExit exit{};
@@ -72,6 +79,8 @@ class Processes final : private kj::TaskSet::ErrorHandler {
 
   void add_pipes(Id id, const Wish& wish, kj::AutoCloseFd out, kj::AutoCloseFd error);
   void tell_if_over(Id id);
+  void tell_start(Process& process, const Wish& wish);
+  void tell_end(const Process& process);
   void taskFailed(kj::Exception&& exception) override;
 
   kj::UnixEventPort& port_;
@@ -81,6 +90,7 @@ class Processes final : private kj::TaskSet::ErrorHandler {
   std::map<Id, Process> processes_;
   Id next_ = 1;
   std::size_t running_ = 0;
+  std::size_t told_ = 0;
   kj::TaskSet tasks_;  // last: cancelled before anything it uses goes away
 };
 

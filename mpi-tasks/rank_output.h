@@ -37,7 +37,8 @@ class RankOutput final : private kj::TaskSet::ErrorHandler {
   // A line of the launcher's own, without its end.
   void say(std::string_view line);
 
-  // Lines of spool/rank_places.h. Nothing if `plain`: who reads that reads no records.
+  // Lines of spool/rank_places.h or spool/subtasks.h. Nothing if `plain`: who reads that reads no
+  // records.
   void tell_places(std::string_view lines);
 
   // Resolves when all pipes have ended and everything has been written.

@@ -100,9 +100,10 @@ interface Scheduler {
   # Deletes history of jobs that ended before an instant (wall clock), and events before it.
 
   retry @25 (key :Text, job :UInt64) -> SubmitResult;
-  # Makes a job of the tasks that failed, were quarantined, cancelled or skipped, with the
-  # specification they had, and with a pool of its own if that job had one. Refused if there are
-  # none, if the job reduces its outputs, or if what it reads is not kept any more.
+  # Makes a job of the tasks that failed, were quarantined, cancelled or skipped, and of those that
+  # come after them or whose outputs they read, with the specification they had, and with a pool of
+  # its own if that job had one. Refused if there are none, if it has several stages and is active,
+  # or if what it reads is not kept any more.
 
   setJob @26 (key :Text, job :UInt64, change :JobChange) -> Answer;
 
@@ -216,6 +217,7 @@ struct SubmitResult {
     job @0 :UInt64;
     refusal @1 :Types.Refusal;
   }
+  note @2 :Text;  # of a retry: what it does besides what was asked for, a line for people
 }
 
 struct Counts {

@@ -106,6 +106,8 @@ struct JobRow {
   unsuccessful @23 :List(Types.Stride);
   spec @24 :Types.JobSpec;              # unless all succeeded
   stageNames @25 :List(Text);           # of an ended job, where its stages have names
+  laterUnsuccessful @26 :List(List(Types.Stride));  # `unsuccessful` of the later stages; fewer:
+                                                    # not kept
 
   struct Failure {
     stage @0 :UInt16;

@@ -33,6 +33,7 @@ std::string frame_name(std::uint32_t rank) {
   if (rank == kNoRank) return "launcher";
   if (rank == kApplication) return "application";
   if (rank == kAboutRanks) return "about ranks";
+  if (rank == kCoordination) return "coordination";
   if (rank >= kFirstSubtask) return "subtask " + std::to_string(rank - kFirstSubtask);
   return "rank " + std::to_string(rank);
 }

@@ -21,16 +21,21 @@ namespace leat::spool {
 inline constexpr std::uint32_t kRankFrameMagic = 0x314b524c;  // "LRK1"
 inline constexpr std::size_t kRankFrameHeaderBytes = 16;
 inline constexpr std::size_t kRankFrameContentMax = 64 * 1024;
-// Who speaks when no rank does: the launcher itself, or the coordination command.
+// Who speaks when no rank does: the launcher itself. In older streams also a coordination command.
 inline constexpr std::uint32_t kNoRank = std::numeric_limits<std::uint32_t>::max();
 // The application command of a gang without ranks.
 inline constexpr std::uint32_t kApplication = kNoRank - 1;
-// The launcher again, to programs: where its ranks are (spool/rank_places.h). Nobody's output.
+// The launcher again, to programs: where its ranks are (spool/rank_places.h), and what else it has
+// started (spool/subtasks.h). Nobody's output.
 inline constexpr std::uint32_t kAboutRanks = kNoRank - 2;
+// The coordination command.
+inline constexpr std::uint32_t kCoordination = kNoRank - 3;
 // From here on: what leat-rsh has started on this node, in order. Ranks are below.
 inline constexpr std::uint32_t kFirstSubtask = 1u << 31;
+inline constexpr std::uint32_t kSubtaskNumberMax = kNoRank - 256 - kFirstSubtask;
 
-// For people: "rank 3", "launcher", "application", "about ranks", "subtask 2" (the first is 0).
+// For people: "rank 3", "launcher", "application", "about ranks", "coordination",
+// "subtask 2" (the first is 0).
 std::string frame_name(std::uint32_t rank);
 
 // Appends `content` as one record. Precondition: at most kRankFrameContentMax bytes.

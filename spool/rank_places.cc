@@ -1,24 +1,11 @@
 #include "spool/rank_places.h"
 
 #include <algorithm>
-#include <charconv>
+
+#include "spool/line_words.h"
 
 namespace leat::spool {
 namespace {
-
-// Takes the next word off `line`.
-std::string_view next_word(std::string_view& line) {
-  const std::size_t end = std::min(line.find(' '), line.size());
-  const std::string_view word = line.substr(0, end);
-  line.remove_prefix(std::min(end + 1, line.size()));
-  return word;
-}
-
-template <typename Number>
-bool read_whole(std::string_view text, Number& number) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error == std::errc() && end == text.data() + text.size();
-}
 
 bool read_cpus(std::string_view text, std::vector<std::uint16_t>& cpus) {
   if (text == "-") return true;
@@ -70,8 +57,10 @@ void RankPlaceReader::take(std::uint32_t rank, std::string_view content) {
   }
   while (!content.empty()) {
     const std::size_t end = std::min(content.find('\n'), content.size());
-    std::optional<RankPlace> place = parse_rank_place(content.substr(0, end));
+    const std::string_view line = content.substr(0, end);
+    std::optional<RankPlace> place = parse_rank_place(line);
     if (place && !complete_) places_.push_back(std::move(*place));
+    if (!place) subtasks_.take(line);
     content.remove_prefix(std::min(end + 1, content.size()));
   }
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "spool/rank_frames.h"
+#include "spool/subtasks.h"
 
 namespace leat::spool {
 
@@ -35,7 +37,8 @@ std::optional<RankPlace> parse_rank_place(std::string_view line);
 void append_about_ranks(std::string& out, std::string_view lines);
 
 // Takes the places out of a launcher's standard error stream. They stand together and near its
-// beginning: only what coordination has written, or a rank at once, comes before them.
+// beginning: only what coordination has written, or a rank at once, comes before them. And what it
+// tells of subtasks, which is wherever they start and end.
 class RankPlaceReader {
  public:
   RankPlaceReader();
@@ -45,14 +48,16 @@ class RankPlaceReader {
   // The next bytes of the stream, cut anywhere.
   void feed(std::string_view bytes) { frames_.feed(bytes); }
 
-  // What follows has no more of them.
+  // What follows has no more of them, nor of subtasks: a gang that has ranks starts those before.
   bool is_complete() const { return complete_; }
   const std::vector<RankPlace>& places() const { return places_; }
+  const std::map<std::uint32_t, Subtask>& subtasks() const { return subtasks_.subtasks(); }
 
  private:
   void take(std::uint32_t rank, std::string_view content);
 
   std::vector<RankPlace> places_;
+  SubtaskBook subtasks_;
   bool complete_ = false;
   RankFrameReader frames_;
 };

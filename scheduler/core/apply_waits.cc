@@ -63,8 +63,7 @@ AfterState fate_of(const Stage& stage, Condition on) {
   return fate_of(well == stage.cells.size(), on);
 }
 
-IndexList unsuccessful_tasks(const Job& job) {
-  const Stage& stage = job.stages[0];
+IndexList unsuccessful_tasks(const Stage& stage) {
   IntervalSet found;
   stage.cells.for_each([&found](Interval where, const TaskCell& cell) {
     if (is_terminal(cell.state) && cell.state != TaskState::kSucceeded) found.insert(where);
@@ -74,14 +73,22 @@ IndexList unsuccessful_tasks(const Job& job) {
 
 PastTasks past_tasks(const Job& job) {
   PastTasks past;
-  IndexList unsuccessful = unsuccessful_tasks(job);
+  IndexList unsuccessful = unsuccessful_tasks(job.stages[0]);
   past.known = unsuccessful.strides().size() <= PastTasks::kStridesMax &&
                job.stages[0].spec->indices.strides().size() <= PastTasks::kStridesMax;
   if (past.known) {
     past.indices = job.stages[0].spec->indices;
     past.unsuccessful = std::move(unsuccessful);
   }
-  if (!past.known || !past.unsuccessful.empty()) past.encoded = job.spec->encoded;
+  bool whole = past.known && past.unsuccessful.empty();
+  std::size_t strides = 0;
+  for (std::size_t n = 1; n < job.stages.size() && strides <= PastTasks::kStridesMax; ++n) {
+    const IndexList& more = past.later.emplace_back(unsuccessful_tasks(job.stages[n]));
+    strides += more.strides().size();
+    whole = whole && more.empty();
+  }
+  if (strides > PastTasks::kStridesMax) past.later.clear();
+  if (!whole) past.encoded = job.spec->encoded;
   return past;
 }
 

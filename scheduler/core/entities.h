@@ -80,14 +80,15 @@ struct Failure {
   friend bool operator==(const Failure&, const Failure&) = default;
 };
 
-// What history keeps of the first stage of a job that has ended.
+// What history keeps of the tasks of a job that has ended.
 struct PastTasks {
   // Unsuccessful tasks that are more scattered than this are not kept.
   static constexpr std::size_t kStridesMax = 65'536;
 
-  bool known = false;  // the next two are
+  bool known = false;  // the next two, of the first stage, are
   IndexList indices;
   IndexList unsuccessful;
+  std::vector<IndexList> later;  // the unsuccessful ones of each later stage; none: not known
   std::shared_ptr<const std::string> encoded;  // the spec (JobSpec::encoded), unless all succeeded
 };
 

@@ -220,8 +220,8 @@ inline constexpr Duration kQueueLongest{1'000'000};
 
 // What history shall keep of an active job whose tasks are all over.
 PastTasks past_tasks(const Job& job);
-// Indices of the first stage of an active job whose tasks ended without success.
-IndexList unsuccessful_tasks(const Job& job);
+// Indices of the tasks of a stage of an active job that ended without success.
+IndexList unsuccessful_tasks(const Stage& stage);
 
 // What an end means for something that comes after it: kOpen while there is none.
 AfterState fate_of(TaskState state, Condition on);

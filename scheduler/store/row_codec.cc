@@ -93,6 +93,9 @@ void write_past(const core::PastTasks& past, schema::JobRow::Builder to) {
   };
   write_index_list(past.indices, to.initIndices(size(past.indices)));
   write_index_list(past.unsuccessful, to.initUnsuccessful(size(past.unsuccessful)));
+  auto later = to.initLaterUnsuccessful(static_cast<capnp::uint>(past.later.size()));
+  for (capnp::uint n = 0; n < later.size(); ++n)
+    write_index_list(past.later[n], later.init(n, size(past.later[n])));
   if (past.encoded == nullptr) return;
   core::JobSpec spec;
   spec.encoded = past.encoded;
@@ -108,6 +111,11 @@ Result<std::shared_ptr<const core::PastTasks>> read_past(schema::JobRow::Reader 
   Result<IndexList> unsuccessful = read_index_list(from.getUnsuccessful());
   if (!unsuccessful.ok()) return unsuccessful.refusal();
   past->unsuccessful = std::move(unsuccessful).value();
+  for (const auto list : from.getLaterUnsuccessful()) {
+    Result<IndexList> more = read_index_list(list);
+    if (!more.ok()) return more.refusal();
+    past->later.push_back(std::move(more).value());
+  }
   if (from.hasSpec()) {
     Result<core::JobSpec> spec = restore_job_spec(from.getSpec());
     if (!spec.ok()) return spec.refusal();

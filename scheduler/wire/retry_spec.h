@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/index_list.h"
@@ -13,12 +14,25 @@
 
 namespace leat::wire {
 
-// What `encoded` (the other job's specification, JobSpec::encoded) says, for `indices` of its first
-// stage only: same program, inputs and policies; it comes after nothing. Refused with kConflict if
-// the job reduces its outputs, or `indices` are none.
-Result<core::JobSpec> retry_spec(JobId of, const std::shared_ptr<const std::string>& encoded,
-                                 const IndexList& indices, std::int32_t priority,
-                                 const std::string& name);
+// The job that is retried.
+struct Retried {
+  JobId job;
+  std::shared_ptr<const std::string> encoded;  // its specification, JobSpec::encoded
+  std::vector<IndexList> unsuccessful;         // by stage; precondition: all of its stages
+  std::int32_t priority = 0;
+  std::string name;
+};
+
+struct RetrySpec {
+  core::JobSpec spec;
+  std::string note;  // what else runs again, for people; empty: nothing else
+};
+
+// What the specification says, for those tasks that run again (retry_plan.h): same programs, inputs
+// and policies; it comes after no other job. Stages of which nothing runs again are left out, and
+// those behind them have lower numbers. Refused with kConflict if nothing is to run again, or it
+// cannot be said what.
+Result<RetrySpec> retry_spec(const Retried& retried);
 
 // The pool that was made for the job alone, as it was asked for; none if there was none.
 std::optional<core::PoolSpec> own_pool_of(const core::JobSpec& spec);

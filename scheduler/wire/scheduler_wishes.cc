@@ -30,15 +30,28 @@ Refusal not_kept(JobId id) {
 }
 
 // Tasks of `job` that are to run again, as a job of their own.
-Result<core::JobSpec> spec_of_retry(const core::Job& job) {
-  if (job.active())
-    return retry_spec(job.id, job.spec->encoded, core::unsuccessful_tasks(job), job.priority,
-                      job.name);
+Result<RetrySpec> spec_of_retry(const core::Job& job) {
+  const std::string name = "job " + std::to_string(job.id.value);
+  if (job.active() && job.stages.size() > 1)
+    return Refusal{Reason::kConflict, name +
+                                          " has several stages and has not ended: wait for it "
+                                          "(leat wait), or cancel it, and then retry it"};
+  Retried retried{job.id, nullptr, {}, job.priority, job.name};
+  if (job.active()) {
+    retried.encoded = job.spec->encoded;
+    retried.unsuccessful = {core::unsuccessful_tasks(job.stages[0])};
+    return retry_spec(retried);
+  }
   if (job.past == nullptr || !job.past->known) return not_kept(job.id);
-  if (job.past->encoded == nullptr)
-    return Refusal{Reason::kConflict, "job " + std::to_string(job.id.value) +
-                                          " has no task that ended without success"};
-  return retry_spec(job.id, job.past->encoded, job.past->unsuccessful, job.priority, job.name);
+  if (job.past->encoded == nullptr && job.state == core::JobState::kSucceeded)
+    return Refusal{Reason::kConflict, name + " has no task that ended without success"};
+  // An older version kept no more than the first stage.
+  if (job.past->encoded == nullptr || job.past->later.size() + 1 != job.final_counts.size())
+    return not_kept(job.id);
+  retried.encoded = job.past->encoded;
+  retried.unsuccessful = job.past->later;
+  retried.unsuccessful.insert(retried.unsuccessful.begin(), job.past->unsuccessful);
+  return retry_spec(retried);
 }
 
 void write_job_id(const Result<core::Answer>& answer, schema::SubmitResult::Builder to) {
@@ -127,9 +140,9 @@ kj::Promise<void> SchedulerServer::retry(RetryContext context) {
         .then([context](const Result<core::Answer>& answer) mutable {
           write_job_id(answer, context.getResults());
         });
-  auto made = kj::heap<Result<core::JobSpec>>(
+  auto made = kj::heap<Result<RetrySpec>>(
       Refusal{Reason::kNotFound, "no job " + std::to_string(id.value) + "; see: leat job list"});
-  Result<core::JobSpec>& spec = *made;
+  Result<RetrySpec>& spec = *made;
   const std::string key = store::read_text(params.getKey());
   const auto from_history = [this, id, &spec]() -> kj::Promise<void> {
     return services_.store.find_job(id).then([&spec](std::optional<core::Job> job) {
@@ -153,11 +166,13 @@ kj::Promise<void> SchedulerServer::retry(RetryContext context) {
           write_refusal(spec.refusal(), context.getResults().initRefusal());
           return kj::READY_NOW;
         }
-        core::Submit command{key, user_, std::move(spec).value()};
+        core::Submit command{key, user_, spec.value().spec};
         command.pool = own_pool_of(command.spec);
-        return post_retry(command).then([context](const Result<core::Answer>& answer) mutable {
-          write_job_id(answer, context.getResults());
-        });
+        return post_retry(command).then(
+            [context, note = spec.value().note](const Result<core::Answer>& answer) mutable {
+              write_job_id(answer, context.getResults());
+              context.getResults().setNote(store::text_of(note));
+            });
       })
       .attach(kj::mv(made));
 }

@@ -93,6 +93,8 @@ struct FakeWorld {
   unsigned puts = 0;
   std::string output;
   std::uint64_t bytes_read = 0;  // of what members of gangs wrote
+  // Of what tasks wrote, so that every reader has to go on.
+  std::size_t bytes_at_once = 3;
   bool output_finished = true;
   unsigned reads_until_lost = ~0u;
   std::vector<FakeMember> gang;   // what every task is; empty: no gang

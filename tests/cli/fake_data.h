@@ -107,11 +107,11 @@ class FakeAgent final : public schema::DataServer::Server {
       return kj::NEVER_DONE;
     }
     const auto params = context.getParams();
-    const FakeMember member = member_of(params.getTicket());
+    FakeMember plain;
+    const FakeMember& member = member_of(params.getTicket(), plain);
     const std::string& all =
         params.getStream() == schema::Stream::ERROR ? member.error : member.output;
-    // At most three bytes at a time, so that every reader has to go on.
-    const std::string part = all.substr(params.getOffset(), 3);
+    const std::string part = all.substr(params.getOffset(), world_.bytes_at_once);
     const bool probe = params.getLength() == 0;
     if (part.empty() && !probe && !member.finished) return kj::NEVER_DONE;
     auto bytes = context.getResults().initBytes();
@@ -124,8 +124,8 @@ class FakeAgent final : public schema::DataServer::Server {
 
  private:
   // The head's tickets say which member they are for.
-  FakeMember member_of(capnp::Data::Reader ticket) const {
-    if (world_.gang.empty()) return {world_.output, world_.output_finished, world_.output};
+  const FakeMember& member_of(capnp::Data::Reader ticket, FakeMember& plain) const {
+    if (world_.gang.empty()) return plain = {world_.output, world_.output_finished, world_.output};
     return world_.gang.at(std::stoul(std::string(ticket.asChars().begin(), ticket.size())));
   }
 

@@ -67,6 +67,70 @@ TEST_F(GangLogsTest, AreOfOneRankByteForByte) {
   EXPECT_TRUE(cluster.console.said.empty());
 }
 
+class SubtaskLogsTest : public GangLogsTest {
+ protected:
+  SubtaskLogsTest() {
+    cluster.world.gang = {
+        {frames({{spool::kCoordination, "up\n"}, {spool::kApplication, "app"}}), true},
+        {frames({{spool::kCoordination, "up too\n"},
+                 {spool::kFirstSubtask, "one\nt"},
+                 {spool::kFirstSubtask + 1, "two\n"},
+                 {spool::kFirstSubtask, "hree\n"}}),
+         true}};
+  }
+};
+
+TEST_F(SubtaskLogsTest, NameTheSubtaskOfEveryLine) {
+  EXPECT_EQ(logs({"--label"}),
+            "[0:coordination] up\n[1:coordination] up too\n[1:0] one\n[1:1] two\n[1:0] three\n"
+            "[application] app\n");
+}
+
+TEST_F(SubtaskLogsTest, AreOfOneSubtaskByteForByte) {
+  for (const bool follows : {false, true}) {
+    const auto of = [&](const std::string& subtask) {
+      return follows ? logs({"--subtask", subtask, "-f"}) : logs({"--subtask", subtask});
+    };
+    EXPECT_EQ(of("1:0"), "one\nthree\n");
+    EXPECT_EQ(of("1:1"), "two\n");
+    EXPECT_EQ(of("application"), "app");
+    EXPECT_EQ(of("1:coordination"), "up too\n");
+  }
+  EXPECT_EQ(logs({"--subtask", "coordination"}), "up\nup too\n");
+  EXPECT_EQ(logs({"--subtask", "1:0", "--label"}), "[1:0] one\n[1:0] three\n");
+  EXPECT_TRUE(cluster.console.said.empty());
+}
+
+TEST_F(SubtaskLogsTest, OfOneSubtaskReadNoOtherNode) {
+  logs({"--subtask", "0:0"});
+  EXPECT_EQ(cluster.world.bytes_read, cluster.world.gang[0].output.size());
+  ASSERT_EQ(cluster.console.said.size(), 1u);
+  EXPECT_EQ(cluster.console.said[0],
+            "leat: subtask 0:0 of 17.0 has written nothing; leat task show 17.0 lists subtasks");
+}
+
+TEST_F(SubtaskLogsTest, SayInALineWhatCannotBe) {
+  for (const std::vector<std::string>& more : {std::vector<std::string>{}, {"-f"}}) {
+    std::vector<std::string> words{"--subtask", "2:0"};
+    words.insert(words.end(), more.begin(), more.end());
+    EXPECT_EQ(logs(words, 2), "");
+    EXPECT_EQ(cluster.failure,
+              "--subtask 2:0: the members of 17.0 are 0 to 1: leat task show 17.0 lists subtasks");
+  }
+  for (const char* const name : {"", "1", "1:", ":0", "x:0", "1:x", "1:4294967296", "-1:0"}) {
+    EXPECT_EQ(logs({std::string("--subtask=") + name}, 2), "") << name;
+    EXPECT_EQ(cluster.failure.find(std::string("--subtask \"") + name + "\" is not like 1:0"), 0u)
+        << cluster.failure;
+  }
+  EXPECT_EQ(logs({"--subtask", "1:0", "--rank", "0"}, 2), "");
+  EXPECT_EQ(cluster.failure, "--rank or --subtask: a subtask is no rank");
+  cluster.world.gang.clear();
+  cluster.world.output = "plain";
+  EXPECT_EQ(logs({"--subtask", "1:0"}, 2), "");
+  EXPECT_EQ(cluster.failure, "--subtask: task 17.0 is no gang, it has no subtasks");
+  EXPECT_EQ(logs({"--subtask", "application", "-f"}, 2), "");
+}
+
 TEST_F(GangLogsTest, SayThatARankHasWrittenNothing) {
   EXPECT_EQ(logs({"--rank", "9"}), "");
   ASSERT_EQ(cluster.console.said.size(), 1u);
@@ -86,7 +150,7 @@ TEST_F(GangLogsTest, HaveNoRanksWhereThereIsNoGang) {
   EXPECT_EQ(logs({"--rank", "0"}, 2), "");
   EXPECT_EQ(cluster.failure, "--rank: task 17.0 is no gang, it has no ranks");
   EXPECT_EQ(logs({"--rank", "x"}, 2), "");
-  EXPECT_EQ(cluster.failure, "--rank \"x\" is not a whole number from 0 to 4294967294");
+  EXPECT_EQ(cluster.failure, "--rank \"x\" is not a whole number from 0 to 2147483647");
   EXPECT_EQ(logs({"--label"}), "17.0: plain\n");
 }
 
@@ -95,7 +159,7 @@ TEST_F(GangLogsTest, LeaveOutWhatALauncherSaysToPrograms) {
       {frames({{spool::kAboutRanks, "rank 0 pid 1 cpus - host n\n"}, {0, "a\n"}}), true}};
   EXPECT_EQ(logs({}), "a\n");
   EXPECT_EQ(logs({"--label"}), "[0] a\n");
-  EXPECT_EQ(logs({"--rank", std::to_string(spool::kAboutRanks)}), "");
+  EXPECT_EQ(logs({"--rank", std::to_string(spool::kAboutRanks)}, 2), "");
 }
 
 TEST_F(GangLogsTest, LeaveOutWhatIsNoRecord) {
@@ -163,11 +227,11 @@ TEST(RankLines, PassALineOnThatHasNoEnd) {
   FakeConsole console;
   RankLines lines(console, {std::nullopt, false, ""});
   const std::string piece(RankLines::kLineMax, 'x');
-  lines.take(0, piece);
+  lines.take(0, 0, piece);
   EXPECT_EQ(console.written, "");
-  lines.take(0, "y");
+  lines.take(0, 0, "y");
   EXPECT_EQ(console.written, piece + 'y');
-  lines.take(1, "z");
+  lines.take(0, 1, "z");
   lines.finish();
   EXPECT_EQ(console.written, piece + "yz");
 }

@@ -146,7 +146,7 @@ BAD_INPUT = [
     ("logs x", 2, 'leat: "x" names nothing: write a job like 17, a task like 17.42 or 17.1.42, '
                   "or last"),
     ("logs 1.0 --rank all", 2,
-     'leat: --rank "all" is not a whole number from 0 to 4294967294'),
+     'leat: --rank "all" is not a whole number from 0 to 2147483647'),
     ("up --store-quota much", 2,
      'leat: --store-quota "much" is not a size: write one like 512M, 2G or 1.5GiB'),
     ("why 3.1-5", 2, "leat: 3.1-5: name a job or a single task, like 17 or 17.42"),

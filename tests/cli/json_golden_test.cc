@@ -94,6 +94,9 @@ class JsonGolden : public testing::Test {
     std::string words;
     spool::append_about_ranks(words, spool::rank_place_line({0, 4711, {0, 1}, "here"}) +
                                          spool::rank_place_line({1, 4712, {}, "here"}));
+    const auto tell = [&words](const std::string& line) { spool::append_about_ranks(words, line); };
+    tell(spool::subtask_line({spool::kFirstSubtask, 4713, 1'700'000'000'000'000, "here", "x", {}}));
+    tell(spool::subtask_end_line(spool::kFirstSubtask, {1'700'000'000'500'000, 3, false}));
     cluster.world.gang = {{"", true, words}};
     cluster.world.attempt = 2;
     cluster.world.fill_job = fill_job;

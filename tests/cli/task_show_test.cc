@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/render.h"
 #include "cli/task_view.h"
 #include "spool/rank_places.h"
 #include "tests/cli/fake_cluster.h"
@@ -129,6 +130,50 @@ TEST_F(TaskShowTest, ReadsNoMoreOfALongLogThanItsBeginning) {
   cluster.world.gang[0].error = beginning + std::string(100'000, 'y');
   EXPECT_NE(show({"17.0"}).find("   0     3  a       1  2\n"), std::string::npos);
   EXPECT_LT(cluster.world.bytes_read, beginning.size() + 3);
+}
+
+TEST_F(TaskShowTest, ListsTheSubtasksOfAGang) {
+  const auto about = [](std::uint32_t frame, const std::string& command) {
+    return spool::subtask_line({frame, 100, 1'700'000'000'000'000, "a", command, {}});
+  };
+  std::string first;
+  spool::append_about_ranks(first, about(spool::kApplication, "mpirun ./app"));
+  std::string second;
+  spool::append_about_ranks(second, about(spool::kCoordination, "prepare"));
+  spool::append_about_ranks(
+      second, spool::subtask_end_line(spool::kCoordination, {1'700'000'000'000'000, 0, false}));
+  spool::append_rank_frame(second, spool::kNoRank, "something else\n");
+  spool::append_about_ranks(second, about(spool::kFirstSubtask, "orted\x1b[m\xe2\x80\xae"));
+  spool::append_about_ranks(
+      second, spool::subtask_end_line(spool::kFirstSubtask, {1'700'000'000'000'000, 9, true}));
+  spool::append_about_ranks(second, about(spool::kFirstSubtask + 1, "cut off"));
+  cluster.world.gang = {{"", false, first}, {"", true, second}};
+  const std::string at = render_cell(Value(std::int64_t{1'700'000'000'000'000}), Form::kTime);
+  const std::string none = "-" + std::string(at.size() - 1, ' ');
+  const std::string shown = show({"17.0"});
+  const std::string table = shown.substr(std::min(shown.find("SUBTASK"), shown.size()));
+  const auto row = [&](const char* begin, const std::string& ended, const char* rest) {
+    return begin + at + "  " + ended + "  " + rest + '\n';
+  };
+  EXPECT_EQ(table.substr(table.find('\n') + 1),
+            row("application        3  a     100  running  ", none, "-            mpirun ./app") +
+                row("1:0                3  a     100  ended    ", at,
+                    "signal 9     orted\\x1b[m\\xe2\\x80\\xae") +
+                row("1:1                3  a     100  unknown  ", none, "-            cut off") +
+                row("1:coordination     3  a     100  ended    ", at, "exit code 0  prepare"))
+      << shown;
+}
+
+TEST_F(TaskShowTest, KnowsNotWhatBecameOfASubtaskBeyondWhatItReads) {
+  std::string error;
+  spool::append_about_ranks(error, spool::subtask_line({spool::kApplication, 1, 1, "a", "c", {}}));
+  const std::string piece(spool::kRankFrameContentMax, 'x');
+  while (error.size() < kSubtasksWithin) spool::append_rank_frame(error, spool::kNoRank, piece);
+  spool::append_about_ranks(error, spool::subtask_end_line(spool::kApplication, {1, 0, false}));
+  cluster.world.gang = {{"", false, error}};
+  cluster.world.bytes_at_once = kSubtasksWithin / 16;
+  EXPECT_NE(show({"17.0"}).find("  unknown  "), std::string::npos);
+  EXPECT_LE(cluster.world.bytes_read, kSubtasksWithin + cluster.world.bytes_at_once);
 }
 
 TEST_F(TaskShowTest, OfAGangWithoutRanksShowsItsNodes) {

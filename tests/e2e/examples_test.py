@@ -10,10 +10,11 @@ import subprocess
 import xml.etree.ElementTree
 import zlib
 
-from support import DEADLINE_S, PROGRAMS, ClusterTest, main
+from support import DEADLINE_S, PROGRAMS, ClusterTest, left_by_mpi, main
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 SVG = "{http://www.w3.org/2000/svg}"
+MPI_BLOCKS = 7  # of the README of examples/mpi
 
 
 def indented_blocks(readme: pathlib.Path) -> list[str]:
@@ -21,22 +22,29 @@ def indented_blocks(readme: pathlib.Path) -> list[str]:
     return ["".join(line[4:] + "\n" for line in block.splitlines()) for block in blocks]
 
 
-def pixels_of_png(data: bytes) -> tuple[int, int, bytes]:
-    """Width, height and the rows, of a picture of 8 bits and three colours without filters."""
+def rows_of_png(data: bytes) -> tuple[int, int, list[bytes]]:
+    """Width, height and the rows with their filters, of a picture of 8 bits and three colours."""
     assert data[:8] == b"\x89PNG\r\n\x1a\n", data[:8]
-    chunks, at = {}, 8
+    chunks, at = {b"IDAT": b""}, 8
     while at < len(data):
         size, kind = struct.unpack_from(">I4s", data, at)
         body = data[at + 8:at + 8 + size]
         assert struct.unpack_from(">I", data, at + 8 + size)[0] == zlib.crc32(kind + body), kind
-        chunks[kind] = body
+        chunks[kind] = chunks[kind] + body if kind == b"IDAT" else body
         at += size + 12
     assert kind == b"IEND", kind
     width, height, *form = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
     assert form == [8, 2, 0, 0, 0], form
     raw = zlib.decompress(chunks[b"IDAT"])
     rows = [raw[at:at + 3 * width + 1] for at in range(0, len(raw), 3 * width + 1)]
-    assert len(rows) == height and all(row[0] == 0 for row in rows)
+    assert len(rows) == height and all(len(row) == 3 * width + 1 for row in rows)
+    return width, height, rows
+
+
+def pixels_of_png(data: bytes) -> tuple[int, int, bytes]:
+    """Width, height and the rows of such a picture without filters."""
+    width, height, rows = rows_of_png(data)
+    assert all(row[0] == 0 for row in rows)
     return width, height, b"".join(row[1:] for row in rows)
 
 
@@ -176,7 +184,7 @@ class SweepTest(ExampleTest):
 
 class PiTest(ExampleTest):
     def test_tasks_and_their_tree_have_the_digits_of_the_plain_program(self):
-        _, by_hand, *_ = self.blocks("mpi", 6)
+        _, by_hand, *_ = self.blocks("mpi", MPI_BLOCKS)
         built = (PROGRAMS.parent / "examples").resolve()
         out, _ = self.type("mpi", f"export PATH={built}:$PATH\n{by_hand}")
         lines = out.splitlines()
@@ -194,6 +202,72 @@ class PiTest(ExampleTest):
         self.cluster.wait(job, code=1)
         self.assertIn(b"reduce: not the whole: covers 192 of 256 elements (0-191)\n",
                       self.log(f"{job}.2.0", "--stderr"))
+
+
+class GangsTest(ExampleTest):
+    """What examples/mpi says of job files, typed on nodes of one core."""
+
+    def block(self, number: int) -> str:
+        built = (PROGRAMS.parent / "examples").resolve()
+        typed = self.blocks("mpi", MPI_BLOCKS)[number]
+        self.assertIn("leat submit ", typed)
+        # Open MPI leaks, which a sanitizer would call our programs' fault.
+        return (f"export PATH={built}:$PATH\n"
+                "export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0\n" +
+                typed.replace("leat submit ", "leat submit --cpus 1 "))
+
+    def type_mpi(self, folder: str, number: int) -> str:
+        before = left_by_mpi()
+        out, _ = self.type(f"mpi/{folder}", self.block(number))
+        self.cluster.until(lambda: left_by_mpi() <= before,
+                           f"nothing is left: {left_by_mpi() - before}")
+        return out
+
+    def assert_joined(self, shown: str, plates: list[dict]):
+        """One line of all, and one for each conductivity; numbers that are of those plates."""
+        lines = shown.splitlines()
+        conductivities = sorted({plate["conductivity"] for plate in plates})
+        self.assertEqual([line.split("  ")[0] for line in lines],
+                         ["all", *(f"conductivity {c:g}" for c in conductivities)])
+        for line, of in zip(lines, [plates, *([plate for plate in plates
+                                               if plate["conductivity"] == c]
+                                              for c in conductivities)]):
+            words = line.split("  ")[1:]
+            said = {name: float(number) for name, number in map(str.split, words)}
+            self.assertEqual(said["runs"], len(of), line)
+            self.assertLess(0, said["lowest"], line)
+            self.assertLessEqual(said["lowest"], said["mean"], line)
+            self.assertLessEqual(said["mean"], said["highest"], line)
+
+    def test_an_ensemble_is_joined_and_drawn(self):
+        folder = self.examples / "mpi" / "ensemble"
+        out = self.type_mpi("ensemble", 3)
+        plates = [json.loads(line) for line in (folder / "ensemble.jsonl").read_text().splitlines()]
+        self.assert_joined(out[out.index("all  "):], plates)
+        root = xml.etree.ElementTree.parse(folder / "ensemble.svg").getroot()
+        self.assertEqual(len(root.findall(f".//{SVG}circle")),
+                         len({plate["conductivity"] for plate in plates}))
+        stages = self.cluster.job(self.jobs()[-1]["id"])["stages"]
+        self.assertEqual([stage["succeeded"] for stage in stages], [len(plates), 3, 1])
+
+    def test_a_pipeline_ends_in_a_report(self):
+        folder = self.examples / "mpi" / "pipeline"
+        out = self.type_mpi("pipeline", 4)
+        plates = [json.loads(line) for line in (folder / "plates.jsonl").read_text().splitlines()]
+        self.assert_joined(out[out.index("all  "):], plates)
+        stages = self.cluster.job(self.jobs()[-1]["id"])["stages"]
+        self.assertEqual([stage["succeeded"] for stage in stages], [1, 6, 2, 1, 1])
+        self.assertEqual(stages[-1]["name"], "report")
+        for plate in plates:
+            name = f"{plate['conductivity']}-{plate['seed']}.png"
+            width, height, _ = rows_of_png((folder / "plates" / name).read_bytes())
+            self.assertEqual((width, height), (plate["size"], plate["size"]))
+        xml.etree.ElementTree.parse(folder / "pipeline.svg")
+
+    def test_the_hpc_challenge_passes_its_own_checks(self):
+        summary = self.type_mpi("hpcc", 6)
+        self.assertIn("\nSuccess=1\n", summary)
+        self.assertIn("\nCommWorldProcs=4\n", summary)
 
 
 class NightlyTest(ExampleTest):

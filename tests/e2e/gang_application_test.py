@@ -32,6 +32,51 @@ class GangApplicationTest(ClusterTest):
         # Open MPI itself believes that there are two nodes: two ranks share memory on each.
         self.assertEqual(sum("node of 2" in line for line in lines), 4, lines)
 
+    def test_its_subtasks_are_seen_and_read_one_by_one(self):
+        job = self.gang("--coordination", "/bin/sh", "--coordination-arg", "-c",
+                        "--coordination-arg", "echo up $LEAT_NODE_INDEX", "--", *MPIRUN, RANKS,
+                        "hello")
+        self.cluster.wait(job)
+        shown = self.cluster.json("task", "show", f"{job}.0")["members"]
+        subtasks = {subtask["subtask"]: subtask for member in shown
+                    for subtask in member["subtasks"]}
+        # Nodes of one host have names of their own: mpirun starts its daemon on its own, too.
+        names = ["0:0", "0:coordination", "application", "1:0", "1:coordination"]
+        self.assertEqual(list(subtasks), names)
+        for subtask in subtasks.values():
+            self.assertEqual((subtask["state"], subtask["code"], subtask["signal"]),
+                             ("ended", 0, None))
+            self.assertGreaterEqual(subtask["ended_us"], subtask["started_us"])
+        self.assertTrue(subtasks["application"]["command"].startswith("mpirun --oversubscribe "))
+        for daemon in ("0:0", "1:0"):
+            self.assertIn("orted", subtasks[daemon]["command"])
+        page = self.cluster.leat("task", "show", f"{job}.0").splitlines()
+        self.assertEqual([line.split()[0] for line in page[-6:]], ["SUBTASK", *names])
+        said = self.log(f"{job}.0", "--subtask", "application").splitlines()
+        self.assertEqual(sorted(said), [b"rank %d of 4" % n for n in range(4)])
+        self.assertEqual(self.log(f"{job}.0", "--subtask", "1:coordination"), b"up 1\n")
+        self.assertEqual(self.log(f"{job}.0", "--subtask", "coordination"), b"up 0\nup 1\n")
+        self.assertIn(b"[application] rank 0 of 4\n", self.log(f"{job}.0", "--label"))
+
+    def test_subtasks_that_do_not_exist_are_named(self):
+        job = self.gang("--", "/bin/sh", "-c",
+                        'for node in $(echo $LEAT_HOST_LIST | tr , " "); do '
+                        "$OMPI_MCA_plm_rsh_agent $node 'echo here $LEAT_NODE_INDEX; exit 3'; "
+                        "done; true")
+        self.cluster.wait(job)
+        for member in range(2):
+            self.assertEqual(self.log(f"{job}.0", "--subtask", f"{member}:0"),
+                             b"here %d\n" % member)
+            subtasks = self.cluster.json("task", "show", f"{job}.0")["members"][member]["subtasks"]
+            self.assertEqual([subtask["code"] for subtask in subtasks
+                              if subtask["subtask"] == f"{member}:0"], [3])
+        self.assertEqual(self.log(f"{job}.0", "--subtask", "1:7"), b"")
+        for wrong, why in (("2:0", "the members of"), ("x", "is not like 1:0")):
+            done = self.cluster.run("logs", f"{job}.0", "--subtask", wrong)
+            self.assertEqual((done.returncode, done.stdout), (2, b""))
+            self.assertEqual(len(done.stderr.splitlines()), 1)
+            self.assertIn(why, done.stderr.decode())
+
     def test_the_exit_code_is_that_of_the_program(self):
         job = self.gang("--", "/bin/sh", "-c", "exit 9")
         self.cluster.wait(job, code=1)

@@ -45,6 +45,34 @@ after = [{stage = "report", on = "failure"}]
 command = ["sh", "-c", "echo alas >> cleaned"]
 """
 
+TO_MEND = """
+[[stage]]
+name = "first"
+command = ["sh", "-c", "echo first >> ran"]
+
+[[stage]]
+name = "a"
+after = ["first"]
+array = "1-4"
+command = ["sh", "-c", "echo a$LEAT_TASK_INDEX >> ran; [ -e mended ] || [ $LEAT_TASK_INDEX != 3 ]"]
+
+[[stage]]
+name = "b"
+after = [{stage = "a", each = true}]
+array = "1-4"
+command = ["sh", "-c", "[ ! -e mended ] || echo b$LEAT_TASK_INDEX >> said"]
+
+[[stage]]
+name = "c"
+after = ["b"]
+command = ["sh", "-c", "echo done >> said"]
+
+[[stage]]
+name = "mourn"
+after = [{stage = "a", on = "failure"}]
+command = ["sh", "-c", "echo alas >> said"]
+"""
+
 
 class StagesTest(ClusterTest):
     nodes = 3
@@ -93,6 +121,47 @@ class StagesTest(ClusterTest):
         self.assertEqual(self.cluster.job(job)["state"], "failed")
         self.assertEqual((stages["b"]["succeeded"], stages["b"]["skipped"]), (1, 3))
         self.assertEqual(stages["c"]["succeeded"], 1)
+
+    def test_a_retry_runs_what_did_not_succeed_and_what_comes_after_it(self):
+        job = self.submit_file(TO_MEND, "to_mend.toml")
+        self.cluster.wait(job, code=1)
+        self.assertEqual(self.evidence("said"), ["alas"])
+        (self.folder / "mended").touch()
+        (self.folder / "ran").unlink()
+        self.cluster.kill_head()
+        self.cluster.up()
+        retry = ("retry", job, "--failed", "--wait", "--key", "mended")
+        again = int(self.cluster.leat(*retry))
+        self.cluster.kill_head()
+        self.cluster.up()
+        self.assertEqual(int(self.cluster.leat(*retry)), again)
+        self.assertEqual(self.evidence(), ["a3"])
+        self.assertEqual(self.evidence("said"), ["alas", "b3", "done"])
+        shown = self.cluster.job(again)
+        self.assertEqual((shown["retry_of"], shown["state"]), (job, "succeeded"))
+        self.assertEqual([(stage["name"], stage["total"], stage["skipped"])
+                          for stage in shown["stages"]],
+                         [("a", 1, 0), ("b", 1, 0), ("c", 1, 0), ("mourn", 1, 1)])
+        self.assertIn("no task that ended without success",
+                      self.cluster.run("retry", again, "--failed").stderr.decode())
+
+    def test_a_reduce_is_retried_with_all_that_it_reads(self):
+        job = self.submit_file(
+            'command = ["sh", "-c", "echo $LEAT_TASK_INDEX >> ran; echo $LEAT_TASK_INDEX; '
+            '[ -e mended ] || [ $LEAT_TASK_INDEX != 3 ]"]\n'
+            'array = "1-5"\nreduce = "awk"\n'
+            'reduce_arg = ["{ n += $1 } END { print n }"]\nreduce_width = 2\n', "sum.toml")
+        self.cluster.wait(job, code=1)
+        (self.folder / "mended").touch()
+        (self.folder / "ran").unlink()
+        retried = self.cluster.run("retry", job, "--failed")
+        self.assertEqual(retried.returncode, 0, retried.stderr)
+        self.assertIn(b"leat: runs again although it had succeeded: 4 tasks of stage 0",
+                      retried.stderr)
+        again = int(retried.stdout)
+        self.cluster.wait(again)
+        self.assertEqual(self.cluster.result(again), b"15\n")
+        self.assertEqual(sorted(self.evidence()), ["1", "2", "3", "4", "5"])
 
     def test_a_file_prints_as_it_was(self):
         (self.folder / "first.toml").write_text(PIPELINE, encoding="utf-8")

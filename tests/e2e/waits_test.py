@@ -118,7 +118,7 @@ class RetryTest(ClusterTest):
         self.assertEqual(sorted(self.evidence()), ["1/6 line 1", "3/6 line 3", "5/6 line 5"])
         self.cluster.leat("retry", again, "--failed", code=4)
 
-    def test_cancelled_tasks_run_again_too_and_a_reduce_does_not(self):
+    def test_cancelled_tasks_run_again_too(self):
         gate = self.pipe("gate")
         job = self.shell_job("read _ < gate", "--array", "1-50")
         self.cluster.leat("cancel", f"{job}.40-50")
@@ -127,9 +127,6 @@ class RetryTest(ClusterTest):
         gate.release(50)
         self.cluster.wait(job, code=1)
         self.cluster.wait(again)
-        job = self.shell_job("exit 1", "--array", "1-2", "--reduce", "/bin/cat")
-        self.cluster.wait(job, code=1)
-        self.cluster.leat("retry", job, "--failed", code=4)
 
 
 class SignalTest(ClusterTest):

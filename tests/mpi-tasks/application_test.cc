@@ -85,7 +85,7 @@ TEST(Application, StartsWhenTheCoordinationHasEndedWellOnAllNodes) {
   const std::vector<LauncherEnd> ends = world.run();
   EXPECT_EQ(of(ends[0].rank_out, spool::kApplication), "0\n1\n2\n") << ends[0].error;
   for (NodeIndex node = 0; node < 3; ++node)
-    EXPECT_EQ(of(ends[node].rank_out, spool::kNoRank), "up " + std::to_string(node) + "\n");
+    EXPECT_EQ(of(ends[node].rank_out, spool::kCoordination), "up " + std::to_string(node) + "\n");
 }
 
 TEST(Application, DoesNotStartAfterACoordinationThatFails) {
@@ -146,6 +146,38 @@ TEST(Rsh, RunsACommandOnAnotherNodeAsSshDoes) {
   EXPECT_EQ(of(ends[1].rank_error, spool::kFirstSubtask), "node 1\n");
   EXPECT_EQ(of(ends[1].rank_out, spool::kFirstSubtask + 1), "1\n");
   EXPECT_EQ(world.left_over(), "");
+}
+
+TEST(Rsh, TellsOfEachSubtaskItsCommandItsTimesAndItsEnd) {
+  GangPlan gang = script(2,
+                         "$LEAT_RSH node1 'printf %s a\nexit 4'; $LEAT_RSH node1 'kill -9 $$'; "
+                         "$LEAT_RSH node1 true; exit 0");
+  gang.coordination = {"sh", "-c", "echo up; exit 0"};
+  GangWorld world(gang);
+  const std::vector<LauncherEnd> ends = world.run();
+  for (const LauncherEnd& end : ends) {
+    ASSERT_EQ(end.code, 0) << end.error;
+    for (const auto& [frame, subtask] : end.subtasks) {
+      EXPECT_EQ(subtask.frame, frame);
+      EXPECT_GT(subtask.pid, 0u);
+      ASSERT_TRUE(subtask.end) << spool::frame_name(frame);
+      EXPECT_GT(subtask.started_us, 1'600'000'000'000'000);
+      EXPECT_GE(subtask.end->at_us, subtask.started_us);
+    }
+    EXPECT_EQ(end.subtasks.at(spool::kCoordination).command, "sh -c echo up; exit 0");
+    EXPECT_EQ(end.subtasks.at(spool::kCoordination).end->status, 0);
+  }
+  ASSERT_EQ(ends[0].subtasks.size(), 2u);
+  EXPECT_EQ(ends[0].subtasks.at(spool::kApplication).host, "node0");
+  ASSERT_EQ(ends[1].subtasks.size(), 4u);
+  const spool::Subtask& first = ends[1].subtasks.at(spool::kFirstSubtask);
+  EXPECT_EQ(first.command, "printf %s a\\nexit 4");
+  EXPECT_EQ(first.host, "node1");
+  EXPECT_EQ(first.end->status, 4);
+  EXPECT_FALSE(first.end->signalled);
+  const spool::Subtask& second = ends[1].subtasks.at(spool::kFirstSubtask + 1);
+  EXPECT_EQ(second.end->status, 9);
+  EXPECT_TRUE(second.end->signalled);
 }
 
 TEST(Rsh, ReachesNodesOfItsGangOnlyAndKnowsItsToken) {

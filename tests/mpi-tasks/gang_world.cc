@@ -111,8 +111,8 @@ std::map<Rank, std::string> taken_apart(const std::string& stream, std::uint64_t
   return ranks;
 }
 
-// Takes out of a framed stream where ranks are.
-std::vector<spool::RankPlace> taken_places(std::string& stream) {
+// Takes out of a framed stream what its launcher tells programs.
+void take_places(std::string& stream, LauncherEnd& end) {
   spool::RankFrameReader others([&](std::uint32_t rank, std::string_view content) {
     if (rank != spool::kAboutRanks) return;
     std::string record;
@@ -124,7 +124,8 @@ std::vector<spool::RankPlace> taken_places(std::string& stream) {
   const std::string whole = stream;
   places.feed(whole);
   others.feed(whole);
-  return places.places();
+  end.places = places.places();
+  end.subtasks = places.subtasks();
 }
 
 void set_texts(capnp::List<capnp::Text>::Builder to, const std::vector<std::string>& from) {
@@ -321,7 +322,7 @@ std::vector<LauncherEnd> GangWorld::wait() {
     end.error = process->error;
     if (!plan_.plain) {
       end.rank_out = taken_apart(end.out, end.skipped);
-      end.places = taken_places(end.error);
+      take_places(end.error, end);
       end.rank_error = taken_apart(end.error, end.skipped);
     }
     ends.push_back(std::move(end));

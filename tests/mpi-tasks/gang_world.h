@@ -58,8 +58,9 @@ struct LauncherEnd {
   std::string error;
   std::map<Rank, std::string> rank_out{};  // framed output taken apart; of kNoRank: its own words
   std::map<Rank, std::string> rank_error{};
-  std::vector<spool::RankPlace> places{};  // taken out of `error` and `rank_error`
-  std::uint64_t skipped = 0;               // bytes of either stream that were no frames
+  std::vector<spool::RankPlace> places{};              // taken out of `error` and `rank_error`,
+  std::map<std::uint32_t, spool::Subtask> subtasks{};  // and these
+  std::uint64_t skipped = 0;                           // bytes of either stream that were no frames
 };
 
 // One gang. Starts its launchers, and checks afterwards that nothing is left of them. Owns a

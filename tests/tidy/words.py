@@ -29,7 +29,7 @@ class Ban:
     in_comments: bool = False
 
 
-SHELLS = ("*/main.cc", "examples/*", "benchmarks/*", "tests/*")
+SHELLS = ("*/main.cc", "mpi-tasks/launcher_main.cc", "examples/*", "benchmarks/*", "tests/*")
 
 BANS = [
     Ban(r"[cC]lock::now\(|\bsystem\w*Clock\(",

@@ -48,6 +48,7 @@ std::map<std::string, std::string> fixtures() {
   files["row-node"] = encode_node(sample_node());
   files["row-job"] = encode_job(sample_job());
   files["row-job-waiting"] = encode_job(sample_waiting_job());
+  files["row-job-past"] = encode_job(sample_past_job());
   core::GrantedWishes wishes;
   fill(wishes);
   files["row-keys"] = encode_keys(wishes, 1);

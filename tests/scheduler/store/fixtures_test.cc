@@ -10,6 +10,7 @@
 #include "scheduler/store/keys_codec.h"
 #include "scheduler/store/message_bytes.h"
 #include "scheduler/store/row_codec.h"
+#include "scheduler/store/spec_codec.h"
 #include "scheduler/store/value_codec.h"
 #include "schema/types.capnp.h"
 #include "tests/scheduler/store/samples.h"
@@ -245,6 +246,20 @@ TEST(Fixtures, HoldAJobThatWaits) {
   ASSERT_EQ(job.stages[0].after.size(), 2u);
   EXPECT_EQ(job.stages[0].after[0].state, core::AfterState::kDead);
   EXPECT_EQ(job.stages[0].after[1].state, core::AfterState::kMet);
+}
+
+TEST(Fixtures, HoldWhatDidNotSucceedOfAJob) {
+  const core::Job job = decode_job(bytes_of(fixture("row-job-past"))).value();
+  const core::Job sample = sample_past_job();
+  ASSERT_NE(job.past, nullptr);
+  EXPECT_EQ(job.past->known, sample.past->known);
+  EXPECT_EQ(job.past->indices, sample.past->indices);
+  EXPECT_EQ(job.past->unsuccessful, sample.past->unsuccessful);
+  EXPECT_EQ(job.past->later, sample.past->later);
+  EXPECT_EQ(restore_job_spec(*job.past->encoded).value().stages,
+            restore_job_spec(*sample.past->encoded).value().stages);
+  // An older version kept no later stages.
+  EXPECT_EQ(decode_job(bytes_of(fixture("row-job"))).value().past, nullptr);
 }
 
 TEST(Fixtures, HoldAPageOfKeys) {

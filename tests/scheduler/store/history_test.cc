@@ -164,6 +164,20 @@ TEST_F(HistoryInStore, KeepsAJobAfterItsStateHasGone) {
   EXPECT_EQ(jobs.back().id, JobId{15});
 }
 
+TEST_F(HistoryInStore, KeepsWhatDidNotSucceedOfEachStage) {
+  const core::Job job = sample_past_job();
+  History history;
+  history.jobs.push_back(
+      {job.id, job.name, job.owner, 0, 1, 2, 3, job.state, {}, 0, 0, encode_job(job)});
+  append(std::move(history));
+  const auto found = file_->find_job(job.id).value();
+  ASSERT_TRUE(found.has_value() && found->past != nullptr);
+  EXPECT_EQ(found->past->indices, job.past->indices);
+  EXPECT_EQ(found->past->unsuccessful, job.past->unsuccessful);
+  EXPECT_EQ(found->past->later, job.past->later);
+  EXPECT_EQ(*found->past->encoded, *job.past->encoded);
+}
+
 TEST_F(HistoryInStore, ListsJobsWithoutLookingAtTheirSpecifications) {
   const std::string unreadable = to_bytes<schema::JobSpec>(
       [](schema::JobSpec::Builder spec) { spec.initRequires(1).set(0, "no label"); });

@@ -113,6 +113,7 @@ TEST(RowCodec, SurvivesTruncationAndFlippedBits) {
   spoil(encode_pool(sample_pool()), [](auto bytes) { (void)decode_pool(bytes); });
   spoil(encode_node(sample_node()), [](auto bytes) { (void)decode_node(bytes); });
   spoil(encode_job(sample_job()), [](auto bytes) { (void)decode_job(bytes); });
+  spoil(encode_job(sample_past_job()), [](auto bytes) { (void)decode_job(bytes); });
   core::GrantedWishes wishes;
   fill(wishes);
   spoil(encode_keys(wishes, 1), [](auto bytes) { (void)decode_keys(bytes); });

@@ -25,6 +25,8 @@ core::Node sample_node();
 core::Job sample_job();
 // What later versions added: one that is held, and waits.
 core::Job sample_waiting_job();
+// One that has ended, with what did not succeed of each of its three stages.
+core::Job sample_past_job();
 // Ten tasks in six states.
 core::Stage sample_stage(const core::StageSpec& spec);
 // The same, with tasks that wait for their next try.

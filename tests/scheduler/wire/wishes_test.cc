@@ -37,9 +37,9 @@ class Wishes : public testing::Test {
     return keep(wire.call(kj::mv(request)));
   }
 
-  // Placed runs of `job` end: those in `failing` with exit code 1.
-  void end_all(std::uint64_t job, const IndexList& failing) {
-    const core::Stage& stage = *wire.head.engine.state().stage({JobId{job}, 0});
+  // Placed runs of a stage of `job` end: those in `failing` with exit code 1.
+  void end_all(std::uint64_t job, const IndexList& failing, StageId id = 0) {
+    const core::Stage& stage = *wire.head.engine.state().stage({JobId{job}, id});
     std::vector<Index> good;
     std::vector<Index> bad;
     stage.spec->indices.for_each(
@@ -50,10 +50,11 @@ class Wishes : public testing::Test {
       columns.code = Column<std::int32_t>(code);
       ASSERT_TRUE(
           wire.head
-              .ask(core::ReportEnded{
-                  node,
-                  session,
-                  {{{{JobId{job}, 0}, 1, IndexList::from_sorted(indices)}, columns, std::nullopt}}})
+              .ask(core::ReportEnded{node,
+                                     session,
+                                     {{{{JobId{job}, id}, 1, IndexList::from_sorted(indices)},
+                                       columns,
+                                       std::nullopt}}})
               .ok());
     }
   }
@@ -164,7 +165,76 @@ TEST_F(Wishes, TryAgainWhatHasFailedSoFar) {
   EXPECT_EQ(job(answer.getJob()).spec->stages[0].indices.to_string(), "0-1");
 }
 
-TEST_F(Wishes, DoNotTryAgainWhatSucceededOrIsReduced) {
+// Stages of `tasks` tasks one after another, each after all of the one before.
+struct Pipeline : Plain {
+  explicit Pipeline(std::uint64_t tasks, capnp::uint stages) : Plain(tasks) {
+    capnp::MallocMessageBuilder copy;
+    copy.setRoot(job().asReader());
+    auto list = job().initStages(stages);
+    for (capnp::uint id = 0; id < stages; ++id) {
+      list.setWithCaveats(id, copy.getRoot<schema::JobSpec>().getStages()[0].asReader());
+      list[id].setName("part " + std::to_string(id));
+      if (id > 0) list[id].initAfter(1)[0].setStage(static_cast<StageId>(id - 1));
+    }
+    job().setResultStage(-1);
+  }
+};
+
+TEST_F(Wishes, TryAgainTheStagesThatDidNotSucceed) {
+  Pipeline message(4, 3);
+  const std::uint64_t old = submit(message, "a");
+  end_all(old, {});
+  const auto early = retry(old, "q");
+  ASSERT_TRUE(early.isRefusal());
+  EXPECT_EQ(early.getRefusal().getMessage(),
+            "job 1 has several stages and has not ended: wait for it (leat wait), or cancel it, "
+            "and then retry it");
+  end_all(old, IndexList(Stride{2, 1, 1}), 1);
+  ASSERT_FALSE(job(old).active());
+  const auto answer = retry(old, "r");
+  ASSERT_TRUE(answer.isJob()) << answer.getRefusal().getMessage().cStr();
+  EXPECT_EQ(answer.getNote(), "");
+  const core::Job& made = job(answer.getJob());
+  EXPECT_EQ(made.retry_of, JobId{old});
+  ASSERT_EQ(made.stages.size(), 2u);
+  EXPECT_EQ(made.spec->stages[0].name, "part 1");
+  EXPECT_EQ(made.spec->stages[0].indices.to_string(), "2");
+  EXPECT_TRUE(made.spec->stages[0].after.empty());
+  EXPECT_EQ(made.spec->stages[1].indices.to_string(), "0-3");
+  EXPECT_EQ(made.spec->stages[1].after, (std::vector<core::After>{{}}));
+  EXPECT_EQ(retry(old, "r").getJob(), answer.getJob());
+  // The rest of a retry may be retried, too, and counts from the first job still.
+  end_all(answer.getJob(), {});
+  end_all(answer.getJob(), IndexList(Stride{3, 1, 1}), 1);
+  const auto again = retry(answer.getJob(), "s");
+  ASSERT_TRUE(again.isJob()) << again.getRefusal().getMessage().cStr();
+  EXPECT_EQ(retry(old, "r").getJob(), answer.getJob());
+  ASSERT_EQ(job(again.getJob()).stages.size(), 1u);
+  EXPECT_EQ(job(again.getJob()).spec->stages[0].indices.to_string(), "3");
+  store::with_encoded(*job(again.getJob()).spec, [](schema::JobSpec::Reader spec) {
+    ASSERT_EQ(spec.getStages()[0].getOrigin().size(), 1u);
+    EXPECT_EQ(spec.getStages()[0].getOrigin()[0].getCount(), 4u);
+  });
+}
+
+TEST_F(Wishes, TryAReduceAgainWithAllThatItReads) {
+  Plain reducing(3, 4);
+  const std::uint64_t old = submit(reducing, "b");
+  end_all(old, IndexList(Stride{1, 1, 1}));
+  ASSERT_FALSE(job(old).active());
+  const auto answer = retry(old, "s");
+  ASSERT_TRUE(answer.isJob()) << answer.getRefusal().getMessage().cStr();
+  EXPECT_EQ(answer.getNote(),
+            "runs again although it had succeeded: 2 tasks of stage 0 (its output is read again "
+            "and not kept, or it goes with what runs again)");
+  const core::Job& made = job(answer.getJob());
+  ASSERT_EQ(made.stages.size(), 2u);
+  EXPECT_EQ(made.spec->stages[0].indices.to_string(), "0-2");
+  EXPECT_EQ(made.spec->result_stage, 1);
+  EXPECT_EQ(made.spec->stages[1].reduces, (core::ReduceInput{0, 4}));
+}
+
+TEST_F(Wishes, DoNotTryAgainWhatSucceeded) {
   Plain message(2);
   const std::uint64_t fine = submit(message, "a");
   EXPECT_EQ(retry(fine, "q").getRefusal().getReason(), Refused::CONFLICT);  // nothing yet
@@ -174,13 +244,13 @@ TEST_F(Wishes, DoNotTryAgainWhatSucceededOrIsReduced) {
   ASSERT_TRUE(none.isRefusal());
   EXPECT_NE(std::string(none.getRefusal().getMessage().cStr()).find("no task that ended without"),
             std::string::npos);
-  Plain reducing(2, 2);
-  const std::uint64_t reduced = submit(reducing, "b");
-  end_all(reduced, IndexList(Stride{0, 2, 1}));
-  const auto refused = retry(reduced, "s");
-  ASSERT_TRUE(refused.isRefusal());
-  EXPECT_NE(std::string(refused.getRefusal().getMessage().cStr()).find("reduces"),
-            std::string::npos);
+  Pipeline several(2, 2);
+  const std::uint64_t well = submit(several, "b");
+  end_all(well, {});
+  end_all(well, {}, 1);
+  ASSERT_FALSE(job(well).active());
+  EXPECT_EQ(retry(well, "s").getRefusal().getMessage(),
+            "job 2 has no task that ended without success");
 }
 
 TEST_F(Wishes, DoNotTryAgainWhatHasLostItsInputs) {
