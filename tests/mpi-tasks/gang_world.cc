@@ -27,6 +27,7 @@
 
 #include "schema/gang.capnp.h"
 #include "spool/rank_frames.h"
+#include "tests/mpi-tasks/litter.h"
 #include "transport/identity.h"
 
 namespace leat::mpi {
@@ -63,35 +64,6 @@ std::uint16_t port_of(int fd) {
   socklen_t size = sizeof address;
   ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
   return ntohs(address.sin_port);
-}
-
-// Whatever MPI programs are known to leave behind on a host.
-std::set<std::string> litter() {
-  std::set<std::string> found;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator("/dev/shm", ignored)) found.insert(entry.path());
-  for (const auto& entry : fs::directory_iterator("/tmp", ignored)) {
-    if (!entry.path().filename().string().starts_with("ompi.")) continue;
-    // jf.0 is what programs have that nobody launched, in other tests.
-    for (const auto& below : fs::directory_iterator(entry.path(), ignored))
-      if (below.path().filename() != "jf.0") found.insert(below.path());
-  }
-  return found;
-}
-
-// Whether somebody still has it: a segment that is mapped, the directory of an mpirun that runs.
-// Whatever is ours nobody has any more, for our processes are gone.
-bool in_use(const fs::path& path) {
-  const std::string name = path.filename();
-  if (!fs::exists(path)) return true;
-  if (name.starts_with("pid.")) return fs::exists("/proc/" + name.substr(4));
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
-    std::ostringstream content;
-    content << std::ifstream(entry.path() / "maps").rdbuf();
-    if (content.str().find(path.string()) != std::string::npos) return true;
-  }
-  return false;
 }
 
 std::vector<char*> pointers(const std::vector<std::string>& words) {
