@@ -138,7 +138,7 @@ TEST_F(HubTest, AFailingLauncherEndsTheGangWithItsWords) {
   for (const bool told : {false, true}) {
     anew({});
     failed.signalled = told;
-    for (const Hub::Out& out : take(1, failed)) EXPECT_EQ(out.message.signalled, told);
+    for (const auto& out : take(1, failed)) EXPECT_EQ(out.message.signalled, told);
   }
 }
 
