@@ -330,7 +330,7 @@ Result<std::string> GangFiles::write(const RunId& run, const StageSpec& spec,
 
 const std::string& GangFiles::topology() {
   if (!topology_) {
-    const std::string path = files_ + "/topology.xml";
+    const std::string path = options_.directory + "/topology.xml";
     topology_ = save_machine(path).ok() ? path : "";
   }
   return *topology_;

@@ -3,8 +3,8 @@
 // gang_run NODES RANKS COUNT AT-ONCE NETNS,…|- CPUS PROGRAM [ARGUMENT]…
 //
 // COUNT gangs of NODES x RANKS, AT-ONCE at a time; node i in network namespace i of the list, the
-// hub there at 10.78.0.1. CPUS: per node; as many ranks are bound, one to each. Prints one number:
-// milliseconds from the first start to the last end.
+// hub there at 10.78.0.1. CPUS: per node; as many ranks are bound, one to each, those of the next
+// node to the next. Prints one number: milliseconds from the first start to the last end.
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -70,6 +70,7 @@ int run(const std::vector<std::string>& words) {
   plan.node_cpus = number(5);
   if (number(1) <= plan.node_cpus)
     for (std::uint16_t rank = 0; rank < number(1); ++rank) plan.cpus.push_back({rank});
+  plan.shared_cpus = std::thread::hardware_concurrency();
   if (words[4] != "-") {
     const std::vector<std::string> netns = split(words[4]);
     for (const std::string& name : netns) plan.prefixes.push_back({"ip", "netns", "exec", name});

@@ -192,7 +192,12 @@ void GangWorld::write_gang_file(NodeIndex node, std::uint16_t port) {
   auto cpus = file.initCpus(static_cast<unsigned>(plan_.cpus.size()));
   for (unsigned i = 0; i < cpus.size(); ++i) {
     auto list = cpus.init(i, static_cast<unsigned>(plan_.cpus[i].size()));
-    for (unsigned j = 0; j < list.size(); ++j) list.set(j, plan_.cpus[i][j]);
+    for (unsigned j = 0; j < list.size(); ++j) {
+      const std::uint32_t after = node * static_cast<std::uint32_t>(plan_.cpus.size());
+      const std::uint32_t cpu = plan_.cpus[i][j] + after;
+      list.set(j, plan_.shared_cpus == 0 ? plan_.cpus[i][j]
+                                         : static_cast<std::uint16_t>(cpu % plan_.shared_cpus));
+    }
   }
   file.setTopology(plan_.topology.c_str());
   file.setNodeCpus(plan_.node_cpus);

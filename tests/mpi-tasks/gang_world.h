@@ -29,6 +29,9 @@ struct GangPlan {
   std::vector<std::string> inherited{};            // of the launchers, beside PATH
   std::vector<std::vector<std::uint16_t>> cpus{};  // the same on every node
   std::uint32_t node_cpus = 0;
+  // Of a machine that plays all nodes: each node's `cpus` come after those of the one before. 0:
+  // the same for all.
+  std::uint32_t shared_cpus = 0;
   std::uint32_t grace_ms = 2000;
   std::uint32_t registered_ms = 30'000;
   MpiMode mpi = MpiMode::kAutomatic;
