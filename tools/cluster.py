@@ -57,7 +57,28 @@ def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
     wait_for_end(pid)
 
 
-class Cluster:
+class Running:
+    """What is up within a `with`, and closed behind it whatever happens."""
+
+    def up(self) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self):
+        try:
+            self.up()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+class Cluster(Running):
     """`with Cluster(programs) as cluster:` has a head with `nodes` local nodes, or those of the
     file `pool`.
 
@@ -77,17 +98,6 @@ class Cluster:
         if uid is not None:
             os.chown(self.folder, uid, uid)
         self.seen: set[int] = set()  # every daemon that was ever shown
-
-    def __enter__(self) -> "Cluster":
-        try:
-            self.up()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.close()
 
     # --- commands ---
 

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 
-from support import DEADLINE_S, wait_for_end
+from support import DEADLINE_S, Running, wait_for_end
 
 PROGRAMS_NEEDED = ["munged", "munge", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "squeue",
                    "sinfo"]
@@ -70,7 +70,7 @@ def processes_with(word: str) -> set[int]:
     return found
 
 
-class Slurm:
+class Slurm(Running):
     """`with Slurm() as slurm:` has a controller and nodes s1, s2… that are idle."""
 
     def __init__(self, nodes: int = 2, *, cpus: int = 4):
@@ -95,17 +95,6 @@ class Slurm:
 
     def environment(self, **more: str) -> dict[str, str]:
         return {**os.environ, "PATH": self.path(), "SLURM_CONF": str(self.configuration), **more}
-
-    def __enter__(self) -> "Slurm":
-        try:
-            self.up()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.close()
 
     def up(self) -> None:
         self.folder.chmod(0o755)  # munged wants its socket to be within everybody's reach

@@ -11,7 +11,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
 
 from cluster import (  # noqa: E402,F401
-    DEADLINE_S, Cluster, is_alive, kill, process_file, wait_for_end)
+    DEADLINE_S, Cluster, Running, is_alive, kill, process_file, wait_for_end)
 
 PROGRAMS = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/dev/bin")
 
