@@ -149,8 +149,18 @@ class Cluster(Running):
 
     def wait(self, job: int, code: int = 0, seconds: float = DEADLINE_S) -> dict:
         """Pushed, not polled: `leat wait` returns when the job ends."""
-        self.leat("wait", job, "--timeout", f"{int(seconds)}s", code=code, seconds=seconds + 10)
+        try:
+            self.leat("wait", job, "--timeout", f"{int(seconds)}s", code=code, seconds=seconds + 10)
+        except Refused as refused:
+            raise Refused(f"{refused}{self.last_words(job)}") from None
         return self.job(job)
+
+    def last_words(self, job: int) -> str:
+        """What the first task of a job that failed has to say."""
+        for failure in self.job(job).get("failures", [])[:1]:
+            said = self.run("logs", failure["task"], "--stderr").stdout
+            return f"{failure['task']} said last:\n{said[-4000:].decode(errors='replace')}"
+        return ""
 
     def result(self, job: int) -> bytes:
         done = self.run("result", job)
