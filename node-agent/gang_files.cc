@@ -162,6 +162,19 @@ std::string unknown_word() {
   return text;
 }
 
+// What is in `directory` under names that begin with `prefix`, unless they are among `kept`, whole
+// or up to the last '-'.
+void remove_all(const std::string& directory, const std::string& prefix,
+                const std::set<std::string>& kept) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with(prefix) && !kept.contains(name) &&
+        !kept.contains(name.substr(0, name.rfind('-'))))
+      std::filesystem::remove_all(entry.path(), ignored);
+  }
+}
+
 std::string variable(std::string name, const std::string& value) {
   name += '=';
   name += value;
@@ -301,7 +314,7 @@ Result<std::string> GangFiles::write(const RunId& run, const StageSpec& spec,
                                      const MemberLaunch& launch) {
   const auto at = members_.find(run);
   LEAT_CHECK(at != members_.end() && spec.gang.has_value());
-  const Member& member = at->second;
+  Member& member = at->second;
   if (member.refusal) return *member.refusal;
   const std::size_t lists = spec.gang->ranks_per_node.size();
   if (lists > 1 && lists != member.start.nodes.size())
@@ -315,7 +328,8 @@ Result<std::string> GangFiles::write(const RunId& run, const StageSpec& spec,
   file.setNodeIndex(member.start.member);
   write_nodes(*spec.gang, member.start, file);
   write_spec(spec, launch, file);
-  file.setPrivateDirectory(new_private_directory(name));
+  if (member.private_directory.empty()) member.private_directory = new_private_directory(name);
+  file.setPrivateDirectory(member.private_directory);
   file.setRegisteredMs(kAllThereMs);
   file.setInterfaces(interfaces_of(*spec.gang, member.start, options_.host));
   if (member.hub) write_hub(*member.hub, member.start.member == 0, file);
@@ -343,41 +357,33 @@ std::size_t GangFiles::ranks_here(const RunId& run, const GangSpec& gang) const 
 }
 
 void GangFiles::drop(const RunId& run) {
-  members_.erase(run);
-  told_.erase(gang_name(run));
-  remove(gang_name(run));
-}
-
-void GangFiles::remove(const std::string& run) {
+  const std::string name = gang_name(run);
   std::error_code ignored;
-  std::filesystem::remove(file_of(run), ignored);
-  const std::string name = prefix_ + run + "-";
-  for (const auto& entry : std::filesystem::directory_iterator(memory_, ignored))
-    if (entry.path().filename().string().starts_with(name))
-      std::filesystem::remove_all(entry.path(), ignored);
+  std::filesystem::remove(file_of(name), ignored);
+  told_.erase(name);
+  const auto member = members_.extract(run);
+  if (!member.empty() && !member.mapped().private_directory.empty())
+    std::filesystem::remove_all(member.mapped().private_directory, ignored);
+  else  // perhaps of an earlier life, which alone knew it whole
+    remove_all(memory_, prefix_ + name + "-", {});
 }
 
 void GangFiles::keep_only(std::span<const RunId> runs) {
   std::set<std::string> kept;
-  for (const RunId& run : runs) kept.insert(gang_name(run));
-  std::set<std::string> others;
+  for (const RunId& run : runs) {
+    kept.insert(gang_name(run) + std::string(kFileEnding));
+    kept.insert(prefix_ + gang_name(run));
+  }
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(files_, ignored)) {
-    const std::string name = entry.path().filename();
-    if (name.ends_with(kFileEnding))
-      others.insert(name.substr(0, name.size() - kFileEnding.size()));
-  }
-  for (const auto& entry : std::filesystem::directory_iterator(memory_, ignored)) {
-    const std::string name = entry.path().filename();
-    if (name.starts_with(prefix_))
-      others.insert(name.substr(prefix_.size(), name.rfind('-') - prefix_.size()));
-  }
-  for (const std::string& name : others) {
-    if (kept.contains(name)) continue;
+    const std::string file = entry.path().filename();
+    if (kept.contains(file) || !file.ends_with(kFileEnding)) continue;
     // The head may send it again.
-    if (std::optional<GangHub> hub = hub_in(file_of(name))) told_.insert_or_assign(name, *hub);
-    remove(name);
+    if (std::optional<GangHub> hub = hub_in(entry.path()))
+      told_.insert_or_assign(file.substr(0, file.size() - kFileEnding.size()), *hub);
   }
+  remove_all(files_, "", kept);
+  remove_all(memory_, prefix_, kept);
 }
 
 }  // namespace leat::agent

@@ -73,7 +73,8 @@ class GangFiles {
     GangStart start;
     std::optional<GangHub> hub;  // where all meet; none if there is nobody else
     std::optional<Refusal> refusal;
-    kj::AutoCloseFd port;  // keeps it
+    kj::AutoCloseFd port;             // keeps it
+    std::string private_directory{};  // once write() has named it
   };
 
   std::string file_of(const std::string& run) const;
@@ -81,7 +82,6 @@ class GangFiles {
   Result<Done> open_hub(const std::string& run, Member& member);
   // What the machine is like, for launchers, found out once; empty if it cannot be kept.
   const std::string& topology();
-  void remove(const std::string& run);
 
   GangFilesOptions options_;
   std::string files_;   // where files are

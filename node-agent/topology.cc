@@ -91,7 +91,10 @@ Result<Done> save_machine(const std::string& path) {
     error = {errno, std::generic_category()};
   else
     std::filesystem::rename(unfinished, path, error);
-  if (error) return invalid(path + ": cannot be written: " + error.message());
+  if (error) {
+    ::unlink(unfinished.c_str());
+    return invalid(path + ": cannot be written: " + error.message());
+  }
   return Done{};
 }
 

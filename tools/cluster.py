@@ -4,6 +4,7 @@ Talks to it only as a user would: by the command line and its --json. Waits for 
 that ends, bytes in a pipe), each with a deadline.
 """
 
+import abc
 import json
 import os
 import pathlib
@@ -57,14 +58,14 @@ def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
     wait_for_end(pid)
 
 
-class Running:
+class Running(abc.ABC):
     """What is up within a `with`, and closed behind it whatever happens."""
 
-    def up(self) -> None:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def up(self) -> None: ...
 
-    def close(self) -> None:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def close(self) -> None: ...
 
     def __enter__(self):
         try:

@@ -73,6 +73,12 @@ MemberLaunch launch() {
   return {{"/bin/true"}, {}, 1, "/tmp"};
 }
 
+std::string private_directory_in(const std::string& path) {
+  const kj::AutoCloseFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  capnp::StreamFdMessageReader message(fd.get());
+  return message.getRoot<schema::GangFile>().getPrivateDirectory().cStr();
+}
+
 // Whether somebody else of our user may listen there.
 bool can_listen(const std::string& address) {
   const int port = std::stoi(address.substr(address.rfind(':') + 1));
@@ -134,10 +140,7 @@ TEST(GangFiles, GivesEveryRunADirectoryThatNobodyCanMakeBefore) {
     RunId run = kRun;
     run.attempt = attempt;
     ASSERT_TRUE(gangs.begin(run, start_of(1)).ok());
-    const kj::AutoCloseFd fd(
-        ::open(gangs.write(run, spec(), launch()).value().c_str(), O_RDONLY | O_CLOEXEC));
-    capnp::StreamFdMessageReader message(fd.get());
-    const std::string directory = message.getRoot<schema::GangFile>().getPrivateDirectory().cStr();
+    const std::string directory = private_directory_in(gangs.write(run, spec(), launch()).value());
     directories.insert(directory.substr(directory.rfind('-')));
   }
   EXPECT_EQ(directories.size(), 3u);
@@ -195,11 +198,31 @@ TEST(GangFiles, LeavesNothingOfARunThatIsOver) {
   GangFiles gangs = node.life();
   ASSERT_TRUE(gangs.begin(kRun, start_of(0)).ok());
   const std::string path = gangs.write(kRun, spec(), launch()).value();
-  fs::create_directories(node.memory("17.0.3.1") + "/memory");
+  const std::string directory = private_directory_in(path);
+  ASSERT_EQ(directory.find(node.memory("17.0.3.1").substr(0, directory.rfind('-'))), 0u);
+  fs::create_directories(directory + "/memory");
   gangs.drop(kRun);
   EXPECT_FALSE(fs::exists(path));
-  EXPECT_FALSE(fs::exists(node.memory("17.0.3.1")));
+  EXPECT_FALSE(fs::exists(directory));
   EXPECT_FALSE(gangs.hub_of(kRun).has_value());
+}
+
+TEST(GangFiles, LeavesNothingOfARunThatAnEarlierLifeStarted) {
+  const Node node;
+  std::string path;
+  {
+    GangFiles gangs = node.life();
+    ASSERT_TRUE(gangs.begin(kRun, start_of(0)).ok());
+    path = gangs.write(kRun, spec(), launch()).value();
+  }
+  const std::string directory = private_directory_in(path);
+  fs::create_directories(directory + "/memory");
+  GangFiles gangs = node.life();
+  gangs.keep_only(std::vector<RunId>{kRun});
+  EXPECT_TRUE(fs::exists(directory));
+  gangs.drop(kRun);
+  EXPECT_FALSE(fs::exists(path));
+  EXPECT_FALSE(fs::exists(directory));
 }
 
 TEST(GangFiles, ClearsAwayWhatEarlierLivesHaveLeft) {
@@ -216,11 +239,15 @@ TEST(GangFiles, ClearsAwayWhatEarlierLivesHaveLeft) {
   fs::create_directory(node.memory("17.0.3.1"));
   fs::create_directory(node.memory("17.0.4.1"));
   fs::create_directory(node.memory("16.0.0.1"));
+  // The agent died while it wrote this, which has a key in it.
+  const std::string unfinished = node.file("17.0.5.1") + ".new";
+  std::ofstream(unfinished) << "half";
   GangFiles gangs = node.life();
   gangs.keep_only(std::vector<RunId>{alive});
   EXPECT_FALSE(fs::exists(node.file("17.0.3.1")));
   EXPECT_FALSE(fs::exists(node.memory("17.0.3.1")));
   EXPECT_FALSE(fs::exists(node.memory("16.0.0.1")));
+  EXPECT_FALSE(fs::exists(unfinished));
   EXPECT_TRUE(fs::exists(node.file("17.0.4.1")));
   EXPECT_TRUE(fs::exists(node.memory("17.0.4.1")));
   gangs.keep_only({});
