@@ -67,6 +67,24 @@ class Running(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None: ...
 
+    def check(self) -> None:
+        """Raises if it is no longer up."""
+
+    def what_was_said(self) -> str:
+        """What helps whoever reads why a test has failed."""
+        return ""
+
+    def until(self, question, what: str, seconds: float = DEADLINE_S):
+        """The first true answer to `question()`. For states that nobody is told of by an event."""
+        give_up = time.monotonic() + seconds
+        while time.monotonic() < give_up:
+            answer = question()
+            if answer:
+                return answer
+            self.check()
+            select.select([], [], [], 0.05)
+        raise TimeoutError(f"after {seconds} s still not: {what}\n{self.what_was_said()}")
+
     def __enter__(self):
         try:
             self.up()
@@ -210,16 +228,6 @@ class Cluster(Running):
         wait_for_end(warden)
         wait_for_end(agent)
         return agent, warden
-
-    def until(self, question, what: str, seconds: float = DEADLINE_S):
-        """The first true answer to `question()`. For states that nobody is told of by an event."""
-        give_up = time.monotonic() + seconds
-        while time.monotonic() < give_up:
-            answer = question()
-            if answer:
-                return answer
-            select.select([], [], [], 0.05)
-        raise TimeoutError(f"after {seconds} s still not: {what}")
 
     # --- the end ---
 

@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 
 from support import DEADLINE_S, Running, wait_for_end
 
@@ -154,22 +153,11 @@ class Slurm(Running):
     def cancel(self, job: int) -> None:
         self.tell("scancel", job)
 
-    def until(self, question, what: str, seconds: float = DEADLINE_S):
-        """The first true answer to `question()`, which asks Slurm itself."""
-        give_up = time.monotonic() + seconds
-        while time.monotonic() < give_up:
-            answer = question()
-            if answer:
-                return answer
-            for daemon in self.daemons:
-                if daemon.poll() is not None:
-                    raise RuntimeError(f"{daemon.args[0]} has ended with {daemon.returncode}\n"
-                                       f"{self.what_was_said()}")
-            try:  # a daemon that ends is told at once
-                self.daemons[-1].wait(0.05)
-            except subprocess.TimeoutExpired:
-                pass
-        raise TimeoutError(f"after {seconds} s still not: {what}\n{self.what_was_said()}")
+    def check(self) -> None:
+        for daemon in self.daemons:
+            if daemon.poll() is not None:
+                raise RuntimeError(f"{daemon.args[0]} has ended with {daemon.returncode}\n"
+                                   f"{self.what_was_said()}")
 
     def what_was_said(self) -> str:
         return "\n".join(f"{path.name}: {path.read_text(errors='replace')[-2000:]}"
